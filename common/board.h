@@ -1,0 +1,76 @@
+/*
+ * board.h - one memfd page per worker: what it is doing, and what it has done.
+ *
+ * The worker writes, the supervisor reads, at any time, also after the worker's death.
+ * Counters only grow within one life of the worker. Times are CLOCK_BOOTTIME
+ * milliseconds.
+ */
+#ifndef COMMON_BOARD_H
+#define COMMON_BOARD_H
+
+#include <stdatomic.h>
+
+#include "common/err.h"
+#include "common/ids.h"
+
+/* What the delivery thread is inside of. Waiting for a lock or for work is never a reason
+ * to kill; being inside a submit or a transaction for too long is. */
+enum board_stage {
+	BOARD_IDLE,
+	BOARD_SUBMIT,	 /* inside the sink or the processor */
+	BOARD_FLUSH,	 /* inside the sink's fdatasync */
+	BOARD_WAIT_LOCK, /* waiting for LMDB's write lock, or its reader table */
+	BOARD_IN_TXN,	 /* inside a write transaction */
+};
+
+struct board_counters {
+	_Atomic uint64_t fetched_records, fetched_bytes;     /* accepted by the scanner */
+	_Atomic uint64_t delivered_records, delivered_bytes; /* taken by the sink */
+	_Atomic uint64_t dropped_records; /* fetched, then given back undelivered */
+	_Atomic uint64_t batches, empty_batches, commits;
+	_Atomic uint64_t refused;   /* answers that were not what they should be */
+	_Atomic uint64_t retries;   /* requests repeated after an error */
+	_Atomic uint64_t throttled; /* 429s */
+};
+
+struct board {
+	_Atomic int64_t beat_ms;  /* the loop's last turn */
+	_Atomic uint32_t version; /* of the place below: odd while being written */
+	_Atomic uint32_t stage;
+	_Atomic int64_t stage_since_ms;
+	struct shard_id shard;
+	struct cursor cursor;
+	struct board_counters counters;
+};
+
+/* Where the delivery thread is, read in one piece unless `torn`: the writer was in the
+ * middle of it, or died there. Even then since_ms is never older than the stage; shard
+ * and cursor may be mixed. */
+struct board_place {
+	bool torn;
+	enum board_stage stage;
+	int64_t since_ms;
+	struct shard_id shard;
+	struct cursor cursor;
+};
+
+/* The supervisor's: a new memfd (close-on-exec) and its mapping; LTS_SYS with errno. */
+enum lts_err board_create(int *fd_out, struct board **out) LTS_MUST_USE;
+/* The worker's: maps what it inherited. */
+enum lts_err board_map(int fd, struct board **out) LTS_MUST_USE;
+void board_unmap(struct board **board);
+
+/* One writer: the delivery thread. shard, cursor NULL: as they are. */
+void board_enter(struct board *board, enum board_stage stage,
+		 const struct shard_id *shard, const struct cursor *cursor,
+		 int64_t now_ms);
+struct board_place board_place(const struct board *board);
+const char *board_stage_name(enum board_stage stage);
+
+static inline void
+board_add(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+#endif

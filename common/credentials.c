@@ -1,0 +1,126 @@
+/*
+ * credentials.c - access key, secret key and temporary token, and where they come from.
+ *
+ * In the supervisor (loading) and wherever keys are held (wiping). Owns nothing. Must
+ * never mix the halves of two sources, print a key, or leave a copy of one behind. Held
+ * by tests/common/test_credentials.c.
+ */
+#include "common/credentials.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/ini_file.h"
+#include "common/options.h"
+#include "common/xalloc.h"
+
+static const char ways[] =
+	"give ak and sk by HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, by LTS_AK and "
+	"LTS_SK, "
+	"by the configuration file, or in [basic] of ~/.huaweicloud/credentials";
+
+void
+credentials_wipe(struct credentials *credentials)
+{
+	OPENSSL_cleanse(credentials, sizeof(*credentials));
+}
+
+/* False when it does not fit or is not printable without blanks. */
+static bool
+put_key(char *field, size_t size, const char *value)
+{
+	size_t len = strlen(value);
+
+	if (len >= size)
+		return false;
+	for (const char *c = value; *c; c++) {
+		if (*c <= ' ' || *c >= 0x7f)
+			return false;
+	}
+	memcpy(field, value, len + 1);
+	return true;
+}
+
+/* Other sections and names belong to other tools. */
+static bool
+on_profile_entry(void *arg, const char *section, const char *name, const char *value,
+		 unsigned line, struct buf *error_out)
+{
+	struct credentials *found = arg;
+	bool good = true;
+
+	if (strcmp(section, "basic") != 0)
+		return true;
+	if (strcmp(name, "ak") == 0)
+		good = put_key(found->ak, sizeof(found->ak), value);
+	else if (strcmp(name, "sk") == 0)
+		good = put_key(found->sk, sizeof(found->sk), value);
+	else if (strcmp(name, "security_token") == 0)
+		good = put_key(found->token, sizeof(found->token), value);
+	if (!good)
+		(void)!buf_printf(error_out,
+				  "~/.huaweicloud/credentials:%u: '%s' is too long or "
+				  "not printable",
+				  line, name);
+	return good;
+}
+
+static enum lts_err
+from_profile(const char *home, struct credentials *found, struct buf *error_out)
+{
+	char *path = xasprintf("%s/.huaweicloud/credentials", home);
+	enum lts_err err = ini_file_read(path, on_profile_entry, found, error_out);
+
+	if (err == LTS_SYS)
+		(void)!buf_printf(error_out, "no credentials (%s: %s): %s", path,
+				  strerror(errno), ways);
+	else if (!err && (!found->ak[0] || !found->sk[0]))
+		(void)!buf_printf(error_out, "%s credentials in %s: %s",
+				  found->ak[0] || found->sk[0] ? "half of the" : "no",
+				  path, ways);
+	free(path);
+	return err || !found->ak[0] || !found->sk[0] ? LTS_INVALID : LTS_OK;
+}
+
+static enum lts_err
+from_options(const struct options *options, struct credentials *found,
+	     struct buf *error_out)
+{
+	if (!options->ak || !options->sk) {
+		(void)!buf_printf(error_out, "half of the credentials: %s is missing: %s",
+				  options->ak ? "sk" : "ak", ways);
+		return LTS_INVALID;
+	}
+	if (!put_key(found->ak, sizeof(found->ak), options->ak) ||
+	    !put_key(found->sk, sizeof(found->sk), options->sk) ||
+	    (options->security_token &&
+	     !put_key(found->token, sizeof(found->token), options->security_token))) {
+		(void)!buf_put_text(
+			error_out,
+			"ak, sk or security_token is too long or not printable");
+		return LTS_INVALID;
+	}
+	return LTS_OK;
+}
+
+enum lts_err
+credentials_load(const struct options *options, const char *home, struct credentials *out,
+		 struct buf *error_out)
+{
+	struct credentials found = { .ak = "" };
+	enum lts_err err = LTS_INVALID;
+
+	buf_clear(error_out);
+	if (options->ak || options->sk)
+		err = from_options(options, &found, error_out);
+	else if (home && *home)
+		err = from_profile(home, &found, error_out);
+	else
+		(void)!buf_printf(error_out, "no credentials: %s", ways);
+	if (!err)
+		*out = found;
+	credentials_wipe(&found);
+	return err;
+}

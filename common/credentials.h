@@ -1,0 +1,29 @@
+/*
+ * credentials.h - access key, secret key and temporary token, and where they come from.
+ *
+ * Order: options and environment (common/options), then the profile file. Values are
+ * wiped when let go.
+ */
+#ifndef COMMON_CREDENTIALS_H
+#define COMMON_CREDENTIALS_H
+
+#include "common/buf.h"
+#include "common/err.h"
+
+struct options;
+
+struct credentials {
+	char ak[128];
+	char sk[128];
+	char token[8192]; /* "" for permanent keys */
+};
+
+/* Fills from the options, else from ~/.huaweicloud/credentials ([basic] ak, sk,
+ * security_token). LTS_INVALID: none or half of a pair, `error_out` names the ways to
+ * give them. */
+enum lts_err credentials_load(const struct options *options, const char *home,
+			      struct credentials *out,
+			      struct buf *error_out) LTS_MUST_USE;
+void credentials_wipe(struct credentials *credentials);
+
+#endif

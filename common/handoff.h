@@ -1,0 +1,61 @@
+/*
+ * handoff.h - all that a worker inherits from its supervisor, and all that they say to
+ * each other.
+ *
+ * They meet in three places only: LMDB (what must survive: state/schema.h), the channel
+ * (one SOCK_SEQPACKET pair per worker: commands and answers; its closing means that the
+ * other side is dead), and the board (one memfd page per worker: what survives the worker
+ * but need not survive the machine: common/board.h). The bodies of the messages are in
+ * common/message.h.
+ */
+#ifndef COMMON_HANDOFF_H
+#define COMMON_HANDOFF_H
+
+/* Exit codes of all programs. */
+enum exit_code {
+	EXIT_DONE = 0,	      /* did what was asked */
+	EXIT_FAILED = 1,      /* failed, or a check found something, or QUIT */
+	EXIT_USAGE = 2,	      /* usage or configuration: starting again cannot help */
+	EXIT_IN_USE = 3,      /* state_dir belongs to another running supervisor */
+	EXIT_NO_MEMORY = 4,   /* out of memory */
+	EXIT_SYNC_FAILED = 5, /* an fsync failed: recovery goes on from the last commit */
+	EXIT_DAMAGED = 6,     /* the state environment is damaged */
+	EXIT_ORPHANED = 7,    /* the supervisor is gone */
+};
+
+/* Descriptors that a worker starts with; everything above is closed. */
+enum handoff_fd {
+	HANDOFF_CHANNEL =
+		3, /* its end of the channel, close-on-exec towards its children */
+	HANDOFF_BOARD = 4, /* the memfd with its board */
+	HANDOFF_GENERATION =
+		5,	    /* generation.lock, held by every worker of this supervisor */
+	HANDOFF_STDOUT = 6, /* the file whose lock makes a record on stdout whole */
+	HANDOFF_END = 7,
+};
+
+/* Message types. The version is the first byte of every message, the type the second; an
+ * unknown one of either means that the peer is broken, and ends the connection. */
+enum { HANDOFF_VERSION = 1, HANDOFF_MESSAGE_MAX = 64 * 1024 };
+
+enum message_type {
+	/* supervisor to worker */
+	MSG_CONFIG = 1, /* options, credentials, who you are; again after HUP */
+	MSG_ASSIGN = 2, /* this shard is yours under this epoch, until this deadline */
+	MSG_REVOKE = 3, /* finish the batch in hand, commit, answer RELEASED */
+	MSG_RENEW = 4,	/* these epochs now live until this deadline */
+	MSG_PUBLISHED =
+		5, /* this cursor stands at the service; store it with the next commit */
+	MSG_FLUSH = 6, /* make sinks durable, commit, answer FLUSHED */
+	MSG_DRAIN = 7, /* release every shard, then exit 0 */
+	/* worker to supervisor */
+	MSG_READY = 32,	   /* the loop runs; shards may come */
+	MSG_HELD = 33,	   /* the take committed: fetching begins */
+	MSG_RELEASED = 34, /* the delivery thread has done its last for this shard */
+	MSG_FINISHED = 35, /* the shard stands at its end cursor, committed and sealed */
+	MSG_STUCK = 36, /* the shard stopped, loudly: it stays where it is, the text says
+			   why */
+	MSG_FLUSHED = 37, /* everything taken before FLUSH is durable and committed */
+};
+
+#endif

@@ -1,0 +1,243 @@
+/*
+ * log.c - one event, one line, never waiting: where lines go.
+ *
+ * In every process. Owns at most two destinations, the files it opened, and a descriptor
+ * of its own for an inherited pipe or terminal. Must never block, and never set
+ * O_NONBLOCK on a description that it inherited: others write there too. So pipes and
+ * devices are opened again through /proc, sockets are sent to with MSG_DONTWAIT, and what
+ * is left is polled first. A line that does not go through is counted, and the count goes
+ * out with the next. SIGPIPE must be ignored by the program. Two threads may write at
+ * once. Held by tests/common/test_log.c.
+ */
+#include "common/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log_line.h"
+#include "common/xalloc.h"
+
+enum { DESTINATIONS = 2 };
+
+enum way {
+	WAY_WRITE, /* a regular file, or a non-blocking description of our own */
+	WAY_SEND,  /* a socket */
+	WAY_POLL,  /* anything else: asked whether there is room, then written to */
+};
+
+struct destination {
+	int fd;
+	enum way way;
+	bool ours;  /* opened here, closed here */
+	char *path; /* NULL: a descriptor */
+	enum log_format format;
+	_Atomic enum log_level least;
+	_Atomic uint64_t dropped; /* not yet told */
+	_Atomic bool torn; /* the last line ended in its middle: begin with a newline */
+};
+
+struct log {
+	const char *who;
+	struct destination to[DESTINATIONS];
+	unsigned count;
+	_Atomic uint64_t dropped;
+};
+
+struct log *
+log_create(const char *who)
+{
+	struct log *log = xcalloc(1, sizeof(*log));
+
+	log->who = who;
+	return log;
+}
+
+void
+log_destroy(struct log **log)
+{
+	if (!*log)
+		return;
+	for (unsigned i = 0; i < (*log)->count; i++) {
+		struct destination *to = &(*log)->to[i];
+
+		if (to->ours)
+			(void)close(to->fd);
+		free(to->path);
+	}
+	free(*log);
+	*log = NULL;
+}
+
+static struct destination *
+add(struct log *log, enum log_level least, enum log_format format)
+{
+	if (log->count == DESTINATIONS)
+		abort();
+	struct destination *to = &log->to[log->count++];
+	to->least = least;
+	to->format = format;
+	return to;
+}
+
+void
+log_add_fd(struct log *log, int fd, enum log_level least, enum log_format format)
+{
+	struct destination *to = add(log, least, format);
+	struct stat st;
+	char path[40];
+
+	to->fd = fd;
+	to->way = WAY_POLL;
+	if (fstat(fd, &st) < 0)
+		return;
+	if (S_ISREG(st.st_mode)) {
+		to->way = WAY_WRITE;
+	} else if (S_ISSOCK(st.st_mode)) {
+		to->way = WAY_SEND;
+	} else if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) {
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		int own = open(path,
+			       O_WRONLY | O_NONBLOCK | O_APPEND | O_CLOEXEC | O_NOCTTY);
+		if (own >= 0) {
+			to->fd = own;
+			to->ours = true;
+			to->way = WAY_WRITE;
+		}
+	}
+}
+
+/* Non-blocking, so that a name that is a pipe without a reader is refused and not waited
+ * for. */
+static int
+open_file(const char *path)
+{
+	return open(path,
+		    O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
+		    0600);
+}
+
+enum lts_err
+log_add_file(struct log *log, const char *path, enum log_level least,
+	     enum log_format format)
+{
+	int fd = open_file(path);
+
+	if (fd < 0)
+		return LTS_SYS;
+	struct destination *to = add(log, least, format);
+	to->fd = fd;
+	to->way = WAY_WRITE;
+	to->ours = true;
+	to->path = xstrdup(path);
+	return LTS_OK;
+}
+
+/* The new file takes the old one's descriptor, so that a line of another thread goes to
+ * either. */
+void
+log_reopen(struct log *log)
+{
+	for (unsigned i = 0; i < log->count; i++) {
+		struct destination *to = &log->to[i];
+
+		if (!to->path)
+			continue;
+		int fd = open_file(to->path);
+		if (fd < 0)
+			continue;
+		if (dup3(fd, to->fd, O_CLOEXEC) >= 0)
+			to->torn = false;
+		(void)close(fd);
+	}
+}
+
+/* Of the first destination: the second is is_test's debug log, which has a level of its
+ * own. */
+void
+log_set_level(struct log *log, enum log_level least)
+{
+	if (log->count)
+		log->to[0].least = least;
+}
+
+uint64_t
+log_dropped(const struct log *log)
+{
+	return log->dropped;
+}
+
+static ssize_t
+send_once(const struct destination *to, const char *text, size_t len)
+{
+	struct pollfd room = { .fd = to->fd, .events = POLLOUT };
+
+	switch (to->way) {
+	case WAY_SEND:
+		return send(to->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	case WAY_POLL:
+		if (poll(&room, 1, 0) != 1 || !(room.revents & POLLOUT))
+			return -1;
+		return write(to->fd, text, len);
+	case WAY_WRITE:
+		break;
+	}
+	return write(to->fd, text, len);
+}
+
+/* False when the line did not go through whole. */
+static bool
+send_line(struct destination *to, const char *text, size_t len)
+{
+	size_t sent = 0;
+
+	for (int tries = 0; sent < len && tries < 4; tries++) {
+		ssize_t n = send_once(to, text + sent, len - sent);
+
+		if (n > 0)
+			sent += (size_t)n;
+		else if (n == 0 || errno != EINTR)
+			break;
+	}
+	if (sent)
+		to->torn = sent < len;
+	return sent == len;
+}
+
+void
+log_write(struct log *log, enum log_level level, const char *event,
+	  const struct log_field *fields, unsigned count)
+{
+	struct log_line line = { .level = level, .who = log->who, .event = event };
+	char text[1 + LOG_LINE_MAX];
+	int kept_errno = errno;
+
+	line.wall_ns = clock_wall_ns();
+	line.fields = fields;
+	line.count = count;
+	text[0] = '\n';
+	for (unsigned i = 0; i < log->count; i++) {
+		struct destination *to = &log->to[i];
+
+		if (level < to->least)
+			continue;
+		line.format = to->format;
+		line.dropped = atomic_exchange(&to->dropped, 0);
+		size_t len = log_line_render(&line, text + 1);
+		bool whole = to->torn ? send_line(to, text, len + 1)
+				      : send_line(to, text + 1, len);
+		if (!whole) {
+			atomic_fetch_add(&to->dropped, line.dropped + 1);
+			atomic_fetch_add(&log->dropped, 1);
+		}
+	}
+	errno = kept_errno;
+}

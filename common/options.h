@@ -1,0 +1,83 @@
+/*
+ * options.h - every option once: name, type, unit, default, range, help.
+ *
+ * Sources, first wins: command line (--name value, --name=value, - and _ the same),
+ * environment (LTS_<NAME>; also HUAWEICLOUD_SDK_AK, _SK, _SECURITY_TOKEN), the file named
+ * by --config
+ * (`name = value`). In every process: the supervisor loads, workers import what it
+ * exported.
+ */
+#ifndef COMMON_OPTIONS_H
+#define COMMON_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+
+enum time_kind { TIME_NONE, TIME_BEGIN, TIME_END, TIME_AT };
+
+/* `begin`, `end`, or nanoseconds since 1970 (only with TIME_AT). */
+struct time_spec {
+	enum time_kind kind;
+	int64_t ns;
+};
+
+enum record_format { RECORD_LABELS, RECORD_CONTENT };
+enum expired_policy { EXPIRED_STOP, EXPIRED_BEGIN, EXPIRED_END };
+enum sign_date { SIGN_DATE_SHORT, SIGN_DATE_FULL };
+
+/* Texts are NULL when not given and have no default; they belong to the struct. ca_file
+ * NULL is the system's certificates, log_file NULL is stderr; end_time is never
+ * TIME_BEGIN. `_ms` are milliseconds, `_bytes` bytes. Enumerations hold the values of the
+ * enums named. */
+struct options {
+	char *config, *endpoint, *region, *project_id, *group_id, *stream_id;
+	char *consumer_group_name, *ak, *sk, *security_token;
+	struct time_spec start_time, end_time;
+	int64_t consume_batch_size, max_body_bytes, consumer_count;
+	char *state_dir, *sink;
+	int64_t format; /* enum record_format */
+	int64_t fetch_interval_ms, heartbeat_interval_ms, heartbeat_timeout_ms;
+	int64_t worker_beat_timeout_ms, process_timeout_ms;
+	int64_t checkpoint_interval_ms, publish_interval_ms, shutdown_timeout_ms;
+	int64_t memory_budget_bytes;
+	char *ca_file;
+	int64_t on_expired;			  /* enum expired_policy */
+	int64_t rotate_bytes, rotate_interval_ms; /* 0: off */
+	int64_t log_level, log_format;		  /* enum log_level, enum log_format */
+	char *log_file;
+	bool is_test;
+	int64_t sign_date; /* enum sign_date */
+	bool help, version, check_config;
+};
+
+void options_init(struct options *options);
+/* Wipes ak, sk and the token before freeing. */
+void options_fini(struct options *options);
+
+/* Reads all three sources and checks the whole. On LTS_INVALID `error_out` holds one
+ * line: the option, the value, where it came from, what is allowed. Wipes secrets in argv
+ * and envp, and unsets their variables: in a second call (HUP) they read as not given.
+ * Unknown LTS_ variables are left alone. With help, version set, nothing required is
+ * missed. */
+enum lts_err options_load(struct options *options, int argc, char **argv, char **envp,
+			  struct buf *error_out) LTS_MUST_USE;
+/* The handoff to workers and back: every set option as `name=value` lines, secrets left
+ * out. */
+enum lts_err options_export(const struct options *options,
+			    struct buf *text_out) LTS_MUST_USE;
+enum lts_err options_import(struct options *options, const char *text,
+			    struct buf *error_out) LTS_MUST_USE;
+
+/* The --help text, and the rows of the man page's and README's table (markdown). */
+void options_print_help(FILE *out);
+void options_print_table(FILE *out);
+
+/* "https://host:port" of endpoint, or of region when there is no endpoint; caller frees.
+ */
+char *options_endpoint_url(const struct options *options);
+
+#endif

@@ -1,0 +1,123 @@
+/*
+ * identity.c - an environment knows what it belongs to.
+ *
+ * The claim runs in the supervisor before the first worker exists; reads run anywhere.
+ * Owns nothing. Must never let an environment serve a second stream or a second machine:
+ * the copy would be the same consumer twice. Held by tests/state/test_identity.c.
+ */
+#include "state/identity.h"
+
+#include <stdio.h>
+
+static const struct store_key identity_key = { "identity", 8 };
+static const struct store_key start_key = { "start", 5 };
+
+enum lts_err
+identity_read(struct store_txn *txn, struct identity_record *out)
+{
+	const void *data;
+	size_t len;
+	enum lts_err err = store_get(txn, STORE_META, identity_key, &data, &len);
+	return err ? err : identity_decode(data, len, out);
+}
+
+enum lts_err
+identity_read_start(struct store_txn *txn, int64_t *start_ns_out)
+{
+	const void *data;
+	size_t len;
+	struct start_record start;
+	enum lts_err err = store_get(txn, STORE_META, start_key, &data, &len);
+	if (!err)
+		err = start_decode(data, len, &start);
+	if (!err)
+		*start_ns_out = start.start_ns;
+	return err;
+}
+
+static bool
+differs(const char *what, const char *has, const char *wanted, struct buf *why)
+{
+	if (strcmp(has, wanted) == 0)
+		return false;
+	enum lts_err ignored = buf_printf(why, "%s%s '%s' (not '%s')",
+					  why->len ? ", " : "", what, has, wanted);
+	(void)ignored;
+	return true;
+}
+
+static enum lts_err
+compare(const struct identity_record *has, const struct identity_record *mine,
+	struct buf *why)
+{
+	bool stream = differs("project_id", has->project_id, mine->project_id, why);
+	stream |= differs("group_id", has->group_id, mine->group_id, why);
+	stream |= differs("stream_id", has->stream_id, mine->stream_id, why);
+	stream |= differs("consumer_group_name", has->consumer_group,
+			  mine->consumer_group, why);
+	bool machine = differs("host", has->host, mine->host, why);
+	machine |= differs("machine-id", has->machine_id, mine->machine_id, why);
+	if (!stream && !machine)
+		return LTS_OK;
+	enum lts_err ignored = buf_put_text(
+		why, stream ? ": give this stream a state_dir of its own"
+			    : ": a copied state_dir would be the same consumer twice; "
+			      "use an empty "
+			      "state_dir here (it goes on from the service's "
+			      "checkpoints), or, if the "
+			      "machine was only renamed, give it its old name back");
+	(void)ignored;
+	return LTS_INVALID;
+}
+
+enum lts_err
+identity_claim(struct store *store, const struct identity_record *mine,
+	       struct identity_record *out, struct buf *why_out)
+{
+	struct store_txn txn = { 0 };
+	struct identity_record identity;
+	struct schema_value value;
+	enum lts_err err = store_write_begin(store, &txn);
+	if (err)
+		return err;
+	err = identity_read(&txn, &identity);
+	if (err == LTS_NOTFOUND)
+		identity = *mine;
+	else if (err)
+		goto out;
+	else if ((err = compare(&identity, mine, why_out)))
+		goto out;
+	identity.boot_count++;
+	identity_encode(&identity, &value);
+	err = store_put(&txn, STORE_META, identity_key, &value);
+	if (!err)
+		err = store_commit(&txn);
+	if (!err)
+		*out = identity;
+out:
+	store_abort(&txn);
+	return err;
+}
+
+struct consumer_name
+identity_consumer_name(const struct identity_record *identity, uint32_t index)
+{
+	struct consumer_name name = { 0 };
+	snprintf(name.text, sizeof(name.text), "%s-%s-%u", identity->host,
+		 identity->instance, index);
+	return name;
+}
+
+bool
+identity_owns_name(const struct identity_record *identity,
+		   const struct consumer_name *name)
+{
+	char prefix[128];
+	int len = snprintf(prefix, sizeof(prefix), "%s-%s-", identity->host,
+			   identity->instance);
+	if (len < 0 || strncmp(name->text, prefix, (size_t)len) != 0)
+		return false;
+	/* Nothing but the index may follow: another host's name may begin like ours. */
+	const char *index = name->text + len;
+	return *index && strspn(index, "0123456789") == strlen(index);
+}

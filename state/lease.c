@@ -1,0 +1,156 @@
+/*
+ * lease.c - taking a shard.
+ *
+ * In the delivery thread of the worker that was assigned the shard. Owns nothing. Must
+ * never store an epoch that is not greater than the one there: that comparison is what
+ * keeps a stale holder out. Held by tests/state/test_lease.c.
+ */
+#include "state/lease.h"
+
+#include <stdio.h>
+
+#include "state/checkpoint.h"
+#include "state/events.h"
+
+const char *
+lease_origin_name(enum lease_origin origin)
+{
+	static const char *const names[] = {
+		[LEASE_FROM_LOCAL] = "local",
+		[LEASE_FROM_SERVICE] = "service",
+		[LEASE_FROM_START] = "start",
+	};
+	return names[origin];
+}
+
+static struct store_key
+shard_key(const struct shard_id *shard)
+{
+	return (struct store_key){ shard->text, strlen(shard->text) };
+}
+
+enum lts_err
+lease_read(struct store_txn *txn, const struct shard_id *shard, struct lease_record *out)
+{
+	const void *data;
+	size_t len;
+	struct lease_record lease;
+	enum lts_err err = store_get(txn, STORE_LEASES, shard_key(shard), &data, &len);
+	if (!err)
+		err = lease_decode(data, len, &lease);
+	if (!err && !shard_id_equal(&lease.shard, shard))
+		err = LTS_BADDATA;
+	if (!err)
+		*out = lease;
+	return err;
+}
+
+enum lts_err
+lease_put(struct store_txn *txn, const struct lease_record *lease)
+{
+	struct schema_value value;
+	lease_encode(lease, &value);
+	return store_put(txn, STORE_LEASES, shard_key(&lease->shard), &value);
+}
+
+/*
+ * Which position wins. Between siblings under one grant, the local one. Otherwise the
+ * local one unless another host has moved on: the service's differs from what we last
+ * knew to stand there, and was not written by us.
+ */
+static enum lease_origin
+choose(const struct lease_take *take, const struct checkpoint_record *local)
+{
+	bool service = !cursor_is_none(&take->service);
+	if (!local)
+		return service ? LEASE_FROM_SERVICE : LEASE_FROM_START;
+	if (!service || take->unbroken || local->forced || take->service_is_ours ||
+	    cursor_equal(&take->service, &local->service))
+		return LEASE_FROM_LOCAL;
+	return LEASE_FROM_SERVICE;
+}
+
+static enum lts_err
+append_events(struct store_txn *txn, const struct lease_take *take,
+	      const struct lease_taken *taken)
+{
+	enum lts_err err = LTS_OK;
+	struct event_record event = {
+		.time_ns = take->now_ns,
+		.shard = take->shard,
+		.epoch = take->epoch,
+		.slot = take->slot,
+		.cursor = taken->checkpoint.cursor,
+	};
+	if (take->inherited) {
+		event.kind = EVENT_INHERITED;
+		snprintf(event.text, sizeof(event.text), "%s", take->inherited);
+		err = events_append(txn, &event);
+	}
+	if (!err) {
+		event.kind = EVENT_TAKEN;
+		snprintf(event.text, sizeof(event.text), "position: %s",
+			 lease_origin_name(taken->origin));
+		err = events_append(txn, &event);
+	}
+	return err;
+}
+
+static enum lts_err
+put_start(struct store_txn *txn, int64_t start_ns)
+{
+	static const struct store_key key = { "start", 5 };
+	struct schema_value value;
+	const void *data;
+	size_t len;
+	enum lts_err err = store_get(txn, STORE_META, key, &data, &len);
+	if (err != LTS_NOTFOUND)
+		return err;
+	start_encode(&(struct start_record){ start_ns }, &value);
+	return store_put(txn, STORE_META, key, &value);
+}
+
+enum lts_err
+lease_take(struct store_txn *txn, const struct lease_take *take, struct lease_taken *out)
+{
+	struct lease_record lease;
+	struct lease_taken taken = { 0 };
+	enum lts_err err = lease_read(txn, &take->shard, &lease);
+	if (err && err != LTS_NOTFOUND)
+		return err;
+	if (!err && take->epoch.value <= lease.epoch.value)
+		return LTS_GONE; /* somebody was given the shard after us */
+	err = checkpoint_read(txn, &take->shard, &taken.checkpoint);
+	if (err && err != LTS_NOTFOUND)
+		return err;
+	taken.origin = choose(take, err ? NULL : &taken.checkpoint);
+	if (taken.origin == LEASE_FROM_START && cursor_is_none(&take->start))
+		return LTS_NOTFOUND;
+	if (taken.origin != LEASE_FROM_LOCAL) {
+		taken.checkpoint.shard = take->shard;
+		taken.checkpoint.cursor =
+			taken.origin == LEASE_FROM_SERVICE ? take->service : take->start;
+		taken.checkpoint.committed_ns = take->now_ns;
+		taken.checkpoint.finished_end_ns = 0;
+	}
+	taken.checkpoint.epoch = take->epoch;
+	if (!take->unbroken || taken.origin == LEASE_FROM_SERVICE)
+		taken.checkpoint.service = take->service;
+	taken.checkpoint.forced = false;
+	err = checkpoint_put(txn, &taken.checkpoint);
+	if (!err)
+		err = lease_put(txn, &(struct lease_record){ .shard = take->shard,
+							     .epoch = take->epoch,
+							     .state = LEASE_HELD,
+							     .slot = take->slot,
+							     .home = take->home,
+							     .pid = take->pid,
+							     .since_ns = take->now_ns });
+	if (!err && take->start_ns)
+		err = put_start(txn, take->start_ns);
+	if (!err)
+		err = append_events(txn, take, &taken);
+	if (!err)
+		*out = taken;
+	return err;
+}

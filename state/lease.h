@@ -1,0 +1,44 @@
+/*
+ * lease.h - taking a shard: the transaction that fences off every earlier holder.
+ */
+#ifndef STATE_LEASE_H
+#define STATE_LEASE_H
+
+#include "state/store.h"
+
+/* Whose position a shard goes on from. */
+enum lease_origin { LEASE_FROM_LOCAL = 1, LEASE_FROM_SERVICE, LEASE_FROM_START };
+
+struct lease_take {
+	struct shard_id shard;
+	struct epoch epoch;
+	uint32_t slot, home, pid;
+	struct cursor service; /* the service's checkpoint; none when it has none */
+	bool service_is_ours;  /* written under a name of this instance */
+	bool unbroken; /* same grant as the last holder's: the local position wins */
+	struct cursor start; /* for start_time; none while it is not known */
+	int64_t start_ns;    /* kept in meta as what `end` meant; 0: do not */
+	const char
+		*inherited; /* the last holder's fate when it did not release; or NULL */
+	int64_t now_ns;
+};
+
+struct lease_taken {
+	struct checkpoint_record checkpoint;
+	enum lease_origin origin;
+};
+
+/* Stores lease and checkpoint under the new epoch, and the events. LTS_GONE: the epoch is
+ * not greater than the stored one. LTS_NOTFOUND: neither side has a position and `start`
+ * is none; get it and take again. */
+enum lts_err lease_take(struct store_txn *txn, const struct lease_take *take,
+			struct lease_taken *out) LTS_MUST_USE;
+
+enum lts_err lease_read(struct store_txn *txn, const struct shard_id *shard,
+			struct lease_record *out) LTS_MUST_USE;
+enum lts_err lease_put(struct store_txn *txn,
+		       const struct lease_record *lease) LTS_MUST_USE;
+
+const char *lease_origin_name(enum lease_origin origin);
+
+#endif

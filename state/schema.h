@@ -1,0 +1,141 @@
+/*
+ * schema.h - the records in LMDB, who writes each, and their bytes.
+ *
+ * Every value is a version, its fields (common/pack.h), and a CRC-32 of both. A value
+ * that does not decode, or names another key than it is stored under, is LTS_BADDATA and
+ * never used.
+ *
+ *   table        key                   written by
+ *   meta         "identity"            the supervisor, at start-up, before the first
+ * worker exists "start"               the take that first needs it (start_time `end`,
+ * resolved once) leases       shard                 the worker that holds the shard
+ *   checkpoints  shard                 the worker that holds the shard
+ *   workers      slot (4, big-endian)  that worker
+ *   events       number (8, big-end.)  the worker that it happened to
+ *
+ * `_ns` are nanoseconds since 1970 by this host's clock, for people; nothing is decided
+ * by them.
+ */
+#ifndef STATE_SCHEMA_H
+#define STATE_SCHEMA_H
+
+#include <stddef.h>
+
+#include "common/err.h"
+#include "common/ids.h"
+
+enum { SCHEMA_VERSION = 1, SCHEMA_VALUE_MAX = 1024 };
+
+struct identity_record {
+	uint32_t schema;
+	char project_id[128], group_id[128], stream_id[128], consumer_group[128];
+	char host[65], machine_id[33];
+	char instance[16];   /* made once; part of every consumer's and segment's name */
+	uint32_t boot_count; /* starts of the supervisor; upper half of every epoch */
+	int64_t created_ns;
+};
+
+struct start_record {
+	int64_t start_ns; /* what `end` meant when this instance first started */
+};
+
+enum lease_state {
+	LEASE_HELD = 1,
+	LEASE_RELEASED, /* given up: to a sibling, or back to the service */
+	LEASE_FINISHED, /* at its end cursor; still this consumer's */
+	LEASE_PAUSED,	/* let go because the agent stops; still this consumer's at the
+			   service */
+};
+
+struct lease_record {
+	struct shard_id shard;
+	struct epoch epoch;
+	enum lease_state state;
+	uint32_t slot; /* the worker */
+	uint32_t home; /* the consumer that the service granted the shard to */
+	uint32_t pid;
+	int64_t since_ns;
+};
+
+/* Where a sink stands: for the file sink the segment's number and the bytes in it. */
+struct sink_position {
+	uint64_t segment;
+	uint64_t offset;
+};
+
+struct checkpoint_record {
+	struct shard_id shard;
+	struct epoch epoch;    /* of the commit */
+	struct cursor cursor;  /* the next record to fetch */
+	struct cursor service; /* the last cursor known to stand at the service; none:
+				  never one */
+	struct sink_position position;
+	uint64_t records, bytes; /* delivered since the beginning, by this instance */
+	int64_t committed_ns;
+	int64_t finished_end_ns; /* the end_time that it was finished for; 0: not finished
+				  */
+	bool forced;		 /* set by a reset: wins once against the service's */
+};
+
+struct worker_record {
+	uint32_t slot;
+	struct consumer_name name;
+	uint32_t pid;
+	uint64_t pid_start; /* field 22 of /proc/PID/stat, so that a recycled pid is told
+			       apart */
+	int64_t started_ns, updated_ns;
+	uint64_t records, bytes, commits; /* of this process */
+	bool exited;			  /* left in order */
+};
+
+enum event_kind {
+	EVENT_TAKEN = 1, /* cursor: where it begins; text: whose position won */
+	EVENT_RELEASED,
+	EVENT_FINISHED,
+	EVENT_INHERITED, /* the last holder did not release it; text: its fate */
+	EVENT_STUCK,	 /* the shard stopped; text: why */
+	EVENT_EXPIRED,	 /* the service had dropped what the cursor pointed at; text: the
+			    gap */
+};
+
+struct event_record {
+	uint64_t number;
+	int64_t time_ns;
+	enum event_kind kind;
+	struct shard_id shard;
+	struct epoch epoch;
+	uint32_t slot;
+	struct cursor cursor;
+	char text[200];
+};
+
+const char *lease_state_name(enum lease_state state);
+const char *event_kind_name(enum event_kind kind);
+
+/* A value being built, or borrowed from a transaction. */
+struct schema_value {
+	size_t len;
+	uint8_t data[SCHEMA_VALUE_MAX];
+};
+
+void identity_encode(const struct identity_record *record, struct schema_value *out);
+void start_encode(const struct start_record *record, struct schema_value *out);
+void lease_encode(const struct lease_record *record, struct schema_value *out);
+void checkpoint_encode(const struct checkpoint_record *record, struct schema_value *out);
+void worker_encode(const struct worker_record *record, struct schema_value *out);
+void event_encode(const struct event_record *record, struct schema_value *out);
+
+enum lts_err identity_decode(const void *data, size_t len,
+			     struct identity_record *out) LTS_MUST_USE;
+enum lts_err start_decode(const void *data, size_t len,
+			  struct start_record *out) LTS_MUST_USE;
+enum lts_err lease_decode(const void *data, size_t len,
+			  struct lease_record *out) LTS_MUST_USE;
+enum lts_err checkpoint_decode(const void *data, size_t len,
+			       struct checkpoint_record *out) LTS_MUST_USE;
+enum lts_err worker_decode(const void *data, size_t len,
+			   struct worker_record *out) LTS_MUST_USE;
+enum lts_err event_decode(const void *data, size_t len,
+			  struct event_record *out) LTS_MUST_USE;
+
+#endif

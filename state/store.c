@@ -1,0 +1,338 @@
+/*
+ * store.c - the LMDB environment behind everything that must survive.
+ *
+ * In the supervisor (writes only at start-up), in each worker's delivery thread, in
+ * lts-state. Owns the environment and one reader slot. Must never be open across a fork,
+ * and never keep a transaction open over I/O other than its own. Held by
+ * tests/state/test_store.c.
+ */
+#include "state/store.h"
+
+#include <errno.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/xalloc.h"
+
+enum {
+	STORE_READERS_MAX = 1024,
+	/* A record is under 1 KiB; 10,000 events, 4,096 shards and LMDB's copies stay
+	   under 32 MiB. */
+	STORE_MAP_BYTES = 64 << 20,
+};
+
+struct file_id {
+	dev_t dev;
+	ino_t ino;
+};
+
+struct store {
+	MDB_env *env;
+	MDB_dbi dbi[STORE_TABLES];
+	MDB_txn *reader; /* kept between reads, reset */
+	char *data_path, *lock_path;
+	struct file_id data_id, lock_id;
+	bool read_only;
+};
+
+const char *
+store_table_name(enum store_table table)
+{
+	static const char *const names[STORE_TABLES] = {
+		"meta", "leases", "checkpoints", "workers", "events",
+	};
+	return names[table];
+}
+
+static enum lts_err
+from_mdb(int rc)
+{
+	switch (rc) {
+	case MDB_SUCCESS:
+		return LTS_OK;
+	case MDB_NOTFOUND:
+		return LTS_NOTFOUND;
+	case MDB_MAP_FULL:
+	case MDB_TXN_FULL:
+	case ENOSPC:
+	case EDQUOT:
+		return LTS_NOSPACE;
+	case MDB_READERS_FULL:
+		return LTS_AGAIN;
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+	case MDB_PANIC:
+	case MDB_INVALID:
+	case MDB_VERSION_MISMATCH:
+	case MDB_INCOMPATIBLE:
+	case MDB_BAD_TXN:
+	case MDB_BAD_RSLOT:
+		return LTS_BADDATA;
+	case ENOENT:
+		errno = rc;
+		return LTS_NOTFOUND;
+	default:
+		errno = rc > 0 ? rc : EIO;
+		return LTS_SYS;
+	}
+}
+
+static bool
+file_id(const char *path, struct file_id *out)
+{
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return false;
+	*out = (struct file_id){ st.st_dev, st.st_ino };
+	return true;
+}
+
+static bool
+same_file(const char *path, const struct file_id *id)
+{
+	struct file_id now;
+	return file_id(path, &now) && now.dev == id->dev && now.ino == id->ino;
+}
+
+static int
+open_tables(struct store *store, enum store_mode mode)
+{
+	MDB_txn *txn;
+	bool create = mode == STORE_CREATE;
+	int rc = mdb_txn_begin(store->env, NULL, create ? 0 : MDB_RDONLY, &txn);
+	if (rc)
+		return rc;
+	for (int t = 0; t < STORE_TABLES && !rc; t++)
+		rc = mdb_dbi_open(txn, store_table_name((enum store_table)t),
+				  create ? MDB_CREATE : 0, &store->dbi[t]);
+	if (!rc)
+		return mdb_txn_commit(txn);
+	mdb_txn_abort(txn);
+	/* An LMDB environment without our tables is somebody else's. */
+	return rc == MDB_NOTFOUND ? MDB_INVALID : rc;
+}
+
+static int
+open_env(struct store *store, const char *state_dir, enum store_mode mode)
+{
+	struct file_id ignored;
+	unsigned flags = MDB_NOTLS | (mode == STORE_READ ? MDB_RDONLY : 0);
+	/* LMDB would make a missing lock.mdb, whose owner might then be another user. */
+	if (mode == STORE_READ && !file_id(store->lock_path, &ignored) && errno == ENOENT)
+		flags |= MDB_NOLOCK;
+	int rc = mdb_env_create(&store->env);
+	if (!rc)
+		rc = mdb_env_set_maxdbs(store->env, STORE_TABLES);
+	if (!rc)
+		rc = mdb_env_set_maxreaders(store->env, STORE_READERS_MAX);
+	if (!rc)
+		rc = mdb_env_set_mapsize(store->env, STORE_MAP_BYTES);
+	if (!rc)
+		rc = mdb_env_open(store->env, state_dir, flags, 0600);
+	if (!rc)
+		rc = open_tables(store, mode);
+	return rc;
+}
+
+enum lts_err
+store_open(const char *state_dir, enum store_mode mode, struct store **out)
+{
+	enum lts_err err;
+	struct store *store = xcalloc(1, sizeof(*store));
+	store->read_only = mode == STORE_READ;
+	store->data_path = xasprintf("%s/data.mdb", state_dir);
+	store->lock_path = xasprintf("%s/lock.mdb", state_dir);
+	struct stat st;
+	if (mode != STORE_CREATE && stat(store->data_path, &st) < 0) {
+		err = errno == ENOENT || errno == ENOTDIR ? LTS_NOTFOUND : LTS_SYS;
+		goto out;
+	}
+	err = LTS_BADDATA; /* LMDB would begin a new environment in an empty file */
+	if (mode != STORE_CREATE && st.st_size == 0)
+		goto out;
+	err = from_mdb(open_env(store, state_dir, mode));
+	if (err)
+		goto out;
+	err = LTS_SYS;
+	if (!file_id(store->data_path, &store->data_id) ||
+	    (!file_id(store->lock_path, &store->lock_id) && mode != STORE_READ))
+		goto out;
+	*out = store;
+	store = NULL;
+	err = LTS_OK;
+out:
+	if (store) {
+		int saved = errno;
+		store_close(&store);
+		errno = saved;
+	}
+	return err;
+}
+
+void
+store_close(struct store **store)
+{
+	struct store *s = *store;
+	if (!s)
+		return;
+	if (s->reader)
+		mdb_txn_abort(s->reader);
+	mdb_env_close(s->env);
+	free(s->data_path);
+	free(s->lock_path);
+	free(s);
+	*store = NULL;
+}
+
+void
+store_check_readers(struct store *store)
+{
+	int dead;
+	mdb_reader_check(store->env, &dead);
+}
+
+enum lts_err
+store_read_begin(struct store *store, struct store_txn *out)
+{
+	int rc;
+	if (store->reader)
+		rc = mdb_txn_renew(store->reader);
+	else
+		rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &store->reader);
+	if (!rc)
+		*out = (struct store_txn){ .store = store, .txn = store->reader };
+	return from_mdb(rc);
+}
+
+enum lts_err
+store_write_begin(struct store *store, struct store_txn *out)
+{
+	MDB_txn *txn;
+	if (!same_file(store->data_path, &store->data_id) ||
+	    !same_file(store->lock_path, &store->lock_id))
+		return LTS_BADDATA;
+	int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+	if (!rc)
+		*out = (struct store_txn){ .store = store, .txn = txn, .write = true };
+	return from_mdb(rc);
+}
+
+enum lts_err
+store_commit(struct store_txn *txn)
+{
+	int rc = mdb_txn_commit(txn->txn);
+	txn->txn = NULL;
+	enum lts_err err = from_mdb(rc);
+	/* Inside a commit the only system calls are its writes and its fdatasync. */
+	return err == LTS_SYS || err == LTS_NOTFOUND ? LTS_SYNC : err;
+}
+
+void
+store_abort(struct store_txn *txn)
+{
+	if (!txn->txn)
+		return;
+	if (txn->write)
+		mdb_txn_abort(txn->txn);
+	else
+		mdb_txn_reset(txn->txn);
+	txn->txn = NULL;
+}
+
+static MDB_val
+as_val(struct store_key key)
+{
+	return (MDB_val){ .mv_size = key.len, .mv_data = (void *)(uintptr_t)key.data };
+}
+
+enum lts_err
+store_get(struct store_txn *txn, enum store_table table, struct store_key key,
+	  const void **data_out, size_t *len_out)
+{
+	MDB_val k = as_val(key), v;
+	int rc = mdb_get(txn->txn, txn->store->dbi[table], &k, &v);
+	if (!rc) {
+		*data_out = v.mv_data;
+		*len_out = v.mv_size;
+	}
+	return from_mdb(rc);
+}
+
+enum lts_err
+store_put(struct store_txn *txn, enum store_table table, struct store_key key,
+	  const struct schema_value *value)
+{
+	MDB_val k = as_val(key);
+	MDB_val v = { .mv_size = value->len, .mv_data = (void *)(uintptr_t)value->data };
+	return from_mdb(mdb_put(txn->txn, txn->store->dbi[table], &k, &v, 0));
+}
+
+enum lts_err
+store_delete(struct store_txn *txn, enum store_table table, struct store_key key)
+{
+	MDB_val k = as_val(key);
+	return from_mdb(mdb_del(txn->txn, txn->store->dbi[table], &k, NULL));
+}
+
+enum lts_err
+store_edge(struct store_txn *txn, enum store_table table, bool last,
+	   struct store_key *key_out)
+{
+	MDB_cursor *cursor;
+	MDB_val k, v;
+	int rc = mdb_cursor_open(txn->txn, txn->store->dbi[table], &cursor);
+	if (rc)
+		return from_mdb(rc);
+	rc = mdb_cursor_get(cursor, &k, &v, last ? MDB_LAST : MDB_FIRST);
+	mdb_cursor_close(cursor);
+	if (!rc)
+		*key_out = (struct store_key){ k.mv_data, k.mv_size };
+	return from_mdb(rc);
+}
+
+enum lts_err
+store_each(struct store_txn *txn, enum store_table table, store_visit *visit, void *arg)
+{
+	MDB_cursor *cursor;
+	MDB_val k, v;
+	int rc = mdb_cursor_open(txn->txn, txn->store->dbi[table], &cursor);
+	if (rc)
+		return from_mdb(rc);
+	enum lts_err err = LTS_OK;
+	while (!err && !(rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)))
+		err = visit(arg, (struct store_key){ k.mv_data, k.mv_size }, v.mv_data,
+			    v.mv_size);
+	mdb_cursor_close(cursor);
+	if (!err && rc != MDB_NOTFOUND)
+		err = from_mdb(rc);
+	return err;
+}
+
+enum lts_err
+store_count(struct store_txn *txn, enum store_table table, uint64_t *count_out)
+{
+	MDB_stat st;
+	int rc = mdb_stat(txn->txn, txn->store->dbi[table], &st);
+	if (!rc)
+		*count_out = st.ms_entries;
+	return from_mdb(rc);
+}
+
+void
+store_usage(struct store *store, struct store_usage *out)
+{
+	MDB_envinfo info;
+	MDB_stat st;
+	mdb_env_info(store->env, &info);
+	mdb_env_stat(store->env, &st);
+	*out = (struct store_usage){
+		.map_bytes = info.me_mapsize,
+		.used_bytes = (info.me_last_pgno + 1) * st.ms_psize,
+		.readers = info.me_numreaders,
+		.readers_max = info.me_maxreaders,
+		.transactions = info.me_last_txnid,
+	};
+}

@@ -1,0 +1,59 @@
+/*
+ * group.h - the consumer-group protocol: heartbeats for every consumer, checkpoints read
+ * and written.
+ *
+ * Runs on the supervisor's loop. Carries the lease book's wishes to the service and the
+ * answers back; what to do about a shard is the book's.
+ */
+#ifndef SUPERVISOR_GROUP_H
+#define SUPERVISOR_GROUP_H
+
+#include "common/log.h"
+#include "common/lts_api.h"
+#include "common/service_clock.h"
+#include "state/identity.h"
+#include "supervisor/lease_book.h"
+
+struct ev_loop;
+struct group;
+
+struct group_events {
+	/* The first answer came, and is about to be looked at: the service's clock is
+	 * known. */
+	void (*joined)(void *arg, const struct service_clock *clock);
+	/* 401 or 403: the credentials may have changed. */
+	void (*denied)(void *arg);
+};
+
+struct group_config { /* pointers are borrowed for the group's life */
+	struct ev_loop *loop;
+	struct log *log;
+	struct lts_api *api;
+	struct lease_book *book;
+	const struct identity_record *identity;
+	uint32_t consumers;
+	int64_t interval_ms, timeout_ms;
+	const struct group_events *events;
+	void *arg;
+};
+
+struct group *group_create(const struct group_config *config);
+void group_destroy(struct group **group);
+
+/* A shard that consumer `home` held when the state was last written: its first heartbeat
+ * lists it. */
+void group_remember(struct group *group, uint32_t home, const struct shard_id *shard);
+void group_start(struct group *group);
+/* Falls silent, or goes on: a host must not hold what it cannot serve. */
+void group_pause(struct group *group, bool pause);
+
+/* Every consumer has had an answered heartbeat. */
+bool group_all_answered(const struct group *group);
+const struct service_clock *group_clock(const struct group *group);
+
+/* The book's operations that need the service. */
+void group_ask_service(struct group *group, const struct shard_id *shard);
+void group_publish(struct group *group, uint32_t home, const struct shard_id *shards,
+		   const struct cursor *cursors, size_t n);
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * lease_book.h - every shard this host was granted: until when, who holds it, what is
+ * published of it.
+ *
+ * Pure policy: time comes in (CLOCK_BOOTTIME milliseconds), the rest goes out through
+ * book_ops. Consumers and workers share their numbers: a shard granted to consumer i is
+ * at home with worker i.
+ */
+#ifndef SUPERVISOR_LEASE_BOOK_H
+#define SUPERVISOR_LEASE_BOOK_H
+
+#include "common/message.h"
+#include "state/schema.h"
+
+struct lease_book;
+
+struct book_shard {
+	struct shard_id shard;
+	uint32_t home;
+	int32_t holder; /* worker, or -1 */
+	struct epoch epoch;
+	const char *state; /* for people */
+	bool finished, stuck;
+	struct cursor published;
+	char why[200]; /* when stuck */
+};
+
+struct book_ops {
+	void (*assign)(void *arg, uint32_t worker, const struct message_assign *assign);
+	void (*revoke)(void *arg, uint32_t worker, const struct shard_id *shard,
+		       struct epoch epoch);
+	void (*renew)(void *arg, uint32_t worker, const struct epoch *epochs, uint32_t n,
+		      int64_t deadline_ms);
+	void (*published)(void *arg, uint32_t worker, const struct shard_id *shard,
+			  struct epoch epoch, const struct cursor *cursor);
+	/* The service's checkpoint of a shard: book_on_service follows. */
+	void (*ask_service)(void *arg, const struct shard_id *shard);
+	/* Writes checkpoints under the consumer's name: book_on_written follows for each.
+	 */
+	void (*publish)(void *arg, uint32_t home, const struct shard_id *shards,
+			const struct cursor *cursors, size_t n);
+	/* The stored checkpoint; LTS_NOTFOUND. */
+	enum lts_err (*committed)(void *arg, const struct shard_id *shard,
+				  struct checkpoint_record *out);
+	/* For people: what happened to a shard. */
+	void (*note)(void *arg, const struct shard_id *shard, const char *what,
+		     const char *why);
+};
+
+struct book_config {
+	uint32_t workers;
+	uint32_t boot_count;
+	int64_t timeout_ms; /* the service's; a lease ends a sixth of it earlier */
+	char start[24];	    /* for a shard without any position */
+	int64_t start_ns, end_ns;
+};
+
+struct lease_book *lease_book_create(const struct book_config *config,
+				     const struct book_ops *ops, void *arg);
+void lease_book_destroy(struct lease_book **book);
+/* Once the times are known; before the first answer. */
+void lease_book_set_times(struct lease_book *book, const char *start, int64_t start_ns,
+			  int64_t end_ns);
+void lease_book_set_service_ahead(struct lease_book *book, int64_t ahead_ns);
+
+/* What consumer `home` lists in its next heartbeat: an array to free. */
+struct shard_id *lease_book_list(struct lease_book *book, uint32_t home, size_t *n_out,
+				 int64_t now_ms);
+
+/* ---- events ---- */
+void book_on_answer(struct lease_book *book, uint32_t home, const struct shard_id *listed,
+		    size_t n_listed, const struct shard_id *owned, size_t n_owned,
+		    int64_t sent_ms, int64_t now_ms);
+/* err: ask again later. cursor none: it has none. */
+void book_on_service(struct lease_book *book, const struct shard_id *shard,
+		     enum lts_err err, const struct cursor *cursor, bool ours,
+		     int64_t now_ms);
+void book_on_written(struct lease_book *book, const struct shard_id *shard,
+		     const struct cursor *cursor, enum lts_err err, int64_t now_ms);
+void book_on_live(struct lease_book *book, uint32_t worker, int64_t now_ms);
+void book_on_gone(struct lease_book *book, uint32_t worker, enum fate fate,
+		  int64_t now_ms);
+void book_on_message(struct lease_book *book, uint32_t worker,
+		     const struct message *message, int64_t now_ms);
+/* Ends leases past their deadline, gives up on last publishes, asks again. */
+void book_on_tick(struct lease_book *book, int64_t now_ms);
+/* Publishes what is committed and not published. */
+void book_publish(struct lease_book *book, int64_t now_ms);
+/* No new grants, no new assignments: the agent stops. */
+void book_stop(struct lease_book *book);
+
+/* ---- questions ---- */
+size_t lease_book_count(const struct lease_book *book);
+void lease_book_get(const struct lease_book *book, size_t index, struct book_shard *out);
+bool lease_book_has(const struct lease_book *book, const struct shard_id *shard);
+/* Every shard is finished (or stuck: *stuck_out of them) and what it reached is
+ * published. */
+bool lease_book_all_finished(struct lease_book *book, size_t *stuck_out);
+/* Nothing committed is unpublished. */
+bool lease_book_all_published(struct lease_book *book, int64_t now_ms);
+
+#endif

@@ -1,0 +1,140 @@
+/*
+ * main.c - lts-supervisor: options in, exit code out.
+ *
+ * Reads the configuration, sets up logs and signals' dispositions, and hands over to
+ * supervisor.c. Errors of usage are one line and exit code 2.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/xalloc.h"
+#include "supervisor/supervisor.h"
+
+/* What a reload reads again. */
+struct invocation {
+	int argc;
+	char **argv, **envp;
+	struct log *log;
+};
+
+static int
+complain(const struct buf *why)
+{
+	fprintf(stderr, "lts-supervisor: %s\n", why->data ? why->data : "invalid");
+	return EXIT_USAGE;
+}
+
+static enum lts_err
+load(const struct invocation *how, struct options *options,
+     struct credentials *credentials, struct buf *why)
+{
+	enum lts_err err = options_load(options, how->argc, how->argv, how->envp, why);
+	if (err || options->help || options->version)
+		return err;
+	return credentials_load(options, getenv("HOME"), credentials, why);
+}
+
+/*
+ * HUP. Keys given on the command line or in the environment were wiped when they were
+ * read; when no others are found, they stay in use.
+ */
+static enum lts_err
+reload(void *arg, struct options *options, struct credentials *credentials,
+       struct buf *why)
+{
+	const struct invocation *how = arg;
+	struct options fresh;
+	struct credentials keys = { 0 };
+	struct buf unused;
+	options_init(&fresh);
+	buf_init(&unused, 0);
+	enum lts_err err = options_load(&fresh, how->argc, how->argv, how->envp, why);
+	if (err)
+		goto out;
+	if (!credentials_load(&fresh, getenv("HOME"), &keys, &unused))
+		*credentials = keys;
+	options->log_level = fresh.log_level;
+	log_set_level(how->log, (enum log_level)fresh.log_level);
+out:
+	credentials_wipe(&keys);
+	options_fini(&fresh);
+	buf_fini(&unused);
+	return err;
+}
+
+static enum lts_err
+open_logs(struct log *log, const struct options *o, struct buf *why)
+{
+	enum log_format format = (enum log_format)o->log_format;
+	enum lts_err err = LTS_OK;
+	const char *path = o->log_file;
+	char *debug = NULL;
+	if (!path)
+		log_add_fd(log, STDERR_FILENO, (enum log_level)o->log_level, format);
+	else
+		err = log_add_file(log, path, (enum log_level)o->log_level, format);
+	if (!err && o->is_test) {
+		path = debug = xasprintf("%s/debug.log", o->state_dir);
+		err = log_add_file(log, path, LOG_LEVEL_DEBUG, format);
+	}
+	if (err) {
+		enum lts_err ignored =
+			buf_printf(why, "log file '%s': %s", path, strerror(errno));
+		(void)ignored;
+	}
+	free(debug);
+	return err;
+}
+
+static int
+run(struct invocation *how, struct options *options, struct credentials *credentials)
+{
+	struct buf why;
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	buf_init(&why, 0);
+	sigaction(SIGPIPE, &ignore, NULL);
+	how->log = log_create("supervisor");
+	int code = EXIT_USAGE;
+	if (open_logs(how->log, options, &why))
+		complain(&why);
+	else
+		code = (int)supervisor_run(
+			&(struct supervisor_config){ .options = options,
+						     .credentials = credentials,
+						     .log = how->log,
+						     .reload = reload,
+						     .arg = how });
+	log_destroy(&how->log);
+	buf_fini(&why);
+	return code;
+}
+
+int
+main(int argc, char **argv, char **envp)
+{
+	struct invocation how = { .argc = argc, .argv = argv, .envp = envp };
+	struct options options;
+	struct credentials credentials = { 0 };
+	struct buf why;
+	int code = EXIT_DONE;
+	options_init(&options);
+	buf_init(&why, 0);
+	if (load(&how, &options, &credentials, &why))
+		code = complain(&why);
+	else if (options.help)
+		options_print_help(stdout);
+	else if (options.version)
+		puts("lts-supervisor " LTS_VERSION);
+	else if (options.check_config)
+		puts("lts-supervisor: the configuration is valid");
+	else
+		code = run(&how, &options, &credentials);
+	credentials_wipe(&credentials);
+	options_fini(&options);
+	buf_fini(&why);
+	return code;
+}

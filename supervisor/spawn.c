@@ -1,0 +1,118 @@
+/*
+ * spawn.c - fork, exec and the handoff; killing what a dead worker left behind.
+ *
+ * Runs in the supervisor. Owns nothing for longer than a call. Between fork and exec the
+ * child must call nothing that is not async-signal-safe. Held by the kill scenarios.
+ */
+#include "supervisor/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/handoff.h"
+#include "common/xalloc.h"
+
+char *
+spawn_find_worker(void)
+{
+	char self[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (len < 0)
+		return NULL;
+	self[len] = '\0';
+	char *slash = strrchr(self, '/');
+	*slash = '\0';
+	char *path = xasprintf("%s/lts-worker", self);
+	if (access(path, X_OK) == 0)
+		return path;
+	free(path);
+	return NULL;
+}
+
+/* Moves the four descriptors to their places without treading on one another. */
+static int
+place_fds(const struct spawn_fds *fds)
+{
+	int from[] = { fds->channel, fds->board, fds->generation, fds->stdout_lock };
+	for (int i = 0; i < 4; i++)
+		if ((from[i] = fcntl(from[i], F_DUPFD, HANDOFF_END)) < 0)
+			return -1;
+	for (int i = 0; i < 4; i++)
+		if (dup2(from[i], HANDOFF_CHANNEL + i) < 0)
+			return -1;
+	return close_range(HANDOFF_END, ~0u, 0);
+}
+
+static void
+reset_signals(void)
+{
+	struct sigaction action = { .sa_handler = SIG_DFL };
+	sigset_t none;
+	for (int sig = 1; sig < NSIG; sig++)
+		sigaction(sig, &action, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void
+run_child(const char *program, const char *name, const struct spawn_fds *fds)
+{
+	char *argv[] = { (char *)(uintptr_t) "lts-worker", (char *)(uintptr_t)name,
+			 NULL };
+	setpgid(0, 0);
+	reset_signals();
+	if (place_fds(fds) == 0)
+		execv(program, argv);
+	_exit(EXIT_FAILED);
+}
+
+enum lts_err
+spawn_worker(const char *program, const char *name, const struct spawn_fds *fds,
+	     pid_t *pid_out)
+{
+	pid_t pid = fork();
+	if (pid < 0)
+		return LTS_SYS;
+	if (pid == 0)
+		run_child(program, name, fds);
+	setpgid(pid, pid); /* whichever of the two comes first */
+	*pid_out = pid;
+	return LTS_OK;
+}
+
+static bool
+is_known(pid_t pid, const pid_t *known, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (known[i] == pid)
+			return true;
+	return false;
+}
+
+size_t
+spawn_kill_strays(const pid_t *known, size_t n)
+{
+	char path[64];
+	size_t strays = 0;
+	int pid;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return 0;
+	while (fscanf(file, "%d", &pid) == 1) {
+		if (is_known(pid, known, n))
+			continue;
+		strays++;
+		kill(pid, SIGKILL);
+	}
+	fclose(file);
+	return strays;
+}

@@ -1,0 +1,31 @@
+/*
+ * spawn.h - starting a worker process, and making sure that nothing of a dead one is
+ * left.
+ */
+#ifndef SUPERVISOR_SPAWN_H
+#define SUPERVISOR_SPAWN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "common/err.h"
+
+struct spawn_fds { /* borrowed; become HANDOFF_CHANNEL and so on in the child */
+	int channel, board, generation, stdout_lock;
+};
+
+/* The worker's program: beside ours. Caller frees; NULL with errno when it cannot be run.
+ */
+char *spawn_find_worker(void);
+
+/* Forks and executes `program` in a process group of its own. `name` is argument 1, for
+ * people who look at ps. LTS_SYS with errno: nothing was started. */
+enum lts_err spawn_worker(const char *program, const char *name,
+			  const struct spawn_fds *fds, pid_t *pid_out) LTS_MUST_USE;
+
+/* Our children that are not in `known`: descendants of dead workers that came to us, the
+ * subreaper. Kills each; returns how many there are. */
+size_t spawn_kill_strays(const pid_t *known, size_t n);
+
+#endif

@@ -1,0 +1,204 @@
+/*
+ * start.c - the supervisor's start-up.
+ *
+ * Runs before the first worker exists, which is when the supervisor may write LMDB. Owns
+ * the locks and the store. Must never leave the state unclaimed, nor its reader slot
+ * untaken: later there would be a lock to wait for. Held by the scenarios of restart and
+ * of two supervisors.
+ */
+#include "supervisor/start.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/xalloc.h"
+
+static void
+copy(char *to, size_t room, const char *from)
+{
+	snprintf(to, room, "%s", from ? from : "");
+}
+
+/* The host's name as a consumer's name can hold it. */
+static void
+read_host(char *host, size_t room)
+{
+	if (gethostname(host, room) < 0)
+		copy(host, room, "localhost");
+	host[room - 1] = '\0';
+	for (char *p = host; *p; p++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567"
+			    "89._-",
+			    *p))
+			*p = '_';
+}
+
+static void
+read_machine_id(char *id, size_t room)
+{
+	FILE *file = fopen("/etc/machine-id", "re");
+	size_t len = file ? fread(id, 1, room - 1, file) : 0;
+	if (file)
+		fclose(file);
+	id[len] = '\0';
+	id[strcspn(id, "\n")] = '\0';
+}
+
+static void
+describe_ourselves(const struct options *o, struct identity_record *mine)
+{
+	uint32_t random = 0;
+	*mine = (struct identity_record){ .schema = SCHEMA_VERSION,
+					  .created_ns = clock_wall_ns() };
+	copy(mine->project_id, sizeof(mine->project_id), o->project_id);
+	copy(mine->group_id, sizeof(mine->group_id), o->group_id);
+	copy(mine->stream_id, sizeof(mine->stream_id), o->stream_id);
+	copy(mine->consumer_group, sizeof(mine->consumer_group), o->consumer_group_name);
+	read_host(mine->host, sizeof(mine->host));
+	read_machine_id(mine->machine_id, sizeof(mine->machine_id));
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		abort();
+	snprintf(mine->instance, sizeof(mine->instance), "%08x", random);
+}
+
+static enum exit_code
+explain_state(enum lts_err err, const char *dir, struct buf *why)
+{
+	int saved = errno;
+	enum lts_err ignored;
+	if (err == LTS_INVALID) {
+		struct buf text = *why;
+		buf_init(why, 0);
+		ignored = buf_printf(why, "state_dir '%s' belongs to %s", dir, text.data);
+		buf_fini(&text);
+		return EXIT_USAGE;
+	}
+	if (err == LTS_BADDATA) {
+		ignored = buf_printf(why,
+				     "the state in '%s' is damaged or not ours: "
+				     "lts-state --state_dir %s "
+				     "verify says where; with the directory moved away, "
+				     "the agent goes on from "
+				     "the checkpoints at the service",
+				     dir, dir);
+		return EXIT_DAMAGED;
+	}
+	ignored = buf_printf(why, "the state in '%s' cannot be opened: %s", dir,
+			     err == LTS_NOSPACE ? "no space" : strerror(saved));
+	(void)ignored;
+	return EXIT_FAILED;
+}
+
+/* Takes the one reader slot now; every later read takes no lock. */
+static enum lts_err
+take_reader_slot(struct store *store)
+{
+	struct store_txn txn = { 0 };
+	store_check_readers(store);
+	enum lts_err err = store_read_begin(store, &txn);
+	store_abort(&txn);
+	return err;
+}
+
+enum exit_code
+start_open(struct start *start, const struct options *options, struct buf *why_out)
+{
+	struct identity_record mine;
+	*start = (struct start){
+		.dir = { .supervisor_fd = -1, .generation_fd = -1, .stdout_fd = -1 }
+	};
+	enum lts_err err = state_dir_open(&start->dir, options->state_dir, why_out);
+	if (err)
+		return err == LTS_BUSY ? EXIT_IN_USE : EXIT_FAILED;
+	describe_ourselves(options, &mine);
+	err = store_open(options->state_dir, STORE_CREATE, &start->store);
+	if (!err)
+		err = identity_claim(start->store, &mine, &start->identity, why_out);
+	if (!err)
+		err = take_reader_slot(start->store);
+	return err ? explain_state(err, options->state_dir, why_out) : EXIT_DONE;
+}
+
+void
+start_close(struct start *start)
+{
+	store_close(&start->store);
+	state_dir_close(&start->dir);
+}
+
+static enum lts_err
+remember(void *arg, struct store_key key, const void *data, size_t len)
+{
+	struct lease_record lease;
+	enum lts_err err = lease_decode(data, len, &lease);
+	if (!err && lease.state != LEASE_RELEASED)
+		group_remember(arg, lease.home, &lease.shard);
+	return LTS_OK; /* a damaged record is left to the worker that takes the shard */
+}
+
+void
+start_remember_leases(struct start *start, struct group *group)
+{
+	struct store_txn txn = { 0 };
+	enum lts_err err = store_read_begin(start->store, &txn);
+	if (!err)
+		err = store_each(&txn, STORE_LEASES, remember, group);
+	store_abort(&txn);
+	(void)err; /* what is not listed is granted anew */
+}
+
+static int64_t
+resolve_start(struct start *start, int64_t service_ns)
+{
+	struct store_txn txn = { 0 };
+	int64_t start_ns = service_ns;
+	enum lts_err err = store_read_begin(start->store, &txn);
+	if (!err)
+		err = identity_read_start(&txn, &start_ns);
+	store_abort(&txn);
+	return err ? service_ns : start_ns;
+}
+
+void
+start_resolve_times(struct start *start, const struct options *o, int64_t service_ns,
+		    struct times *out)
+{
+	*out = (struct times){ .start = "begin" };
+	if (o->start_time.kind == TIME_END)
+		out->start_ns = resolve_start(start, service_ns);
+	if (o->start_time.kind != TIME_BEGIN)
+		snprintf(out->start, sizeof(out->start), "%lld",
+			 (long long)(out->start_ns ? out->start_ns : o->start_time.ns));
+	if (o->end_time.kind == TIME_AT)
+		out->end_ns = o->end_time.ns;
+	else if (o->end_time.kind == TIME_END)
+		/* Date counts whole seconds: the next one is after everything that is
+		 * there now. */
+		out->end_ns = service_ns + 1000000000;
+}
+
+struct lts_api *
+start_api(struct ev_loop *loop, const struct options *o)
+{
+	char *url = options_endpoint_url(o);
+	struct lts_api_config config = {
+		.url = url,
+		.region = o->region,
+		.project_id = o->project_id,
+		.group_id = o->group_id,
+		.stream_id = o->stream_id,
+		.consumer_group = o->consumer_group_name,
+		.ca_file = o->ca_file,
+		.max_body_bytes = (size_t)o->max_body_bytes,
+		.heartbeat_timeout_ms = o->heartbeat_timeout_ms,
+		.sign_full_date = o->sign_date == SIGN_DATE_FULL,
+	};
+	struct lts_api *api = lts_api_create(loop, &config);
+	free(url);
+	return api;
+}

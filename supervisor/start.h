@@ -1,0 +1,39 @@
+/*
+ * start.h - what the supervisor needs before it can run: the directory, the state, who we
+ * are, and when to begin.
+ */
+#ifndef SUPERVISOR_START_H
+#define SUPERVISOR_START_H
+
+#include "common/handoff.h"
+#include "common/options.h"
+#include "state/identity.h"
+#include "supervisor/group.h"
+#include "supervisor/state_dir.h"
+
+struct start {
+	struct state_dir dir;
+	struct store
+		*store; /* written until start_open returns, only read from then on */
+	struct identity_record identity;
+};
+
+/* start_time and end_time as shards and the service take them. */
+struct times {
+	char start[24];	  /* "begin" or nanoseconds */
+	int64_t start_ns; /* what `end` was resolved to; 0: start_time is not `end` */
+	int64_t end_ns;	  /* 0: none */
+};
+
+/* Takes the locks, opens and claims the state. EXIT_DONE, or why_out has a line. */
+enum exit_code start_open(struct start *start, const struct options *options,
+			  struct buf *why_out);
+void start_close(struct start *start);
+/* Tells the group what each consumer held when the state was last written. */
+void start_remember_leases(struct start *start, struct group *group);
+/* service_ns: the service's clock shows that or later. */
+void start_resolve_times(struct start *start, const struct options *options,
+			 int64_t service_ns, struct times *out);
+struct lts_api *start_api(struct ev_loop *loop, const struct options *options);
+
+#endif

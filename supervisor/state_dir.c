@@ -1,0 +1,154 @@
+/*
+ * state_dir.c - who may use the state: one supervisor, and one generation of workers.
+ *
+ * Runs in the supervisor at start-up. Owns the lock files' descriptors. Must never go on
+ * while a worker of an earlier supervisor may be alive: only the free lock is proof, the
+ * pids beside it are a hint whom to kill. Held by the supervisor-kill scenarios.
+ */
+#include "supervisor/state_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "state/worker_record.h"
+
+enum {
+	NOTE_BYTES = 64,     /* one worker's line in generation.lock */
+	GRACE_MS = 1000,     /* what orphaned workers have to drain */
+	PATIENCE_MS = 15000, /* a killed process in uninterruptible sleep may take a while
+				to go */
+	LOOK_AGAIN_MS = 20,
+};
+
+static enum lts_err
+explain(struct buf *why, enum lts_err err, const char *what, const char *path,
+	const char *more)
+{
+	enum lts_err ignored = buf_printf(why, "%s '%s': %s", what, path, more);
+	(void)ignored;
+	return err;
+}
+
+static int
+open_in(const char *dir, const char *name)
+{
+	char path[4096];
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+}
+
+static void
+kill_noted(int fd)
+{
+	char line[NOTE_BYTES + 1] = { 0 };
+	for (off_t at = 0; pread(fd, line, NOTE_BYTES, at) == NOTE_BYTES;
+	     at += NOTE_BYTES) {
+		unsigned pid;
+		unsigned long long started;
+		if (sscanf(line, "%u %llu", &pid, &started) != 2 || pid == 0)
+			continue;
+		/* The descriptor is opened before the start time is compared: it cannot
+		 * be recycled. */
+		int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+		if (pidfd < 0)
+			continue;
+		if (worker_pid_start(pid) == started)
+			syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+		close(pidfd);
+	}
+}
+
+static enum lts_err
+wait_for_generation(int fd, const char *path, struct buf *why)
+{
+	int64_t start_ms = clock_mono_ms();
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		int64_t waited_ms = clock_mono_ms() - start_ms;
+		if (errno != EWOULDBLOCK)
+			return explain(why, LTS_SYS, "generation.lock in", path,
+				       strerror(errno));
+		if (waited_ms > PATIENCE_MS)
+			return explain(why, LTS_BUSY,
+				       "workers of an earlier supervisor still use", path,
+				       "they were killed and did not go");
+		if (waited_ms > GRACE_MS)
+			kill_noted(fd);
+		poll(NULL, 0, LOOK_AGAIN_MS);
+	}
+	return ftruncate(fd, 0) < 0 ? LTS_SYS : LTS_OK;
+}
+
+static enum lts_err
+take_locks(struct state_dir *dir, struct buf *why)
+{
+	char holder[32] = "";
+	dir->supervisor_fd = open_in(dir->path, "supervisor.lock");
+	dir->generation_fd = open_in(dir->path, "generation.lock");
+	dir->stdout_fd = open_in(dir->path, "stdout.lock");
+	if (dir->supervisor_fd < 0 || dir->generation_fd < 0 || dir->stdout_fd < 0)
+		return explain(why, LTS_SYS, "lock files in", dir->path, strerror(errno));
+	if (flock(dir->supervisor_fd, LOCK_EX | LOCK_NB) < 0) {
+		ssize_t n = pread(dir->supervisor_fd, holder, sizeof(holder) - 1, 0);
+		holder[n > 0 ? strcspn(holder, "\n") : 0] = '\0';
+		enum lts_err ignored = buf_printf(
+			why,
+			"state_dir '%s' is in use by the supervisor with pid %s: "
+			"stop that one, or give this one a state_dir of its own",
+			dir->path, holder[0] ? holder : "?");
+		(void)ignored;
+		return LTS_BUSY;
+	}
+	int len = snprintf(holder, sizeof(holder), "%d\n", getpid());
+	if (ftruncate(dir->supervisor_fd, 0) < 0 ||
+	    pwrite(dir->supervisor_fd, holder, (size_t)len, 0) != len)
+		return explain(why, LTS_SYS, "supervisor.lock in", dir->path,
+			       strerror(errno));
+	return wait_for_generation(dir->generation_fd, dir->path, why);
+}
+
+enum lts_err
+state_dir_open(struct state_dir *dir, const char *path, struct buf *why_out)
+{
+	*dir = (struct state_dir){
+		.path = path, .supervisor_fd = -1, .generation_fd = -1, .stdout_fd = -1
+	};
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return explain(why_out, LTS_SYS, "cannot make state_dir", path,
+			       strerror(errno));
+	enum lts_err err = take_locks(dir, why_out);
+	if (err)
+		state_dir_close(dir);
+	return err;
+}
+
+void
+state_dir_close(struct state_dir *dir)
+{
+	int *const fds[] = { &dir->generation_fd, &dir->stdout_fd, &dir->supervisor_fd };
+	for (int i = 0; i < 3; i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+}
+
+void
+state_dir_note_worker(const struct state_dir *dir, uint32_t slot, pid_t pid)
+{
+	char line[NOTE_BYTES + 1];
+	unsigned long long started = pid ? worker_pid_start((uint32_t)pid) : 0;
+	snprintf(line, sizeof(line), "%-20u %-42llu", (unsigned)pid, started);
+	line[NOTE_BYTES - 1] = '\n';
+	ssize_t ignored =
+		pwrite(dir->generation_fd, line, NOTE_BYTES, (off_t)slot * NOTE_BYTES);
+	(void)ignored;
+}

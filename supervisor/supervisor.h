@@ -1,0 +1,26 @@
+/*
+ * supervisor.h - the agent: from its options to its exit code.
+ */
+#ifndef SUPERVISOR_SUPERVISOR_H
+#define SUPERVISOR_SUPERVISOR_H
+
+#include "common/credentials.h"
+#include "common/handoff.h"
+#include "common/log.h"
+#include "common/options.h"
+
+struct supervisor_config { /* borrowed while it runs */
+	struct options *options;
+	struct credentials *credentials;
+	struct log *log;
+	/* HUP: reads options and credentials anew; LTS_INVALID with a line: nothing was
+	 * changed. */
+	enum lts_err (*reload)(void *arg, struct options *options,
+			       struct credentials *credentials, struct buf *error_out);
+	void *arg;
+};
+
+/* Runs until it is told to end, or until end_time is reached. */
+enum exit_code supervisor_run(const struct supervisor_config *config);
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * tally.h - what this run has delivered, shard by shard, read from the state.
+ */
+#ifndef SUPERVISOR_TALLY_H
+#define SUPERVISOR_TALLY_H
+
+#include "common/log.h"
+#include "state/store.h"
+
+struct tally;
+
+/* Notes where every shard stands now. */
+struct tally *tally_create(struct store *store);
+void tally_destroy(struct tally **tally);
+/* One line for each shard that moved since, and one for all. */
+void tally_log(const struct tally *tally, struct store *store, struct log *log,
+	       const char *event);
+
+#endif

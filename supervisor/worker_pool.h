@@ -1,0 +1,64 @@
+/*
+ * worker_pool.h - the worker processes: started, watched, killed, reaped, started again.
+ *
+ * Runs on the supervisor's loop. Turns SIGCHLD, boards, channels and timers into the
+ * slots' events.
+ */
+#ifndef SUPERVISOR_WORKER_POOL_H
+#define SUPERVISOR_WORKER_POOL_H
+
+#include "common/board.h"
+#include "common/log.h"
+#include "common/message.h"
+#include "supervisor/state_dir.h"
+#include "supervisor/worker_slot.h"
+
+struct ev_loop;
+struct worker_pool;
+
+struct worker_pool_events {
+	void (*message)(void *arg, uint32_t slot, const struct message *message);
+	void (*live)(void *arg, uint32_t slot);
+	/* Dead and reaped, with all its descendants: its shards may move. */
+	void (*gone)(void *arg, uint32_t slot, enum fate fate);
+	/* Every slot is ENDED or REFUSED. */
+	void (*all_ended)(void *arg);
+	/* The bytes of CONFIG for this slot; text is borrowed until the call returns. */
+	void (*fill_config)(void *arg, uint32_t slot, struct message_config *out);
+};
+
+struct worker_pool_config { /* pointers are borrowed for the pool's life */
+	struct ev_loop *loop;
+	struct log *log;
+	const struct state_dir *state_dir;
+	uint32_t count;
+	int64_t beat_timeout_ms, process_timeout_ms;
+	const struct worker_pool_events *events;
+	void *arg;
+};
+
+/* LTS_SYS: no program to run, or no memory file; `why_out` has a line. */
+enum lts_err worker_pool_create(const struct worker_pool_config *config,
+				struct worker_pool **out,
+				struct buf *why_out) LTS_MUST_USE;
+/* Kills and reaps what is left. */
+void worker_pool_destroy(struct worker_pool **pool);
+
+void worker_pool_start(struct worker_pool *pool);
+/* Every worker drains and ends. */
+void worker_pool_drain(struct worker_pool *pool);
+void worker_pool_kill(struct worker_pool *pool);
+/* CONFIG again, to every worker that lives. */
+void worker_pool_configure(struct worker_pool *pool);
+
+/* To a worker that is live; otherwise nothing is sent, and its `gone` follows or came. */
+void worker_pool_send(struct worker_pool *pool, uint32_t slot,
+		      const struct message *message);
+bool worker_pool_is_live(const struct worker_pool *pool, uint32_t slot);
+uint32_t worker_pool_live_count(const struct worker_pool *pool);
+bool worker_pool_all_refused(const struct worker_pool *pool);
+const struct worker_slot *worker_pool_slot(const struct worker_pool *pool, uint32_t slot);
+pid_t worker_pool_pid(const struct worker_pool *pool, uint32_t slot);
+const struct board *worker_pool_board(const struct worker_pool *pool, uint32_t slot);
+
+#endif

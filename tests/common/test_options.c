@@ -1,0 +1,469 @@
+/*
+ * test_options.c - holds common/options_load.c, options_table.c and ini_file.c: the
+ * sources, and secrets.
+ */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "tests/suites.h"
+#include "tests/support/options_attempt.h"
+
+/* --- sources --- */
+
+START_TEST(seed_command_line_works_as_it_stands)
+{
+	attempt_begin();
+	attempt_args("--endpoint", "https://lts-access.cn-north-4.myhuaweicloud.com:8102",
+		     "--project_id", "0123456789abcdef0123456789abcdef", "--region",
+		     "cn-north-4", "--group_id", "g-1", "--stream_id", "s-1", "--ak",
+		     "AK", "--sk", "SK", "--consumer_count", "4", "--consume_batch_size",
+		     "500", "--consumer_group_name", "group", "--start_time",
+		     "1767322800000", "--end_time", "0", "--log_level", "INFO",
+		     "--is_test", "True", NULL);
+	attempt_succeeds();
+	const struct options *o = &attempt.options;
+	ck_assert_int_eq(o->start_time.kind, TIME_AT);
+	ck_assert_int_eq(o->start_time.ns, 1767322800000000000);
+	ck_assert_int_eq(o->end_time.kind, TIME_NONE);
+	ck_assert_int_eq(o->consumer_count, 4);
+	ck_assert_int_eq(o->consume_batch_size, 500);
+	ck_assert_int_eq(o->log_level, LOG_LEVEL_INFO);
+	ck_assert(o->is_test);
+	ck_assert_str_eq(o->ak, "AK");
+	ck_assert_str_eq(o->sk, "SK");
+	attempt_end();
+}
+END_TEST
+
+START_TEST(defaults_are_those_of_the_design)
+{
+	struct options o;
+
+	options_init(&o);
+	ck_assert_int_eq(o.consume_batch_size, 1000);
+	ck_assert_int_eq(o.max_body_bytes, 16 << 20);
+	ck_assert_int_eq(o.consumer_count, 1);
+	ck_assert_str_eq(o.state_dir, "./lts-state.d");
+	ck_assert_str_eq(o.sink, "stdout");
+	ck_assert_int_eq(o.format, RECORD_LABELS);
+	ck_assert_int_eq(o.fetch_interval_ms, 200);
+	ck_assert_int_eq(o.heartbeat_interval_ms, 1000);
+	ck_assert_int_eq(o.heartbeat_timeout_ms, 60000);
+	ck_assert_int_eq(o.worker_beat_timeout_ms, 3000);
+	ck_assert_int_eq(o.process_timeout_ms, 300000);
+	ck_assert_int_eq(o.checkpoint_interval_ms, 200);
+	ck_assert_int_eq(o.publish_interval_ms, 5000);
+	ck_assert_int_eq(o.shutdown_timeout_ms, 30000);
+	ck_assert_int_eq(o.memory_budget_bytes, 64 << 20);
+	ck_assert_int_eq(o.on_expired, EXPIRED_STOP);
+	ck_assert_int_eq(o.rotate_bytes, 256 << 20);
+	ck_assert_int_eq(o.rotate_interval_ms, 0);
+	ck_assert_int_eq(o.log_level, LOG_LEVEL_INFO);
+	ck_assert_int_eq(o.log_format, LOG_FORMAT_LOGFMT);
+	ck_assert_int_eq(o.sign_date, SIGN_DATE_SHORT);
+	ck_assert_int_eq(o.end_time.kind, TIME_NONE);
+	ck_assert_ptr_null(o.log_file);
+	ck_assert_ptr_null(o.ca_file);
+	ck_assert(!o.is_test && !o.help && !o.version && !o.check_config);
+	options_fini(&o);
+}
+END_TEST
+
+START_TEST(dash_underscore_and_equals_are_the_same)
+{
+	attempt_begin();
+	attempt_required();
+	attempt_args("--consume-batch-size", "77", "--log-level=DEBUG",
+		     "--state_dir=/a=b", NULL);
+	attempt_succeeds();
+	ck_assert_int_eq(attempt.options.consume_batch_size, 77);
+	ck_assert_int_eq(attempt.options.log_level, LOG_LEVEL_DEBUG);
+	ck_assert_str_eq(attempt.options.state_dir, "/a=b");
+	attempt_end();
+}
+END_TEST
+
+START_TEST(last_on_the_command_line_wins)
+{
+	attempt_begin();
+	attempt_required();
+	attempt_args("--consumer_count", "2", "--consumer-count=3", NULL);
+	attempt_succeeds();
+	ck_assert_int_eq(attempt.options.consumer_count, 3);
+	attempt_end();
+}
+END_TEST
+
+START_TEST(bare_is_test_is_true_and_takes_only_a_truth)
+{
+	attempt_begin();
+	attempt_required();
+	attempt_args("--is_test", "--consumer_count", "2", NULL);
+	attempt_succeeds();
+	ck_assert(attempt.options.is_test);
+	ck_assert_int_eq(attempt.options.consumer_count, 2);
+	attempt_end();
+
+	attempt_begin();
+	attempt_required();
+	attempt_args("--is_test", "off", "--is_test", NULL);
+	attempt_succeeds();
+	ck_assert(attempt.options.is_test);
+	attempt_end();
+
+	attempt_begin();
+	attempt_required();
+	attempt_args("--is_test", "maybe", NULL);
+	attempt_refused("argument 'maybe': only options are expected, as --name value");
+	attempt_end();
+}
+END_TEST
+
+START_TEST(command_line_beats_environment_beats_file)
+{
+	char count[] = "LTS_CONSUMER_COUNT=3", size[] = "LTS_CONSUME_BATCH_SIZE=30";
+
+	attempt_begin();
+	attempt_required();
+	attempt_args("--consumer_count", "2", NULL);
+	attempt_env(count);
+	attempt_env(size);
+	attempt_config("consumer_count = 4\nconsume_batch_size = 40\nsink = null\n");
+	attempt_succeeds();
+	ck_assert_int_eq(attempt.options.consumer_count, 2);
+	ck_assert_int_eq(attempt.options.consume_batch_size, 30);
+	ck_assert_str_eq(attempt.options.sink, "null");
+	attempt_end();
+}
+END_TEST
+
+START_TEST(unknown_and_empty_variables_are_left_alone)
+{
+	char unknown[] = "LTS_FOO=1", empty[] = "LTS_SINK=", lower[] = "lts_sink=null",
+	     help[] = "LTS_HELP=true";
+	char odd[] = "LTS_", none[] = "NOEQUALS", sdk[] = "HUAWEICLOUD_SDK_REGION=x";
+
+	attempt_begin();
+	attempt_required();
+	attempt_env(unknown);
+	attempt_env(empty);
+	attempt_env(lower);
+	attempt_env(help);
+	attempt_env(odd);
+	attempt_env(none);
+	attempt_env(sdk);
+	attempt_succeeds();
+	ck_assert_str_eq(attempt.options.sink, "stdout");
+	ck_assert_str_eq(attempt.options.region, "cn-north-4");
+	ck_assert(!attempt.options.help);
+	ck_assert_ptr_eq(attempt.envp[6], sdk);
+	attempt_end();
+}
+END_TEST
+
+START_TEST(file_may_have_comments_dashes_blanks_and_one_section)
+{
+	attempt_begin();
+	attempt_required();
+	attempt_config("; a comment\n# another\n\n  consumer-count = 5   ; "
+		       "why\r\n[lts]\n\tsink: file:/data dir\nformat=Content");
+	attempt_succeeds();
+	ck_assert_int_eq(attempt.options.consumer_count, 5);
+	ck_assert_str_eq(attempt.options.sink, "file:/data dir");
+	ck_assert_int_eq(attempt.options.format, RECORD_CONTENT);
+	attempt_end();
+}
+END_TEST
+
+START_TEST(long_line_of_a_file_is_taken_whole)
+{
+	char *dir = xmalloc(2001), *text;
+
+	memset(dir, 'd', 2000);
+	dir[2000] = '\0';
+	text = xasprintf("sink = null\nstate_dir = %s  ; comment\nconsumer_count = 6\n",
+			 dir);
+	attempt_begin();
+	attempt_required();
+	attempt_config(text);
+	attempt_succeeds();
+	ck_assert_str_eq(attempt.options.state_dir, dir);
+	ck_assert_int_eq(attempt.options.consumer_count, 6);
+	attempt_end();
+	free(text);
+	free(dir);
+}
+END_TEST
+
+static void
+assert_file_refused(const char *text, const char *why)
+{
+	attempt_begin();
+	attempt_required();
+	attempt_config(text);
+	ck_assert_int_eq(attempt_load(), LTS_INVALID);
+	ck_assert_ptr_nonnull(strstr(attempt.error.data, attempt.path));
+	ck_assert_msg(strstr(attempt.error.data, why) != NULL, "%s", attempt.error.data);
+	attempt_end();
+}
+
+START_TEST(file_errors_name_file_and_line)
+{
+	char *text = xasprintf("sink = null\nstate_dir = %0*d\n", 20000, 0);
+
+	assert_file_refused("\nconsume_batch_size = 5\n", ":2: must be 10 to 1000");
+	assert_file_refused("a\nsink = null\n", ":1: neither [section] nor name = value");
+	assert_file_refused("sink = null\n[other]\nsink = null\n",
+			    ":3: section [other]: only [lts]");
+	assert_file_refused("sink = null\n\nsinc = null\n",
+			    ":3: there is no such option; did you mean 'sink'?");
+	assert_file_refused("help = true\n", ":1: belongs on the command line");
+	assert_file_refused("config = x\n", ":1: belongs on the command line");
+	assert_file_refused("sk = \x01\n", ":1: must be printable");
+	assert_file_refused("sink =\n", ":1: must be stdout, null or file:DIR");
+	assert_file_refused("= 5\n", ":1: a name is missing");
+	assert_file_refused("sink = null\n[lts\n", ":2: neither");
+	assert_file_refused(text, ":2: line too long");
+	free(text);
+}
+END_TEST
+
+START_TEST(file_that_cannot_be_read_is_named)
+{
+	attempt_begin();
+	attempt_required();
+	attempt_args("--config", "/nonexistent/lts.conf", NULL);
+	attempt_refused("option 'config': '/nonexistent/lts.conf' from the command line: "
+			"cannot be read: "
+			"No such file or directory");
+	attempt_end();
+
+	attempt_begin();
+	attempt_required();
+	attempt_args("--config", "/tmp", NULL);
+	attempt_refused("option 'config': '/tmp' from the command line: cannot be read: "
+			"Is a directory");
+	attempt_end();
+}
+END_TEST
+
+START_TEST(unknown_option_names_the_nearest)
+{
+	attempt_begin();
+	attempt_required();
+	attempt_args("--consum_batch-sise", "5", NULL);
+	attempt_refused("option 'consum_batch-sise' from the command line: there is no "
+			"such option; did you mean "
+			"'consume_batch_size'?");
+	attempt_end();
+
+	attempt_begin();
+	attempt_args("--entirely-else=1", NULL);
+	attempt_refused(
+		"option 'entirely-else' from the command line: there is no such option");
+	attempt_end();
+}
+END_TEST
+
+START_TEST(stray_arguments_and_missing_values_are_refused)
+{
+	static const char *const strays[] = { "x", "-x", "--", "-", "" };
+
+	for (size_t i = 0; i < sizeof(strays) / sizeof(strays[0]); i++) {
+		attempt_begin();
+		attempt_required();
+		attempt_arg(strays[i]);
+		ck_assert_int_eq(attempt_load(), LTS_INVALID);
+		ck_assert_ptr_nonnull(
+			strstr(attempt.error.data, "only options are expected"));
+		attempt_end();
+	}
+	attempt_begin();
+	attempt_args("--sink", "--region", "x", NULL);
+	attempt_refused("option 'sink': from the command line: needs a value");
+	attempt_end();
+	attempt_begin();
+	attempt_args("--sink", NULL);
+	attempt_refused("option 'sink': from the command line: needs a value");
+	attempt_end();
+}
+END_TEST
+
+START_TEST(bad_variable_is_named)
+{
+	char size[] = "LTS_CONSUME_BATCH_SIZE=5\n";
+
+	attempt_begin();
+	attempt_required();
+	attempt_env(size);
+	attempt_refused("option 'consume_batch_size': '5?' from LTS_CONSUME_BATCH_SIZE: "
+			"must be a whole number, 10 to "
+			"1000");
+	attempt_end();
+}
+END_TEST
+
+/* --- secrets --- */
+
+START_TEST(secrets_are_wiped_from_argv)
+{
+	attempt_begin();
+	attempt_required();
+	attempt_args("--ak", "AKVALUE", "--sk=SKVALUE", "--security-token", "TOKENVALUE",
+		     "--sk", "SECOND", NULL);
+	char *ak = attempt.argv[14], *sk = attempt.argv[15], *token = attempt.argv[17];
+	attempt_succeeds();
+	ck_assert_str_eq(attempt.options.ak, "AKVALUE");
+	ck_assert_str_eq(attempt.options.sk, "SECOND");
+	ck_assert_str_eq(attempt.options.security_token, "TOKENVALUE");
+	ck_assert_int_eq(memcmp(ak, "\0\0\0\0\0\0\0", 7), 0);
+	ck_assert_int_eq(memcmp(sk, "--sk=\0\0\0\0\0\0\0", 12), 0);
+	ck_assert_int_eq(memcmp(token, "\0\0\0\0\0\0\0\0\0\0", 10), 0);
+	attempt_end();
+}
+END_TEST
+
+START_TEST(secrets_are_wiped_also_when_something_is_wrong)
+{
+	char sk[] = "HUAWEICLOUD_SDK_SK=SKVALUE";
+
+	attempt_begin();
+	attempt_args("--wrong", "--ak", "AKVALUE", NULL);
+	attempt_env(sk);
+	ck_assert_int_eq(attempt_load(), LTS_INVALID);
+	ck_assert_str_eq(attempt.argv[3], "");
+	ck_assert_int_eq(memcmp(sk, "HUAWEICLOUD_SDK_SK=\0\0\0\0\0\0\0", 26), 0);
+	ck_assert_ptr_null(strstr(attempt.error.data, "VALUE"));
+	attempt_end();
+}
+END_TEST
+
+START_TEST(secrets_leave_the_environment)
+{
+	char path[] = "PATH=/bin", ak[] = "LTS_AK=AKVALUE",
+	     sk[] = "HUAWEICLOUD_SDK_SK=SKVALUE";
+	char region[] = "LTS_REGION=eu-west-101",
+	     token[] = "HUAWEICLOUD_SDK_SECURITY_TOKEN=T";
+	char ak2[] = "HUAWEICLOUD_SDK_AK=OTHER";
+
+	attempt_begin();
+	attempt_args("--project_id", "p", "--group_id", "g", "--stream_id", "s",
+		     "--consumer_group_name", "c", "--start_time", "end", NULL);
+	attempt_env(path);
+	attempt_env(ak2);
+	attempt_env(ak);
+	attempt_env(sk);
+	attempt_env(region);
+	attempt_env(token);
+	setenv("LTS_SK", "x", 1);
+	attempt_succeeds();
+	ck_assert_ptr_eq(attempt.envp[0], path);
+	ck_assert_ptr_eq(attempt.envp[1], region);
+	ck_assert_ptr_null(attempt.envp[2]);
+	ck_assert_str_eq(attempt.options.ak,
+			 "AKVALUE"); /* the program's own variable first */
+	ck_assert_str_eq(attempt.options.sk, "SKVALUE");
+	ck_assert_str_eq(attempt.options.security_token, "T");
+	ck_assert_int_eq(memcmp(ak, "LTS_AK=\0\0\0\0\0\0\0", 14), 0);
+	ck_assert_int_eq(memcmp(sk + 19, "\0\0\0\0\0\0\0", 7), 0);
+	ck_assert_int_eq(memcmp(ak2 + 19, "\0\0\0\0\0", 5), 0);
+	ck_assert_ptr_null(getenv("LTS_SK"));
+	attempt_end();
+}
+END_TEST
+
+START_TEST(token_of_the_sdk_does_not_join_keys_from_elsewhere)
+{
+	char token[] = "HUAWEICLOUD_SDK_SECURITY_TOKEN=stale";
+
+	attempt_begin();
+	attempt_required();
+	attempt_args("--ak", "A", "--sk", "S", NULL);
+	attempt_env(token);
+	attempt_succeeds();
+	ck_assert_ptr_null(attempt.options.security_token);
+	attempt_end();
+}
+END_TEST
+
+START_TEST(half_of_the_keys_is_refused)
+{
+	attempt_begin();
+	attempt_required();
+	attempt_args("--ak", "A", NULL);
+	attempt_refused("option 'sk': required when 'ak' is given");
+	attempt_end();
+	attempt_begin();
+	attempt_required();
+	attempt_args("--sk", "A", NULL);
+	attempt_refused("option 'ak': required when 'sk' is given");
+	attempt_end();
+	attempt_begin();
+	attempt_required();
+	attempt_args("--security_token", "A", NULL);
+	attempt_refused("option 'ak': required when 'security_token' is given");
+	attempt_end();
+}
+END_TEST
+
+START_TEST(secret_is_never_in_the_message)
+{
+	attempt_begin();
+	attempt_required();
+	attempt_args("--ak", "A", "--sk", "SECRET VALUE", NULL);
+	attempt_refused(
+		"option 'sk': from the command line: must be printable, without blanks");
+	attempt_end();
+}
+END_TEST
+
+START_TEST(wiped_secrets_read_as_not_given_the_second_time)
+{
+	attempt_begin();
+	attempt_required();
+	attempt_args("--ak", "A", "--sk=S", NULL);
+	attempt_succeeds();
+	options_fini(&attempt.options);
+	options_init(&attempt.options);
+	attempt_succeeds();
+	ck_assert_ptr_null(attempt.options.ak);
+	ck_assert_ptr_null(attempt.options.sk);
+	attempt_end();
+}
+END_TEST
+
+Suite *
+suite_options(void)
+{
+	Suite *suite = suite_create("options");
+	TCase *sources = tcase_create("sources");
+	TCase *secrets = tcase_create("secrets");
+
+	tcase_add_test(sources, seed_command_line_works_as_it_stands);
+	tcase_add_test(sources, defaults_are_those_of_the_design);
+	tcase_add_test(sources, dash_underscore_and_equals_are_the_same);
+	tcase_add_test(sources, last_on_the_command_line_wins);
+	tcase_add_test(sources, bare_is_test_is_true_and_takes_only_a_truth);
+	tcase_add_test(sources, command_line_beats_environment_beats_file);
+	tcase_add_test(sources, unknown_and_empty_variables_are_left_alone);
+	tcase_add_test(sources, file_may_have_comments_dashes_blanks_and_one_section);
+	tcase_add_test(sources, long_line_of_a_file_is_taken_whole);
+	tcase_add_test(sources, file_errors_name_file_and_line);
+	tcase_add_test(sources, file_that_cannot_be_read_is_named);
+	tcase_add_test(sources, unknown_option_names_the_nearest);
+	tcase_add_test(sources, stray_arguments_and_missing_values_are_refused);
+	tcase_add_test(sources, bad_variable_is_named);
+	tcase_add_test(secrets, secrets_are_wiped_from_argv);
+	tcase_add_test(secrets, secrets_are_wiped_also_when_something_is_wrong);
+	tcase_add_test(secrets, secrets_leave_the_environment);
+	tcase_add_test(secrets, token_of_the_sdk_does_not_join_keys_from_elsewhere);
+	tcase_add_test(secrets, half_of_the_keys_is_refused);
+	tcase_add_test(secrets, secret_is_never_in_the_message);
+	tcase_add_test(secrets, wiped_secrets_read_as_not_given_the_second_time);
+	suite_add_tcase(suite, sources);
+	suite_add_tcase(suite, secrets);
+	return suite;
+}

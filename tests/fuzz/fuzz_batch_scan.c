@@ -1,0 +1,100 @@
+/*
+ * fuzz_batch_scan.c - libFuzzer's way into batch_scan and record_text.
+ *
+ * Build: clang -std=gnu11 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined,
+ * this file, worker/{batch_scan,record_text,json_skip,json_text}.c,
+ * common/{buf,ids,xalloc}.c, -lcjson. Run: -max_len=600 and a directory for the corpus.
+ *
+ * What is refused must be unchanged. What passes must pass again as the same, must be a
+ * batch to cJSON as well, and its records must be single lines that both formats can
+ * write.
+ */
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/buf.h"
+#include "common/xalloc.h"
+#include "worker/batch_scan.h"
+#include "worker/record_text.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+require(bool claim)
+{
+	if (!claim)
+		abort();
+}
+
+/* cJSON refuses lone surrogates and numbers above 63 characters; it is asked about the
+ * rest. */
+static bool
+is_for_cjson(const char *body, size_t len)
+{
+	size_t run = 0;
+	for (size_t i = 0; i < len; i++) {
+		run = strchr("+-.0123456789eE", body[i]) && body[i] ? run + 1 : 0;
+		if (run > 63 || (body[i] == '\\' && i + 1 < len && body[i + 1] == 'u'))
+			return false;
+	}
+	return true;
+}
+
+static void
+check_cjson(const char *body, size_t len, size_t n_records)
+{
+	if (!is_for_cjson(body, len))
+		return;
+	cJSON *tree = cJSON_ParseWithLength(body, len);
+	require(tree != NULL);
+	const cJSON *logs = cJSON_GetObjectItemCaseSensitive(tree, "logs");
+	require((size_t)cJSON_GetArraySize(logs) == n_records);
+	cJSON_Delete(tree);
+}
+
+static void
+check_records(const struct batch_view *view)
+{
+	struct buf out;
+	buf_init(&out, 0);
+	for (size_t i = 0; i < view->n_records; i++) {
+		const struct record *record = &view->records[i];
+		require(memchr(record->text, '\n', record->len) == NULL);
+		require(memchr(record->text, '\r', record->len) == NULL);
+		buf_clear(&out);
+		require(record_text_put(record, RECORD_LABELS, &out) == LTS_OK);
+		require(out.len == record->len + 1);
+		buf_clear(&out);
+		require(record_text_put(record, RECORD_CONTENT, &out) == LTS_OK);
+		require(out.len <= record->len + 1 && out.data[out.len - 1] == '\n');
+	}
+	buf_fini(&out);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct batch_scan scan;
+	struct batch_view view = { 0 }, again = { 0 };
+	struct batch_fault fault = { 0 };
+	char *body = xmalloc(size ? size : 1);
+	if (size)
+		memcpy(body, data, size);
+	batch_scan_init(&scan);
+	if (batch_scan_run(&scan, body, size, &fault, &view)) {
+		require(size == 0 || memcmp(body, data, size) == 0);
+		require(fault.expected && fault.offset <= size);
+	} else {
+		check_cjson(body, size, view.n_records);
+		check_records(&view);
+		require(batch_scan_run(&scan, body, size, &fault, &again) == LTS_OK);
+		require(again.n_records == view.n_records &&
+			cursor_equal(&again.next, &view.next));
+	}
+	batch_scan_fini(&scan);
+	free(body);
+	return 0;
+}

@@ -1,0 +1,296 @@
+/*
+ * sim_group.c - the consumer group's rules.
+ *
+ * In lts-sim. Owns members, ownership and checkpoints. Must never let two members own a shard, nor move
+ * one that its holder still lists; never reads a clock. Held by tests/support/test_sim_group.c.
+ */
+#include "tests/sim/sim_group.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/xalloc.h"
+
+enum { NOBODY = -1 };
+
+struct member {
+	struct consumer_name name;
+	int64_t heard_ms;
+	uint64_t heartbeats;
+	unsigned owned, quota; /* of the balance at hand */
+};
+
+struct shard {
+	int owner; /* index into members, or NOBODY */
+	bool on_offer, leaving, listed;
+	bool has_checkpoint;
+	uint64_t checkpoint;
+	int64_t updated_ms;
+	struct consumer_name writer;
+};
+
+struct sim_group {
+	int64_t timeout_ms;
+	unsigned n_shards;
+	struct shard *shards;
+	size_t n_members; /* in order of registration */
+	struct member members[SIM_MEMBERS_MAX];
+	uint64_t regressions;
+};
+
+struct sim_group *
+sim_group_create(unsigned shards, int64_t timeout_ms)
+{
+	struct sim_group *group = xcalloc(1, sizeof(*group));
+	group->timeout_ms = timeout_ms;
+	group->n_shards = shards;
+	group->shards = xcalloc(shards, sizeof(struct shard));
+	for (unsigned i = 0; i < shards; i++)
+		group->shards[i] = (struct shard){ .owner = NOBODY, .on_offer = true };
+	return group;
+}
+
+void
+sim_group_destroy(struct sim_group **groupp)
+{
+	struct sim_group *group = *groupp;
+	*groupp = NULL;
+	if (!group)
+		return;
+	free(group->shards);
+	free(group);
+}
+
+static void
+set_owner(struct shard *shard, int owner)
+{
+	shard->owner = owner;
+	shard->leaving = false;
+	shard->listed = false;
+}
+
+static void
+remove_member(struct sim_group *group, int gone)
+{
+	for (unsigned i = 0; i < group->n_shards; i++) {
+		struct shard *shard = &group->shards[i];
+		if (shard->owner == gone)
+			set_owner(shard, NOBODY);
+		else if (shard->owner > gone)
+			shard->owner--;
+	}
+	group->n_members--;
+	memmove(&group->members[gone], &group->members[gone + 1],
+		(group->n_members - (size_t)gone) * sizeof(struct member));
+}
+
+static int
+find_member(const struct sim_group *group, const struct consumer_name *name)
+{
+	for (size_t i = 0; i < group->n_members; i++)
+		if (strcmp(group->members[i].name.text, name->text) == 0)
+			return (int)i;
+	return NOBODY;
+}
+
+/* Who has most keeps most, so that few shards move. Among equals: where one has something to give,
+ * the order of registration, lest the answer depend on who asks; else the caller, who is alive. */
+static bool
+ranks_before(const struct sim_group *group, int a, int b, int caller, unsigned base)
+{
+	unsigned owned_a = group->members[a].owned, owned_b = group->members[b].owned;
+	if (owned_a != owned_b)
+		return owned_a > owned_b;
+	if (owned_a <= base && (a == caller || b == caller))
+		return a == caller;
+	return a < b;
+}
+
+static void
+set_quotas(struct sim_group *group, int caller)
+{
+	int n = (int)group->n_members;
+	unsigned on_offer = 0;
+	for (int m = 0; m < n; m++)
+		group->members[m].owned = 0;
+	for (unsigned i = 0; i < group->n_shards; i++) {
+		const struct shard *shard = &group->shards[i];
+		on_offer += shard->on_offer;
+		if (shard->on_offer && shard->owner != NOBODY)
+			group->members[shard->owner].owned++;
+	}
+	if (n == 0)
+		return;
+	unsigned base = on_offer / (unsigned)n, extra = on_offer % (unsigned)n;
+	for (int m = 0; m < n; m++) {
+		unsigned rank = 0;
+		for (int other = 0; other < n; other++)
+			rank += other != m && ranks_before(group, other, m, caller, base);
+		group->members[m].quota = base + (rank < extra);
+	}
+}
+
+/* Marks what each member has too many; what was marked before stays marked as long as it may. */
+static void
+mark_leaving(struct sim_group *group)
+{
+	for (size_t m = 0; m < group->n_members; m++) {
+		struct member *member = &group->members[m];
+		unsigned surplus = member->owned > member->quota ? member->owned - member->quota : 0;
+		for (int pass = 0; pass < 2; pass++) {
+			for (unsigned i = group->n_shards; i-- > 0;) {
+				struct shard *shard = &group->shards[i];
+				if (shard->owner != (int)m || !shard->on_offer ||
+				    shard->leaving != (pass == 0))
+					continue;
+				shard->leaving = surplus > 0;
+				surplus -= surplus > 0;
+			}
+		}
+	}
+	for (unsigned i = 0; i < group->n_shards; i++) {
+		struct shard *shard = &group->shards[i];
+		if (shard->owner != NOBODY && !shard->on_offer)
+			shard->leaving = true;
+	}
+}
+
+static void
+balance(struct sim_group *group, int caller)
+{
+	set_quotas(group, caller);
+	mark_leaving(group);
+}
+
+void
+sim_group_expire(struct sim_group *group, int64_t now_ms)
+{
+	bool changed = false;
+	for (size_t i = group->n_members; i-- > 0;) {
+		if (now_ms - group->members[i].heard_ms >= group->timeout_ms) {
+			remove_member(group, (int)i);
+			changed = true;
+		}
+	}
+	if (changed)
+		balance(group, NOBODY);
+}
+
+/* What the caller lists and nobody owns is the caller's: it held it before, and works on it. What it
+ * owns and does not list, though the last answer said so, it has let go. */
+static void
+take_list(struct sim_group *group, int caller, const unsigned *listed, size_t n)
+{
+	for (unsigned i = 0; i < group->n_shards; i++)
+		if (group->shards[i].owner == caller)
+			group->shards[i].listed = false;
+	for (size_t i = 0; i < n; i++) {
+		if (listed[i] >= group->n_shards)
+			continue;
+		struct shard *shard = &group->shards[listed[i]];
+		if (shard->owner == NOBODY)
+			set_owner(shard, caller);
+		if (shard->owner == caller)
+			shard->listed = true;
+	}
+	for (unsigned i = 0; i < group->n_shards; i++) {
+		struct shard *shard = &group->shards[i];
+		if (shard->owner == caller && !shard->listed)
+			set_owner(shard, NOBODY);
+	}
+}
+
+static void
+grant(struct sim_group *group, int caller, bool *granted_out)
+{
+	struct member *member = &group->members[caller];
+	for (unsigned i = 0; i < group->n_shards; i++) {
+		struct shard *shard = &group->shards[i];
+		if (shard->owner == NOBODY && shard->on_offer && member->owned < member->quota) {
+			set_owner(shard, caller);
+			member->owned++;
+		}
+		granted_out[i] = shard->owner == caller && !shard->leaving;
+	}
+}
+
+enum lts_err
+sim_group_heartbeat(struct sim_group *group, const struct consumer_name *consumer, const unsigned *listed,
+		    size_t n, int64_t now_ms, bool *granted_out)
+{
+	sim_group_expire(group, now_ms);
+	int caller = find_member(group, consumer);
+	if (caller == NOBODY) {
+		if (group->n_members == SIM_MEMBERS_MAX)
+			return LTS_NOSPACE;
+		caller = (int)group->n_members++;
+		group->members[caller] = (struct member){ .name = *consumer };
+	}
+	group->members[caller].heard_ms = now_ms;
+	group->members[caller].heartbeats++;
+	take_list(group, caller, listed, n);
+	balance(group, caller);
+	grant(group, caller, granted_out);
+	return LTS_OK;
+}
+
+enum lts_err
+sim_group_write(struct sim_group *group, const struct consumer_name *consumer,
+		const struct sim_checkpoint *list, size_t n, int64_t now_ms, int64_t wall_ms)
+{
+	sim_group_expire(group, now_ms);
+	int caller = find_member(group, consumer);
+	for (size_t i = 0; i < n; i++)
+		if (caller == NOBODY || group->shards[list[i].shard].owner != caller)
+			return LTS_GONE;
+	for (size_t i = 0; i < n; i++) {
+		struct shard *shard = &group->shards[list[i].shard];
+		group->regressions += shard->has_checkpoint && list[i].index < shard->checkpoint;
+		shard->has_checkpoint = true;
+		shard->checkpoint = list[i].index;
+		shard->updated_ms = wall_ms;
+		shard->writer = *consumer;
+	}
+	return LTS_OK;
+}
+
+void
+sim_group_offer(struct sim_group *group, unsigned shard, bool on_offer)
+{
+	group->shards[shard].on_offer = on_offer;
+	balance(group, NOBODY);
+}
+
+void
+sim_group_shard(const struct sim_group *group, unsigned number, struct sim_shard_view *view_out)
+{
+	const struct shard *shard = &group->shards[number];
+	*view_out = (struct sim_shard_view){
+		.owner = shard->owner == NOBODY ? NULL : group->members[shard->owner].name.text,
+		.leaving = shard->leaving,
+		.listed = shard->listed,
+		.has_checkpoint = shard->has_checkpoint,
+		.checkpoint = shard->checkpoint,
+		.updated_ms = shard->updated_ms,
+		.writer = shard->writer.text,
+	};
+}
+
+size_t
+sim_group_members(const struct sim_group *group)
+{
+	return group->n_members;
+}
+
+void
+sim_group_member(const struct sim_group *group, size_t i, struct sim_member_view *view_out)
+{
+	const struct member *member = &group->members[i];
+	*view_out = (struct sim_member_view){ member->name.text, member->heard_ms, member->heartbeats };
+}
+
+uint64_t
+sim_group_regressions(const struct sim_group *group)
+{
+	return group->regressions;
+}

@@ -1,0 +1,25 @@
+/*
+ * batch.h - the records of one answer. Owns their memory: everything cut from it dies
+ * with it.
+ */
+#ifndef WORKER_BATCH_H
+#define WORKER_BATCH_H
+
+#include "common/buf.h"
+#include "worker/batch_scan.h"
+#include "worker/lease.h"
+
+struct batch {
+	struct lease *lease;	/* borrowed; outlives the batch */
+	struct cursor from, to; /* to: where the next batch starts */
+	struct buf body;
+	struct record *records; /* point into body */
+	size_t n_records;
+	size_t bytes; /* of the body; what the budget counts */
+	bool gap;     /* not records: the service had dropped those behind `from` */
+};
+
+struct batch *batch_create(struct lease *lease, const struct cursor *from);
+void batch_destroy(struct batch **batch);
+
+#endif

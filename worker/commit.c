@@ -1,0 +1,418 @@
+/*
+ * commit.c - takes, appends and group commits.
+ *
+ * In a worker's delivery thread, which is the only one here. Owns the store, the sink and
+ * what is delivered but not committed. Must never commit a position that the sink has not
+ * made durable, nor report one that is not committed; an fsync that failed ends the
+ * process and is never tried again. Held by tests/worker/test_commit.c and the kill
+ * scenarios.
+ */
+#include "worker/commit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/handoff.h"
+#include "common/xalloc.h"
+#include "state/checkpoint.h"
+#include "state/worker_record.h"
+
+enum { COMMIT_RETRY_MS = 1000, COMMIT_LAZY_MS = 1000 };
+
+/* What the delivery thread knows of a shard. */
+struct track {
+	struct track *next_dirty;
+	struct lease *lease;
+	struct sink_stream *stream; /* NULL once closed */
+	bool dirty;		    /* in the committer's list */
+	bool gone; /* no longer ours: nothing of it is ever committed again */
+	struct cursor committed, reached;
+	struct sink_position position;
+	uint64_t records, bytes; /* between committed and reached */
+	struct cursor published; /* not yet stored; none: nothing new */
+	bool gap;
+	enum lease_state close;
+	int64_t end_ns;
+};
+
+struct committer {
+	struct committer_config config;
+	struct store *store;
+	struct sink *sink;
+	struct worker_record self;
+	struct track *dirty;
+	size_t n_dirty;
+	size_t uncommitted_bytes;
+	int64_t due_ms;
+	struct checkpoint_move *moves; /* room for n_dirty */
+	size_t moves_cap;
+};
+
+static void
+stage(struct committer *c, enum board_stage stage, const struct track *track)
+{
+	board_enter(c->config.board, stage, track ? &track->lease->shard : NULL,
+		    track ? &track->committed : NULL, clock_boot_ms());
+}
+
+static void
+die(struct committer *c, enum exit_code code, const char *what)
+{
+	log_error(c->config.log, "ending this worker", LOG_TEXT("reason", what),
+		  LOG_TEXT("system", errno ? strerror(errno) : NULL),
+		  LOG_INT("exit", code));
+	_exit(code);
+}
+
+/* What no retry can mend ends the process; the rest is the caller's. */
+static void
+check_state(struct committer *c, enum lts_err err)
+{
+	if (err == LTS_SYNC)
+		die(c, EXIT_SYNC_FAILED, "state environment could not be synced");
+	if (err == LTS_BADDATA)
+		die(c, EXIT_DAMAGED,
+		    "state environment is damaged or was replaced: see lts-state verify");
+	if (err == LTS_SYS)
+		die(c, EXIT_FAILED, "state environment failed");
+}
+
+enum lts_err
+committer_create(const struct committer_config *config, struct committer **out,
+		 struct buf *why_out)
+{
+	struct committer *c = xcalloc(1, sizeof(*c));
+	c->config = *config;
+	c->self = config->self;
+	c->due_ms = INT64_MAX;
+	errno = 0;
+	stage(c, BOARD_WAIT_LOCK, NULL);
+	enum lts_err err = store_open(config->state_dir, STORE_WRITE, &c->store);
+	if (err) {
+		enum lts_err ignored = buf_printf(why_out, "state environment in '%s'",
+						  config->state_dir);
+		(void)ignored;
+	} else {
+		store_check_readers(c->store);
+		err = sink_create(&config->sink, &c->sink, why_out);
+	}
+	stage(c, BOARD_IDLE, NULL);
+	if (err)
+		committer_destroy(&c);
+	else
+		*out = c;
+	return err;
+}
+
+void
+committer_destroy(struct committer **committer)
+{
+	struct committer *c = *committer;
+	if (!c)
+		return;
+	if (c->sink)
+		c->sink->ops->destroy(&c->sink);
+	store_close(&c->store);
+	free(c->moves);
+	free(c);
+	*committer = NULL;
+}
+
+static void
+mark_dirty(struct committer *c, struct track *track, int64_t due_ms)
+{
+	if (due_ms < c->due_ms)
+		c->due_ms = due_ms;
+	if (track->dirty)
+		return;
+	track->dirty = true;
+	track->next_dirty = c->dirty;
+	c->dirty = track;
+	c->n_dirty++;
+}
+
+static enum lts_err
+begin(struct committer *c, struct store_txn *txn, const struct track *track)
+{
+	stage(c, BOARD_WAIT_LOCK, track);
+	enum lts_err err = store_write_begin(c->store, txn);
+	stage(c, BOARD_IN_TXN, NULL);
+	return err;
+}
+
+static enum lts_err
+put_self(struct committer *c, struct store_txn *txn)
+{
+	c->self.updated_ns = clock_wall_ns();
+	return worker_record_put(txn, &c->self);
+}
+
+static enum lts_err
+take_lease(struct committer *c, const struct lease_take *take, struct lease_taken *out)
+{
+	struct store_txn txn = { 0 };
+	enum lts_err err = begin(c, &txn, NULL);
+	if (!err)
+		err = lease_take(&txn, take, out);
+	if (!err)
+		err = put_self(c, &txn);
+	if (!err)
+		err = store_commit(&txn);
+	store_abort(&txn);
+	stage(c, BOARD_IDLE, NULL);
+	return err;
+}
+
+enum lts_err
+committer_take(struct committer *c, struct lease *lease, const struct lease_take *take,
+	       struct lease_taken *out, struct buf *why_out)
+{
+	struct lease_taken taken;
+	if (atomic_load(&lease->deadline_ms) <= clock_boot_ms())
+		return LTS_GONE;
+	enum lts_err err = take_lease(c, take, &taken);
+	check_state(c, err);
+	if (err)
+		return err;
+	struct track *track = xcalloc(1, sizeof(*track));
+	track->lease = lease;
+	track->committed = track->reached = taken.checkpoint.cursor;
+	track->position = taken.checkpoint.position;
+	lease->delivery_side = track;
+	stage(c, BOARD_SUBMIT, track);
+	err = c->sink->ops->open(c->sink, &lease->shard, track->position, &track->stream,
+				 why_out);
+	stage(c, BOARD_IDLE, NULL);
+	if (err == LTS_SYNC)
+		die(c, EXIT_SYNC_FAILED, "sink could not be synced");
+	*out = taken; /* also when the sink is not well: the lease is ours */
+	return err;
+}
+
+enum lts_err
+committer_submit(struct committer *c, const struct batch *batch, struct buf *why_out)
+{
+	struct track *track = batch->lease->delivery_side;
+	enum lts_err err = LTS_OK;
+	if (track->gone || atomic_load(&track->lease->deadline_ms) <= clock_boot_ms())
+		return LTS_GONE;
+	if (!cursor_equal(&batch->from, &track->reached))
+		abort(); /* the loop hands batches over in order, each where the last one
+			    ended */
+	if (batch->n_records) {
+		board_enter(c->config.board, BOARD_SUBMIT, &track->lease->shard,
+			    &batch->from, clock_boot_ms());
+		err = c->sink->ops->submit(track->stream, batch->records,
+					   batch->n_records, why_out);
+		stage(c, BOARD_IDLE, NULL);
+	}
+	if (err == LTS_SYNC)
+		die(c, EXIT_SYNC_FAILED, "sink could not be synced");
+	if (err == LTS_CLOSED)
+		die(c, EXIT_USAGE, "nobody reads the sink any more");
+	if (err)
+		return err;
+	track->reached = batch->to;
+	track->gap |= batch->gap;
+	track->records += batch->n_records;
+	for (size_t i = 0; i < batch->n_records; i++)
+		track->bytes += batch->records[i].len + 1;
+	c->uncommitted_bytes += batch->bytes;
+	bool early = c->uncommitted_bytes >= c->config.uncommitted_max;
+	mark_dirty(c, track, early ? 0 : clock_mono_ms() + c->config.interval_ms);
+	return LTS_OK;
+}
+
+void
+committer_published(struct committer *c, struct lease *lease, const struct cursor *cursor)
+{
+	struct track *track = lease->delivery_side;
+	if (!track || track->gone)
+		return;
+	track->published = *cursor;
+	mark_dirty(c, track, clock_mono_ms() + COMMIT_LAZY_MS);
+}
+
+enum lts_err
+committer_close(struct committer *c, struct lease *lease, enum lease_state state,
+		int64_t end_ns)
+{
+	struct track *track = lease->delivery_side;
+	if (!track || track->gone)
+		return LTS_GONE;
+	track->close = state;
+	track->end_ns = end_ns;
+	mark_dirty(c, track, 0);
+	return LTS_OK;
+}
+
+static void
+undirty(struct committer *c, struct track *track)
+{
+	struct track **at = &c->dirty;
+	while (*at && *at != track)
+		at = &(*at)->next_dirty;
+	if (!*at)
+		return;
+	*at = track->next_dirty;
+	track->dirty = false;
+	c->n_dirty--;
+}
+
+void
+committer_forget(struct committer *c, struct lease *lease)
+{
+	struct track *track = lease->delivery_side;
+	if (!track)
+		return;
+	undirty(c, track);
+	if (track->stream)
+		c->sink->ops->close(&track->stream);
+	free(track);
+	lease->delivery_side = NULL;
+}
+
+int64_t
+committer_due_ms(const struct committer *c)
+{
+	return c->n_dirty ? c->due_ms : INT64_MAX;
+}
+
+/* Step one: everything delivered is made durable, and the moves are drawn up. */
+static void
+flush_sinks(struct committer *c)
+{
+	if (c->moves_cap < c->n_dirty) {
+		c->moves_cap = 2 * c->n_dirty;
+		c->moves = xreallocarray(c->moves, c->moves_cap, sizeof(*c->moves));
+	}
+	struct checkpoint_move *move = c->moves;
+	for (struct track *t = c->dirty; t; t = t->next_dirty, move++) {
+		errno = 0;
+		if (t->stream) {
+			stage(c, BOARD_FLUSH, t);
+			if (c->sink->ops->flush(t->stream, t->close != 0, &t->position))
+				die(c, EXIT_SYNC_FAILED, "sink could not be synced");
+		}
+		*move = (struct checkpoint_move){ .shard = t->lease->shard,
+						  .epoch = t->lease->epoch,
+						  .from = t->committed,
+						  .to = t->reached,
+						  .position = t->position,
+						  .records = t->records,
+						  .bytes = t->bytes,
+						  .gap = t->gap,
+						  .published = t->published,
+						  .close = t->close,
+						  .end_ns = t->end_ns };
+	}
+}
+
+/* Step two: one transaction. The deadlines are read inside it, after any wait for the
+ * lock. */
+static enum lts_err
+commit_moves(struct committer *c)
+{
+	struct store_txn txn = { 0 };
+	enum lts_err err = begin(c, &txn, NULL);
+	struct checkpoint_move *move = c->moves;
+	for (struct track *t = c->dirty; t; t = t->next_dirty)
+		(move++)->deadline_ms = atomic_load(&t->lease->deadline_ms);
+	if (!err)
+		err = checkpoint_apply(&txn, c->moves, c->n_dirty, c->self.slot,
+				       clock_boot_ms(), clock_wall_ns());
+	if (!err)
+		err = put_self(c, &txn);
+	if (!err)
+		err = store_commit(&txn);
+	store_abort(&txn);
+	stage(c, BOARD_IDLE, NULL);
+	return err;
+}
+
+/* Step three: what is committed may be acted on. */
+static void
+settle(struct committer *c, struct track *t, const struct checkpoint_move *move,
+       committer_report *report, void *arg)
+{
+	if (move->result) {
+		bool closing = t->close != 0;
+		t->gone = true;
+		t->close = 0;
+		if (t->stream)
+			c->sink->ops->close(&t->stream);
+		report(arg, t->lease, move->result, closing);
+		return;
+	}
+	c->self.records += t->records;
+	c->self.bytes += t->bytes;
+	t->committed = move->to;
+	t->records = t->bytes = 0;
+	t->gap = false;
+	t->published = (struct cursor){ 0 };
+	if (t->stream) {
+		enum lts_err err = c->sink->ops->committed(t->stream);
+		if (err == LTS_SYNC)
+			die(c, EXIT_SYNC_FAILED, "sink directory could not be synced");
+		if (err)
+			log_error(c->config.log,
+				  "segment not sealed; it will be when the shard is next "
+				  "opened",
+				  LOG_TEXT("shard", t->lease->shard.text));
+	}
+	if (!t->close)
+		return;
+	t->close = 0;
+	if (t->stream)
+		c->sink->ops->close(&t->stream);
+	report(arg, t->lease, LTS_OK, true);
+}
+
+enum lts_err
+committer_commit(struct committer *c, committer_report *report, void *arg)
+{
+	if (!c->n_dirty)
+		return LTS_OK;
+	flush_sinks(c);
+	c->self.commits++;
+	enum lts_err err = commit_moves(c);
+	check_state(c, err);
+	if (err) {
+		c->self.commits--;
+		c->due_ms = clock_mono_ms() + COMMIT_RETRY_MS;
+		return err;
+	}
+	board_add(&c->config.board->counters.commits, 1);
+	struct track *t = c->dirty;
+	struct checkpoint_move *move = c->moves;
+	c->dirty = NULL;
+	c->n_dirty = 0;
+	c->due_ms = INT64_MAX;
+	c->uncommitted_bytes = 0;
+	while (t) {
+		struct track *next = t->next_dirty;
+		t->dirty = false;
+		settle(c, t, move++, report, arg);
+		t = next;
+	}
+	return LTS_OK;
+}
+
+void
+committer_sign_off(struct committer *c)
+{
+	struct store_txn txn = { 0 };
+	c->self.exited = true;
+	enum lts_err err = begin(c, &txn, NULL);
+	if (!err)
+		err = put_self(c, &txn);
+	if (!err)
+		err = store_commit(&txn);
+	store_abort(&txn);
+	stage(c, BOARD_IDLE, NULL);
+	if (err)
+		log_warn(c->config.log, "worker record not closed",
+			 LOG_TEXT("reason", lts_err_name(err)));
+}

@@ -1,0 +1,68 @@
+/*
+ * commit.h - what the delivery thread does with the sink and with LMDB, in the order that
+ * loses nothing: append, make durable, commit; only then does anybody hear of it.
+ *
+ * Everything here may wait. What cannot go on ends the process with the exit code that
+ * says why.
+ */
+#ifndef WORKER_COMMIT_H
+#define WORKER_COMMIT_H
+
+#include "common/board.h"
+#include "common/log.h"
+#include "state/lease.h"
+#include "worker/batch.h"
+#include "worker/sink.h"
+
+struct committer;
+
+struct committer_config { /* pointers are borrowed for the committer's life */
+	const char *state_dir;
+	struct sink_config sink;
+	struct board *board;
+	struct log *log;
+	struct worker_record self; /* who we are; counters zero */
+	int64_t interval_ms;	   /* checkpoint_interval */
+	size_t uncommitted_max; /* bytes delivered but not committed that bring a commit
+				   forward */
+};
+
+/* A shard that turned out not to be ours any more, or whose closing is committed. */
+typedef void committer_report(void *arg, struct lease *lease, enum lts_err result,
+			      bool closed);
+
+/* Opens state and sink. LTS_OK, or the process's end is near: `why_out` says why. */
+enum lts_err committer_create(const struct committer_config *config,
+			      struct committer **out, struct buf *why_out) LTS_MUST_USE;
+void committer_destroy(struct committer **committer);
+
+/* Stores the lease under its epoch and opens the sink at the position. LTS_GONE,
+ * LTS_NOTFOUND (no position yet, see lease_take), LTS_NOSPACE, LTS_BADDATA and LTS_BUSY
+ * (the sink; `why_out`). */
+enum lts_err committer_take(struct committer *c, struct lease *lease,
+			    const struct lease_take *take, struct lease_taken *out,
+			    struct buf *why_out) LTS_MUST_USE;
+/* Appends to the sink. LTS_GONE: not ours, or past its deadline. LTS_NOSPACE: try again.
+ * Others: `why_out`. */
+enum lts_err committer_submit(struct committer *c, const struct batch *batch,
+			      struct buf *why_out) LTS_MUST_USE;
+void committer_published(struct committer *c, struct lease *lease,
+			 const struct cursor *cursor);
+/* The last for this shard: sealed and committed with the next commit, which reports it.
+ * LTS_GONE: there is nothing to commit, and no report will come. */
+enum lts_err committer_close(struct committer *c, struct lease *lease,
+			     enum lease_state state, int64_t end_ns) LTS_MUST_USE;
+/* Forgets the shard. What was not committed was never there. */
+void committer_forget(struct committer *c, struct lease *lease);
+
+/* When the next commit is due, CLOCK_MONOTONIC milliseconds; INT64_MAX: nothing to
+ * commit. */
+int64_t committer_due_ms(const struct committer *c);
+/* One transaction for every shard that moved. LTS_NOSPACE: nothing changed; it is due
+ * again in a second. */
+enum lts_err committer_commit(struct committer *c, committer_report *report,
+			      void *arg) LTS_MUST_USE;
+/* The worker's own record, at the end of an orderly life. */
+void committer_sign_off(struct committer *c);
+
+#endif

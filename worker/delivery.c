@@ -1,0 +1,302 @@
+/*
+ * delivery.c - the delivery thread: takes orders in turn, commits when it is time.
+ *
+ * In a worker. Owns the thread, both queues and, inside the thread, the committer. Must
+ * never be waited for by the loop, nor touch what is the loop's: leases' deadlines are
+ * all that is shared. Held by tests/worker/test_delivery.c.
+ */
+#include "worker/delivery.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/handoff.h"
+#include "common/xalloc.h"
+
+/* How long the thread waits before it asks a full disk again. */
+enum { BLOCKED_RETRY_MS = 500 };
+
+struct done_item {
+	struct done_item *next;
+	struct delivery_done done;
+};
+
+struct delivery {
+	struct committer_config config;
+	struct committer *committer; /* the thread's */
+	unsigned flushes;	     /* asked for since the last commit; the thread's */
+	void (*wake)(void *);
+	void *wake_arg;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct delivery_order *orders, **orders_end;
+	struct done_item *dones, **dones_end;
+};
+
+/* ---- the loop's side ---- */
+
+void
+delivery_put(struct delivery *d, struct delivery_order *order)
+{
+	order->next = NULL;
+	if (order->kind == DELIVERY_TAKE && order->inherited[0])
+		order->take.inherited = order->inherited;
+	pthread_mutex_lock(&d->lock);
+	*d->orders_end = order;
+	d->orders_end = &order->next;
+	pthread_cond_signal(&d->more);
+	pthread_mutex_unlock(&d->lock);
+}
+
+bool
+delivery_next(struct delivery *d, struct delivery_done *out)
+{
+	pthread_mutex_lock(&d->lock);
+	struct done_item *item = d->dones;
+	if (item) {
+		d->dones = item->next;
+		if (!d->dones)
+			d->dones_end = &d->dones;
+	}
+	pthread_mutex_unlock(&d->lock);
+	if (!item)
+		return false;
+	*out = item->done;
+	free(item);
+	return true;
+}
+
+/* ---- the thread ---- */
+
+static void
+complete(struct delivery *d, const struct delivery_done *done)
+{
+	struct done_item *item = xcalloc(1, sizeof(*item));
+	item->done = *done;
+	pthread_mutex_lock(&d->lock);
+	*d->dones_end = item;
+	d->dones_end = &item->next;
+	pthread_mutex_unlock(&d->lock);
+	d->wake(d->wake_arg);
+}
+
+static void
+wait_until(struct delivery *d, int64_t due_ms)
+{
+	if (due_ms == INT64_MAX) {
+		pthread_cond_wait(&d->more, &d->lock);
+		return;
+	}
+	struct timespec ts = { .tv_sec = due_ms / 1000,
+			       .tv_nsec = due_ms % 1000 * 1000000 };
+	pthread_cond_timedwait(&d->more, &d->lock, &ts);
+}
+
+/* The next order, or NULL when it is time to commit. */
+static struct delivery_order *
+next_order(struct delivery *d)
+{
+	int64_t due_ms = committer_due_ms(d->committer);
+	pthread_mutex_lock(&d->lock);
+	while (!d->orders && clock_mono_ms() < due_ms)
+		wait_until(d, due_ms);
+	struct delivery_order *order = clock_mono_ms() < due_ms ? d->orders : NULL;
+	if (order) {
+		d->orders = order->next;
+		if (!d->orders)
+			d->orders_end = &d->orders;
+	}
+	pthread_mutex_unlock(&d->lock);
+	return order;
+}
+
+static void
+on_committer_report(void *arg, struct lease *lease, enum lts_err result, bool closed)
+{
+	struct delivery *d = arg;
+	struct delivery_done done = {
+		.kind = closed ? DELIVERY_CLOSE : DELIVERY_GONE,
+		.lease = lease,
+		.err = result,
+	};
+	complete(d, &done);
+}
+
+/* Nothing can go on for want of space: say so, wait, and tell whether to try again. */
+static bool
+wait_for_space(struct delivery *d, struct lease *lease, bool first, const char *why)
+{
+	if (first) {
+		struct delivery_done done = { .kind = DELIVERY_BLOCKED,
+					      .lease = lease,
+					      .err = LTS_NOSPACE };
+		strncpy(done.why, why, sizeof(done.why) - 1);
+		complete(d, &done);
+	}
+	nanosleep(&(struct timespec){ .tv_nsec = BLOCKED_RETRY_MS * 1000000L }, NULL);
+	return !atomic_load(&lease->letting_go);
+}
+
+static void
+do_take(struct delivery *d, struct delivery_order *order)
+{
+	struct delivery_done done = { .kind = DELIVERY_TAKE, .lease = order->lease };
+	bool first = true;
+	do {
+		struct buf why;
+		buf_init(&why, sizeof(done.why) - 1);
+		done.err = committer_take(d->committer, order->lease, &order->take,
+					  &done.taken, &why);
+		if (why.len)
+			memcpy(done.why, why.data, why.len + 1);
+		buf_fini(&why);
+	} while (done.err == LTS_NOSPACE &&
+		 wait_for_space(d, order->lease, first, "state") && !(first = false));
+	complete(d, &done);
+}
+
+static void
+do_batch(struct delivery *d, struct delivery_order *order)
+{
+	struct delivery_done done = { .kind = DELIVERY_BATCH,
+				      .lease = order->lease,
+				      .batch = order->batch };
+	bool first = true;
+	do {
+		struct buf why;
+		buf_init(&why, sizeof(done.why) - 1);
+		done.err = committer_submit(d->committer, order->batch, &why);
+		if (why.len)
+			memcpy(done.why, why.data, why.len + 1);
+		buf_fini(&why);
+	} while (done.err == LTS_NOSPACE &&
+		 wait_for_space(d, order->lease, first, done.why) && !(first = false));
+	complete(d, &done);
+}
+
+static void
+do_close(struct delivery *d, struct delivery_order *order)
+{
+	enum lts_err err =
+		committer_close(d->committer, order->lease, order->close, order->end_ns);
+	if (err)
+		on_committer_report(d, order->lease, err, true);
+}
+
+/* Returns false when the thread shall end. */
+static bool
+obey(struct delivery *d, struct delivery_order *order)
+{
+	switch (order->kind) {
+	case DELIVERY_TAKE:
+		do_take(d, order);
+		break;
+	case DELIVERY_BATCH:
+		do_batch(d, order);
+		break;
+	case DELIVERY_PUBLISHED:
+		committer_published(d->committer, order->lease, &order->cursor);
+		break;
+	case DELIVERY_CLOSE:
+		do_close(d, order);
+		break;
+	case DELIVERY_FORGET:
+		committer_forget(d->committer, order->lease);
+		complete(d, &(struct delivery_done){ .kind = DELIVERY_FORGET,
+						     .lease = order->lease });
+		break;
+	case DELIVERY_FLUSH:
+		d->flushes++;
+		break;
+	case DELIVERY_STOP:
+		return false;
+	case DELIVERY_GONE:
+	case DELIVERY_BLOCKED:
+		abort(); /* completions */
+	}
+	return true;
+}
+
+static void
+commit(struct delivery *d)
+{
+	if (committer_commit(d->committer, on_committer_report, d))
+		return; /* due again in a while */
+	for (; d->flushes; d->flushes--)
+		complete(d, &(struct delivery_done){ .kind = DELIVERY_FLUSH });
+}
+
+static void *
+run(void *arg)
+{
+	struct delivery *d = arg;
+	struct buf why;
+	buf_init(&why, 0);
+	enum lts_err err = committer_create(&d->config, &d->committer, &why);
+	if (err) {
+		log_error(d->config.log, "cannot start", LOG_TEXT("what", why.data),
+			  LOG_TEXT("reason", lts_err_name(err)));
+		_exit(err == LTS_BADDATA   ? EXIT_DAMAGED
+		      : err == LTS_INVALID ? EXIT_USAGE
+					   : EXIT_FAILED);
+	}
+	buf_fini(&why);
+	bool go_on = true;
+	while (go_on) {
+		struct delivery_order *order = next_order(d);
+		if (!order || d->flushes)
+			commit(d);
+		if (order)
+			go_on = obey(d, order);
+		free(order);
+		if (d->flushes)
+			commit(d);
+	}
+	commit(d);
+	committer_sign_off(d->committer);
+	committer_destroy(&d->committer);
+	complete(d, &(struct delivery_done){ .kind = DELIVERY_STOP });
+	return NULL;
+}
+
+struct delivery *
+delivery_create(const struct committer_config *config, void (*wake)(void *), void *arg)
+{
+	struct delivery *d = xcalloc(1, sizeof(*d));
+	d->config = *config;
+	d->wake = wake;
+	d->wake_arg = arg;
+	d->orders_end = &d->orders;
+	d->dones_end = &d->dones;
+	pthread_mutex_init(&d->lock, NULL);
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&d->more, &attr);
+	pthread_condattr_destroy(&attr);
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the loop's */
+	if (pthread_create(&d->thread, NULL, run, d))
+		abort();
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return d;
+}
+
+void
+delivery_destroy(struct delivery **delivery)
+{
+	struct delivery *d = *delivery;
+	if (!d)
+		return;
+	pthread_join(d->thread, NULL);
+	pthread_cond_destroy(&d->more);
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+	*delivery = NULL;
+}

@@ -1,0 +1,61 @@
+/*
+ * delivery.h - the delivery thread, as the loop sees it: orders in, completions out, one
+ * queue each way.
+ *
+ * The thread may wait as long as it likes; nothing here does. The queues are bounded by
+ * what a shard may have under way: one take, one batch, one close, and the PUBLISHED of
+ * each publish_interval.
+ */
+#ifndef WORKER_DELIVERY_H
+#define WORKER_DELIVERY_H
+
+#include "worker/commit.h"
+
+enum delivery_kind {
+	DELIVERY_TAKE,	    /* order: take; completion: err, taken, why */
+	DELIVERY_BATCH,	    /* order: batch; completion: batch given back, err, why */
+	DELIVERY_PUBLISHED, /* order: cursor */
+	DELIVERY_CLOSE,	    /* order: close, end_ns; completion when committed, or err */
+	DELIVERY_FORGET, /* order; completion: the last for this lease, which is free then
+			  */
+	DELIVERY_FLUSH,	 /* completion when everything before it is committed */
+	DELIVERY_STOP,	 /* completion: the thread has ended */
+	DELIVERY_GONE,	 /* completion only: the shard is not ours any more */
+	DELIVERY_BLOCKED, /* completion only: no space for now; why */
+};
+
+struct delivery_order {
+	struct delivery_order *next;
+	enum delivery_kind kind;
+	struct lease *lease;
+	struct batch *batch; /* the queue's until it comes back */
+	struct lease_take take;
+	char inherited[64]; /* what take.inherited points at */
+	struct cursor cursor;
+	enum lease_state close;
+	int64_t end_ns;
+};
+
+struct delivery_done {
+	enum delivery_kind kind;
+	struct lease *lease;
+	struct batch *batch;
+	enum lts_err err;
+	enum lease_state close;
+	struct lease_taken taken;
+	char why[200];
+};
+
+struct delivery;
+
+/* `wake` is called on the thread when there is a completion to fetch. */
+struct delivery *delivery_create(const struct committer_config *config,
+				 void (*wake)(void *), void *arg);
+/* After DELIVERY_STOP came back. */
+void delivery_destroy(struct delivery **delivery);
+/* Takes the order, made with xcalloc. */
+void delivery_put(struct delivery *delivery, struct delivery_order *order);
+/* The next completion; false when there is none. */
+bool delivery_next(struct delivery *delivery, struct delivery_done *out);
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * fetch.c - from an HTTP answer to a batch.
+ *
+ * Runs on the worker's loop. Owns the request under way. Must never hand on a body that
+ * the scanner did not take whole: a malformed answer is an error and moves nothing. Held
+ * by tests/worker/test_batch_scan.c and the scenarios of bad answers.
+ */
+#include "worker/fetch.h"
+
+#include <stdio.h>
+
+#include "common/clock.h"
+
+static struct shard_answer
+begin_answer(struct fetch *fetch, const struct lts_answer *from)
+{
+	fetch->request = NULL;
+	service_clock_learn(fetch->env->clock, from->service_time_ns, clock_boot_ms());
+	if (from->status == 429)
+		board_add(&fetch->env->board->counters.throttled, 1);
+	return (struct shard_answer){
+		.err = from->err,
+		.retry_after_ms = from->retry_after_ms,
+		.service_ns = from->service_time_ns,
+	};
+}
+
+static void
+describe(const struct lts_answer *from, char *text, size_t room)
+{
+	snprintf(text, room, "%d %s %s%s%s", from->status, from->code, from->message,
+		 from->request_id[0] ? " request_id " : "", from->request_id);
+}
+
+static void
+on_api_cursor(void *arg, struct lts_answer *from)
+{
+	struct fetch *fetch = arg;
+	char text[400];
+	struct shard_answer answer = begin_answer(fetch, from);
+	describe(from, text, sizeof(text));
+	answer.text = text;
+	answer.cursor = from->cursor;
+	fetch->done(fetch->arg, &answer);
+}
+
+static enum lts_err
+make_batch(struct fetch *fetch, struct lts_answer *from, struct shard_answer *answer,
+	   char *text, size_t room)
+{
+	struct batch_fault fault = { 0 };
+	struct batch_view view;
+	struct batch_scan *scan = &fetch->env->scan;
+	enum lts_err err =
+		batch_scan_run(scan, from->body->data, from->body->len, &fault, &view);
+	if (err) {
+		snprintf(text, room, "malformed batch: at byte %zu of %zu: expected %s",
+			 fault.offset, from->body->len, fault.expected);
+		return err;
+	}
+	struct batch *batch = batch_create(fetch->lease, &fetch->from);
+	batch->body = *from->body;
+	buf_init(from->body, 0);
+	batch->bytes = batch->body.cap;
+	batch->n_records = view.n_records;
+	batch->records = view.n_records ? batch_scan_take_records(scan) : NULL;
+	batch->to = view.next;
+	answer->batch = batch;
+	board_add(&fetch->env->board->counters.fetched_records, batch->n_records);
+	board_add(&fetch->env->board->counters.fetched_bytes, batch->body.len);
+	return LTS_OK;
+}
+
+static void
+on_api_batch(void *arg, struct lts_answer *from)
+{
+	struct fetch *fetch = arg;
+	char text[400];
+	struct shard_answer answer = begin_answer(fetch, from);
+	if (from->err)
+		describe(from, text, sizeof(text));
+	else
+		answer.err = make_batch(fetch, from, &answer, text, sizeof(text));
+	answer.text = text;
+	fetch->done(fetch->arg, &answer);
+}
+
+void
+fetch_cursor(struct fetch *fetch, const char *from)
+{
+	fetch->request = lts_api_cursor(fetch->env->api, &fetch->lease->shard, from,
+					on_api_cursor, fetch);
+}
+
+void
+fetch_batch(struct fetch *fetch, const struct cursor *from, const struct cursor *end,
+	    unsigned limit)
+{
+	fetch->from = *from;
+	fetch->request =
+		lts_api_batch(fetch->env->api, &fetch->lease->shard, limit, from,
+			      cursor_is_none(end) ? NULL : end, on_api_batch, fetch);
+}
+
+void
+fetch_cancel(struct fetch *fetch)
+{
+	if (fetch->request)
+		lts_api_cancel(fetch->env->api, fetch->request);
+	fetch->request = NULL;
+}

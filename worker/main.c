@@ -1,0 +1,42 @@
+/*
+ * main.c - lts-worker: started by lts-supervisor, never by hand.
+ *
+ * Sets up what must hold before anything else runs: signals, and that the inherited
+ * descriptors are there.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "worker/worker.h"
+
+static int
+usage(FILE *out, int code)
+{
+	fputs("lts-worker: one consumer of lts-supervisor, which starts it; it cannot be "
+	      "started by hand.\n"
+	      "See lts-supervisor --help.\n",
+	      out);
+	return code;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+		puts("lts-worker " LTS_VERSION);
+		return EXIT_DONE;
+	}
+	if (argc > 1 && strcmp(argv[1], "--help") == 0)
+		return usage(stdout, EXIT_DONE);
+	for (int fd = HANDOFF_CHANNEL; fd < HANDOFF_END; fd++)
+		if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+			return usage(stderr, EXIT_USAGE);
+	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGINT, &ignore, NULL);
+	sigaction(SIGHUP, &ignore, NULL);
+	return (int)worker_run();
+}

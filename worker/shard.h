@@ -1,0 +1,104 @@
+/*
+ * shard.h - what a worker does with one shard, as a state machine.
+ *
+ * Pure: time (CLOCK_BOOTTIME) comes in, everything else goes out through shard_ops. Owns
+ * the batch that was fetched ahead.
+ */
+#ifndef WORKER_SHARD_H
+#define WORKER_SHARD_H
+
+#include "common/message.h"
+#include "common/options.h"
+#include "common/service_clock.h"
+#include "state/lease.h"
+#include "worker/batch.h"
+
+enum shard_state {
+	SHARD_INITIALIZING, /* taking the lease, finding out where to start */
+	SHARD_FETCHING,	    /* fetching and delivering */
+	SHARD_DRAINING,	    /* nothing new; the batch in hand, then the last commit */
+	SHARD_FINISHING,    /* at the end cursor; the last commit is under way */
+	SHARD_FINISHED,	    /* stays ours until it is taken away */
+	SHARD_STUCK,	    /* stopped, loudly; stays ours until it is taken away */
+	SHARD_DONE,	    /* only the memory is left */
+};
+
+struct shard;
+
+/* What the shard wants done. Answers come back through the shard_on_ functions, never
+ * inside the call. */
+struct shard_ops {
+	void (*take)(void *arg, struct shard *shard, const struct cursor *start);
+	void (*fetch_cursor)(void *arg, struct shard *shard, const char *from);
+	/* end none: without one. The bytes were reserved. */
+	void (*fetch_batch)(void *arg, struct shard *shard, const struct cursor *from,
+			    const struct cursor *end, unsigned limit);
+	/* Whatever is under way: the request, the wait, the place in the queue for room.
+	 */
+	void (*cancel_fetch)(void *arg, struct shard *shard);
+	void (*submit)(void *arg, struct shard *shard, struct batch *batch);
+	void (*close)(void *arg, struct shard *shard, enum lease_state state,
+		      int64_t end_ns);
+	void (*forget)(void *arg, struct shard *shard);
+	void (*wait)(void *arg, struct shard *shard,
+		     int64_t delay_ms); /* one at a time */
+	/* False: there is no room now; shard_on_room comes when there is. */
+	bool (*reserve)(void *arg, struct shard *shard, size_t bytes);
+	void (*release)(void *arg, struct shard *shard, size_t bytes);
+	void (*charge)(void *arg, struct shard *shard,
+		       size_t bytes); /* whether there is room or not */
+	/* Gives an undelivered batch back: counts, releases and destroys it. */
+	void (*drop)(void *arg, struct shard *shard, struct batch *batch);
+	/* To the supervisor: HELD, RELEASED, FINISHED, STUCK. */
+	void (*report)(void *arg, struct shard *shard, enum message_type type,
+		       enum lts_err err, const char *text);
+	void (*trouble)(void *arg, struct shard *shard, enum lts_err err,
+			const char *text, int64_t retry_ms);
+};
+
+struct shard_config { /* shared by all shards of the worker */
+	unsigned batch_size;
+	int64_t fetch_interval_ms;
+	enum expired_policy on_expired;
+	const struct service_clock *clock;
+	size_t first_bytes; /* reserved for a shard whose answers' size is not known yet
+			     */
+};
+
+/* An answer to fetch_cursor or fetch_batch. */
+struct shard_answer {
+	enum lts_err err;
+	int64_t retry_after_ms; /* -1: not said */
+	int64_t service_ns;	/* Date; 0: none */
+	const char *text;	/* for people, when err */
+	struct cursor cursor;	/* fetch_cursor */
+	struct batch *batch; /* fetch_batch: the shard's from now on; `to` none when there
+				was no next */
+};
+
+struct shard *shard_create(const struct shard_config *config, const struct shard_ops *ops,
+			   void *arg, struct lease *lease,
+			   const struct message_assign *assign, uint64_t seed);
+void shard_destroy(struct shard **shard);
+/* Begins with the take. */
+void shard_start(struct shard *shard);
+
+void shard_on_taken(struct shard *shard, enum lts_err err,
+		    const struct lease_taken *taken, const char *why, int64_t now_ms);
+void shard_on_answer(struct shard *shard, struct shard_answer *answer, int64_t now_ms);
+/* The batch is back from the sink; err: it was not delivered. */
+void shard_on_delivered(struct shard *shard, struct batch *batch, enum lts_err err,
+			const char *why, int64_t now_ms);
+void shard_on_closed(struct shard *shard, enum lts_err err, int64_t now_ms);
+void shard_on_timer(struct shard *shard, int64_t now_ms);
+void shard_on_room(struct shard *shard, int64_t now_ms);
+/* The supervisor takes it back (LEASE_RELEASED), or the worker stops (LEASE_PAUSED). */
+void shard_on_revoke(struct shard *shard, enum lease_state close, int64_t now_ms);
+/* It is not ours any more. */
+void shard_on_gone(struct shard *shard, int64_t now_ms);
+
+enum shard_state shard_state(const struct shard *shard);
+struct lease *shard_lease(const struct shard *shard);
+const char *shard_state_name(enum shard_state state);
+
+#endif

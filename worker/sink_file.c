@@ -1,0 +1,272 @@
+/*
+ * sink_file.c - records in files, exactly once on this host.
+ *
+ * In a worker's delivery thread. Owns the directory's descriptor and each stream's open
+ * segment. Must never let a commit name bytes that are not durable, nor give a segment
+ * its final name before the commit that says it is complete. Held by
+ * tests/worker/test_sink_file.c and the kill scenarios.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/xalloc.h"
+#include "worker/record_write.h"
+#include "worker/segment.h"
+#include "worker/sink.h"
+
+struct file_sink {
+	struct sink base;
+	int dir_fd;
+	char instance[16];
+	enum record_format format;
+	int64_t rotate_bytes, rotate_interval_ms;
+	struct buf scratch;
+};
+
+struct sink_stream {
+	struct file_sink *sink;
+	struct segment_dir dir;
+	uint64_t segment;  /* being written, or next to be created when fd is -1 */
+	uint64_t unsealed; /* segments below `segment` from here on still have their .part
+			      name */
+	int fd;
+	uint64_t len;	 /* bytes in the segment */
+	uint64_t synced; /* of which durable */
+	int64_t created_ms;
+};
+
+/* Says what happened to which segment. */
+static enum lts_err
+explain(struct sink_stream *stream, enum lts_err err, const char *what,
+	struct buf *why_out)
+{
+	int saved = errno;
+	enum lts_err ignored =
+		buf_printf(why_out, "segment %s%08llu: %s", stream->dir.prefix,
+			   (unsigned long long)stream->segment, what);
+	if (err == LTS_SYS)
+		ignored = buf_printf(why_out, ": %s", strerror(saved));
+	(void)ignored;
+	return err;
+}
+
+static void
+file_close(struct sink_stream **stream)
+{
+	if ((*stream)->fd >= 0)
+		close((*stream)->fd);
+	free(*stream);
+	*stream = NULL;
+}
+
+static enum lts_err
+open_at(struct sink_stream *stream, uint64_t offset, struct buf *why)
+{
+	enum lts_err err = segment_tidy(&stream->dir, stream->segment);
+	if (err == LTS_BADDATA)
+		return explain(stream, err, "a sealed file is newer than the checkpoint",
+			       why);
+	if (err)
+		return explain(stream, err, "cannot tidy the directory", why);
+	err = segment_open(&stream->dir, stream->segment, offset, &stream->fd);
+	if (err == LTS_NOTFOUND && offset == 0)
+		return LTS_OK; /* not created yet */
+	if (!err && offset == 0) {
+		/* Nothing in it was committed; it is made again with the first record. */
+		close(stream->fd);
+		stream->fd = -1;
+		return segment_remove(&stream->dir, stream->segment);
+	}
+	switch (err) {
+	case LTS_OK:
+		stream->len = stream->synced = offset;
+		stream->created_ms = clock_mono_ms();
+		return LTS_OK;
+	case LTS_NOTFOUND:
+		return explain(stream, LTS_BADDATA,
+			       "missing, though the checkpoint names it", why);
+	case LTS_BADDATA:
+		return explain(stream, err, "shorter than the checkpoint says", why);
+	case LTS_BUSY:
+		return explain(stream, err, "another process writes it", why);
+	default:
+		return explain(stream, err, "cannot be opened", why);
+	}
+}
+
+static enum lts_err
+file_open(struct sink *sink, const struct shard_id *shard, struct sink_position position,
+	  struct sink_stream **out, struct buf *why_out)
+{
+	struct file_sink *self = (struct file_sink *)sink;
+	struct sink_stream *stream = xcalloc(1, sizeof(*stream));
+	stream->sink = self;
+	stream->fd = -1;
+	stream->segment = stream->unsealed = position.segment;
+	segment_dir_init(&stream->dir, self->dir_fd, shard, self->instance);
+	enum lts_err err = open_at(stream, position.offset, why_out);
+	if (err)
+		file_close(&stream);
+	else
+		*out = stream;
+	return err;
+}
+
+static enum lts_err
+ready_segment(struct sink_stream *stream, struct buf *why)
+{
+	if (stream->fd < 0) {
+		enum lts_err err =
+			segment_create(&stream->dir, stream->segment, &stream->fd);
+		if (err)
+			return explain(stream, err, "cannot be created", why);
+		stream->len = stream->synced = 0;
+		stream->created_ms = clock_mono_ms();
+	} else if (!segment_is_intact(&stream->dir, stream->segment, stream->fd,
+				      stream->len)) {
+		return explain(stream, LTS_BADDATA,
+			       "was removed, replaced, cut or written by another", why);
+	}
+	return LTS_OK;
+}
+
+static enum lts_err
+file_submit(struct sink_stream *stream, const struct record *records, size_t n,
+	    struct buf *why_out)
+{
+	uint64_t written = 0;
+	enum lts_err err = ready_segment(stream, why_out);
+	if (err)
+		return err;
+	err = record_write(stream->fd, (int64_t)stream->len, stream->sink->format,
+			   records, n, &stream->sink->scratch, &written);
+	if (!err) {
+		stream->len += written;
+		return LTS_OK;
+	}
+	explain(stream, err, "cannot be written", why_out);
+	if (written && ftruncate(stream->fd, (off_t)stream->len) < 0)
+		return LTS_SYNC;
+	return err;
+}
+
+static bool
+wants_rotation(const struct sink_stream *stream)
+{
+	const struct file_sink *sink = stream->sink;
+	if (sink->rotate_bytes && stream->len >= (uint64_t)sink->rotate_bytes)
+		return true;
+	return sink->rotate_interval_ms && stream->len &&
+	       clock_mono_ms() - stream->created_ms >= sink->rotate_interval_ms;
+}
+
+static enum lts_err
+file_flush(struct sink_stream *stream, bool seal, struct sink_position *position_out)
+{
+	if (stream->fd >= 0 && stream->synced < stream->len) {
+		if (fdatasync(stream->fd) < 0)
+			return LTS_SYNC;
+		stream->synced = stream->len;
+	}
+	if (stream->fd >= 0 && stream->len && (seal || wants_rotation(stream))) {
+		close(stream->fd);
+		stream->fd = -1;
+		stream->len = stream->synced = 0;
+		stream->segment++;
+	}
+	*position_out = (struct sink_position){ stream->segment, stream->len };
+	return LTS_OK;
+}
+
+static enum lts_err
+file_committed(struct sink_stream *stream)
+{
+	enum lts_err err = segment_seal(&stream->dir, stream->unsealed, stream->segment);
+	if (!err)
+		stream->unsealed = stream->segment;
+	return err;
+}
+
+static void
+file_destroy(struct sink **sink)
+{
+	struct file_sink *self = (struct file_sink *)*sink;
+	if (self) {
+		close(self->dir_fd);
+		buf_fini(&self->scratch);
+	}
+	free(self);
+	*sink = NULL;
+}
+
+static int
+sync_parent(const char *path)
+{
+	char *up = xasprintf("%s/..", path);
+	int fd = open(up, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd < 0 ? -1 : fsync(fd);
+	if (fd >= 0)
+		close(fd);
+	free(up);
+	return rc;
+}
+
+/* mkdir -p; the name of each new directory survives a power cut. */
+static int
+make_dirs(const char *path)
+{
+	char *copy = xstrdup(path);
+	int rc = 0;
+	for (char *p = copy + 1; rc == 0; p++) {
+		if (*p != '/' && *p != '\0')
+			continue;
+		char was = *p;
+		*p = '\0';
+		if (mkdir(copy, 0750) == 0)
+			rc = sync_parent(copy);
+		else if (errno != EEXIST)
+			rc = -1;
+		*p = was;
+		if (was == '\0')
+			break;
+	}
+	free(copy);
+	return rc;
+}
+
+enum lts_err
+sink_file_create(const char *dir, const struct sink_config *config, struct sink **out,
+		 struct buf *why_out)
+{
+	static const struct sink_ops ops = {
+		.open = file_open,
+		.submit = file_submit,
+		.flush = file_flush,
+		.committed = file_committed,
+		.close = file_close,
+		.destroy = file_destroy,
+	};
+	int fd = make_dirs(dir) < 0 ? -1 : open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		int saved = errno;
+		enum lts_err ignored = buf_printf(why_out, "sink directory '%s': %s", dir,
+						  strerror(saved));
+		(void)ignored;
+		errno = saved;
+		return LTS_SYS;
+	}
+	struct file_sink *sink = xcalloc(1, sizeof(*sink));
+	sink->base.ops = &ops;
+	sink->dir_fd = fd;
+	strncpy(sink->instance, config->instance, sizeof(sink->instance) - 1);
+	sink->format = config->format;
+	sink->rotate_bytes = config->rotate_bytes;
+	sink->rotate_interval_ms = config->rotate_interval_ms;
+	*out = &sink->base;
+	return LTS_OK;
+}

@@ -1,0 +1,106 @@
+/*
+ * sink_stdout.c - records on standard output, shared by all workers.
+ *
+ * In a worker's delivery thread. Owns its scratch memory. Must never write outside the
+ * lock on the inherited file, or records of two workers would mix on a pipe. At least
+ * once: what a reader saw of a batch that was not committed it will see again. Held by
+ * tests/scenario.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/xalloc.h"
+#include "worker/record_write.h"
+#include "worker/sink.h"
+
+struct stdout_sink {
+	struct sink base;
+	enum record_format format;
+	int lock_fd;
+	struct buf scratch;
+};
+
+struct sink_stream {
+	struct stdout_sink *sink;
+};
+
+static enum lts_err
+stdout_open(struct sink *sink, const struct shard_id *shard,
+	    struct sink_position position, struct sink_stream **out, struct buf *why_out)
+{
+	*out = xcalloc(1, sizeof(**out));
+	(*out)->sink = (struct stdout_sink *)sink;
+	return LTS_OK;
+}
+
+/* A lock of the process, not of the descriptor: that one all workers share. */
+static int
+set_lock(int fd, short type)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET };
+	return fcntl(fd, F_SETLKW, &lock);
+}
+
+static enum lts_err
+stdout_submit(struct sink_stream *stream, const struct record *records, size_t n,
+	      struct buf *why_out)
+{
+	struct stdout_sink *sink = stream->sink;
+	uint64_t written = 0;
+	if (set_lock(sink->lock_fd, F_WRLCK) < 0)
+		return LTS_SYS;
+	enum lts_err err = record_write(STDOUT_FILENO, -1, sink->format, records, n,
+					&sink->scratch, &written);
+	set_lock(sink->lock_fd, F_UNLCK);
+	return err;
+}
+
+static enum lts_err
+stdout_flush(struct sink_stream *stream, bool seal, struct sink_position *position_out)
+{
+	*position_out = (struct sink_position){ 0 };
+	return LTS_OK;
+}
+
+static enum lts_err
+stdout_committed(struct sink_stream *stream)
+{
+	return LTS_OK;
+}
+
+static void
+stdout_close(struct sink_stream **stream)
+{
+	free(*stream);
+	*stream = NULL;
+}
+
+static void
+stdout_destroy(struct sink **sink)
+{
+	struct stdout_sink *self = (struct stdout_sink *)*sink;
+	if (self)
+		buf_fini(&self->scratch);
+	free(self);
+	*sink = NULL;
+}
+
+struct sink *
+sink_stdout_create(const struct sink_config *config)
+{
+	static const struct sink_ops ops = {
+		.open = stdout_open,
+		.submit = stdout_submit,
+		.flush = stdout_flush,
+		.committed = stdout_committed,
+		.close = stdout_close,
+		.destroy = stdout_destroy,
+	};
+	struct stdout_sink *sink = xcalloc(1, sizeof(*sink));
+	sink->base.ops = &ops;
+	sink->format = config->format;
+	sink->lock_fd = config->lock_fd;
+	return &sink->base;
+}

@@ -1,0 +1,377 @@
+/*
+ * worker.c - one worker: the loop and what hangs on it.
+ *
+ * The process's main thread. Owns the loop, the channel, the service's client, the
+ * delivery thread and the holdings. Must never wait: not for LMDB, a disk or user code,
+ * which are the delivery thread's. Held by the scenarios.
+ */
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/options.h"
+#include "common/xalloc.h"
+#include "state/worker_record.h"
+#include "worker/holdings.h"
+#include "worker/parent.h"
+
+enum {
+	WORKER_BEAT_MS = 250,
+	WORKER_ORPHAN_MS = 1000, /* what a worker without a supervisor may still take */
+};
+
+struct worker {
+	struct ev_loop *loop;
+	struct log *log;
+	struct parent *parent;
+	struct board *board;
+	struct options options;
+	uint32_t slot;
+	char instance[16];
+	struct consumer_name name;
+	struct lts_api *api;
+	struct delivery *delivery;
+	struct holdings *holdings;
+	struct ev_async wake;
+	struct ev_timer beat, orphan;
+	struct ev_signal term;
+	bool configured, draining;
+	enum exit_code exit;
+};
+
+static void
+end(struct worker *w, enum exit_code code)
+{
+	w->exit = code;
+	ev_break(w->loop, EVBREAK_ALL);
+}
+
+static void
+drain(struct worker *w)
+{
+	if (w->draining)
+		return;
+	w->draining = true;
+	if (w->configured)
+		holdings_drain(w->holdings);
+	else
+		end(w, w->exit);
+}
+
+static void
+on_holdings_empty(void *arg)
+{
+	struct worker *w = arg;
+	struct delivery_order *order = xcalloc(1, sizeof(*order));
+	order->kind = DELIVERY_STOP;
+	delivery_put(w->delivery, order);
+}
+
+static void
+on_holdings_send(void *arg, const struct message *message)
+{
+	struct worker *w = arg;
+	parent_send(w->parent, message);
+}
+
+static void
+on_delivery_wake(void *arg)
+{
+	struct worker *w = arg;
+	ev_async_send(w->loop, &w->wake);
+}
+
+static void
+on_wake(struct ev_loop *loop, struct ev_async *watcher, int events)
+{
+	struct worker *w = watcher->data;
+	struct delivery_done done;
+	while (delivery_next(w->delivery, &done)) {
+		if (done.kind == DELIVERY_STOP)
+			end(w, w->exit);
+		else if (done.kind == DELIVERY_FLUSH)
+			parent_send(w->parent, &(struct message){ .type = MSG_FLUSHED });
+		else
+			holdings_on_done(w->holdings, &done);
+	}
+}
+
+static void
+on_beat(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+	struct worker *w = timer->data;
+	int64_t now_ms = clock_boot_ms();
+	atomic_store(&w->board->beat_ms, now_ms);
+	if (!w->configured || holdings_check_deadlines(w->holdings, now_ms))
+		return;
+	log_error(w->log, "ending this worker",
+		  LOG_TEXT("reason",
+			   "a lease ended while its records were inside the sink"));
+	_exit(EXIT_FAILED);
+}
+
+static void
+on_orphan(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+	_exit(EXIT_ORPHANED);
+}
+
+static void
+on_parent_gone(void *arg, enum lts_err why)
+{
+	struct worker *w = arg;
+	log_warn(w->log, "the supervisor is gone; draining",
+		 LOG_TEXT("reason", lts_err_name(why)));
+	w->exit = EXIT_ORPHANED;
+	ev_timer_set(&w->orphan, WORKER_ORPHAN_MS / 1e3, 0);
+	ev_timer_start(w->loop, &w->orphan);
+	drain(w);
+}
+
+static void
+on_signal_term(struct ev_loop *loop, struct ev_signal *watcher, int events)
+{
+	drain(watcher->data);
+}
+
+/* ---- configuration ---- */
+
+static void
+refuse(struct worker *w, const char *what, const char *text)
+{
+	log_error(w->log, "configuration not usable", LOG_TEXT("what", what),
+		  LOG_TEXT("text", text));
+	end(w, EXIT_USAGE);
+}
+
+static void
+open_logs(struct worker *w)
+{
+	enum log_format format = (enum log_format)w->options.log_format;
+	enum log_level level = (enum log_level)w->options.log_level;
+	log_destroy(&w->log);
+	w->log = log_create(w->name.text);
+	if (!w->options.log_file ||
+	    log_add_file(w->log, w->options.log_file, level, format))
+		log_add_fd(w->log, STDERR_FILENO, level, format);
+	if (!w->options.is_test)
+		return;
+	char *path = xasprintf("%s/debug.log", w->options.state_dir);
+	if (log_add_file(w->log, path, LOG_LEVEL_DEBUG, format))
+		log_warn(w->log, "no debug log", LOG_TEXT("path", path),
+			 LOG_TEXT("text", strerror(errno)));
+	free(path);
+}
+
+static void
+start_api(struct worker *w)
+{
+	char *url = options_endpoint_url(&w->options);
+	struct lts_api_config config = {
+		.url = url,
+		.region = w->options.region,
+		.project_id = w->options.project_id,
+		.group_id = w->options.group_id,
+		.stream_id = w->options.stream_id,
+		.consumer_group = w->options.consumer_group_name,
+		.ca_file = w->options.ca_file,
+		.max_body_bytes = (size_t)w->options.max_body_bytes,
+		.heartbeat_timeout_ms = w->options.heartbeat_timeout_ms,
+		.sign_full_date = w->options.sign_date == SIGN_DATE_FULL,
+	};
+	w->api = lts_api_create(w->loop, &config);
+	free(url);
+}
+
+static void
+start_delivery(struct worker *w)
+{
+	struct committer_config config = {
+		.state_dir = w->options.state_dir,
+		.sink = { .spec = w->options.sink,
+			  .instance = w->instance,
+			  .format = (enum record_format)w->options.format,
+			  .rotate_bytes = w->options.rotate_bytes,
+			  .rotate_interval_ms = w->options.rotate_interval_ms,
+			  .lock_fd = HANDOFF_STDOUT },
+		.board = w->board,
+		.log = w->log,
+		.self = { .slot = w->slot,
+			  .name = w->name,
+			  .pid = (uint32_t)getpid(),
+			  .pid_start = worker_pid_start((uint32_t)getpid()),
+			  .started_ns = clock_wall_ns() },
+		.interval_ms = w->options.checkpoint_interval_ms,
+		.uncommitted_max = (size_t)w->options.memory_budget_bytes / 4,
+	};
+	w->delivery = delivery_create(&config, on_delivery_wake, w);
+}
+
+static void
+start_holdings(struct worker *w)
+{
+	struct holdings_config config = {
+		.loop = w->loop,
+		.log = w->log,
+		.api = w->api,
+		.board = w->board,
+		.delivery = w->delivery,
+		.shard = { .batch_size = (unsigned)w->options.consume_batch_size,
+			   .fetch_interval_ms = w->options.fetch_interval_ms,
+			   .on_expired = (enum expired_policy)w->options.on_expired,
+			   .first_bytes = 1 << 20 },
+		.budget_bytes = (size_t)w->options.memory_budget_bytes,
+		.slot = w->slot,
+		.send = on_holdings_send,
+		.empty = on_holdings_empty,
+		.arg = w,
+	};
+	w->holdings = holdings_create(&config);
+}
+
+static enum lts_err
+take_credentials(struct worker *w, const struct message_config *m)
+{
+	struct credentials credentials = { 0 };
+	int fits = snprintf(credentials.ak, sizeof(credentials.ak), "%s", m->ak) <
+			   (int)sizeof(credentials.ak) &&
+		   snprintf(credentials.sk, sizeof(credentials.sk), "%s", m->sk) <
+			   (int)sizeof(credentials.sk) &&
+		   snprintf(credentials.token, sizeof(credentials.token), "%s",
+			    m->token) < (int)sizeof(credentials.token);
+	enum lts_err err =
+		fits ? lts_api_set_credentials(w->api, &credentials) : LTS_INVALID;
+	credentials_wipe(&credentials);
+	return err;
+}
+
+static void
+configure(struct worker *w, const struct message_config *m)
+{
+	struct buf why;
+	buf_init(&why, 0);
+	char *text = xstrndup(m->options, m->options_len);
+	enum lts_err err = options_import(&w->options, text, &why);
+	free(text);
+	if (err) {
+		refuse(w, "options", why.data);
+		goto out;
+	}
+	w->slot = m->slot;
+	w->name = m->name;
+	memcpy(w->instance, m->instance, sizeof(w->instance));
+	open_logs(w);
+	start_api(w);
+	if (take_credentials(w, m)) {
+		refuse(w, "credentials", "not printable, empty or too long");
+		goto out;
+	}
+	start_delivery(w);
+	start_holdings(w);
+	w->configured = true;
+	log_debug(w->log, "worker ready", LOG_INT("pid", getpid()));
+	parent_send(w->parent, &(struct message){ .type = MSG_READY });
+out:
+	buf_fini(&why);
+}
+
+static void
+on_config(struct worker *w, const struct message_config *m)
+{
+	if (!w->configured)
+		configure(w, m);
+	else if (take_credentials(w, m))
+		log_error(w->log, "new credentials refused; the old ones stay in use");
+}
+
+static void
+flush(struct worker *w)
+{
+	struct delivery_order *order = xcalloc(1, sizeof(*order));
+	order->kind = DELIVERY_FLUSH;
+	delivery_put(w->delivery, order);
+}
+
+static void
+on_parent_message(void *arg, const struct message *m)
+{
+	struct worker *w = arg;
+	if (m->type != MSG_CONFIG && !w->configured)
+		return; /* on its way out */
+	switch (m->type) {
+	case MSG_CONFIG:
+		on_config(w, &m->config);
+		break;
+	case MSG_ASSIGN:
+		holdings_assign(w->holdings, &m->assign);
+		break;
+	case MSG_REVOKE:
+		holdings_revoke(w->holdings, m->lease.epoch);
+		break;
+	case MSG_RENEW:
+		holdings_renew(w->holdings, &m->renew);
+		break;
+	case MSG_PUBLISHED:
+		holdings_published(w->holdings, &m->lease);
+		break;
+	case MSG_FLUSH:
+		flush(w);
+		break;
+	case MSG_DRAIN:
+		drain(w);
+		break;
+	default:
+		on_parent_gone(w, LTS_BADDATA); /* a message that only we may send */
+	}
+}
+
+static void
+start_watchers(struct worker *w)
+{
+	static const struct parent_events events = {
+		.message = on_parent_message,
+		.gone = on_parent_gone,
+	};
+	ev_async_init(&w->wake, on_wake);
+	ev_timer_init(&w->beat, on_beat, 0, WORKER_BEAT_MS / 1e3);
+	ev_init(&w->orphan, on_orphan);
+	ev_signal_init(&w->term, on_signal_term, SIGTERM);
+	w->wake.data = w->beat.data = w->orphan.data = w->term.data = w;
+	ev_async_start(w->loop, &w->wake);
+	ev_timer_start(w->loop, &w->beat);
+	ev_signal_start(w->loop, &w->term);
+	w->parent = parent_create(w->loop, HANDOFF_CHANNEL, &events, w);
+}
+
+enum exit_code
+worker_run(void)
+{
+	struct worker w = { .exit = EXIT_DONE };
+	w.loop = ev_default_loop(0);
+	w.log = log_create("worker");
+	log_add_fd(w.log, STDERR_FILENO, LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT);
+	if (!w.loop || board_map(HANDOFF_BOARD, &w.board)) {
+		log_error(w.log, "no loop or no board",
+			  LOG_TEXT("text", strerror(errno)));
+		log_destroy(&w.log);
+		return EXIT_FAILED;
+	}
+	options_init(&w.options);
+	start_watchers(&w);
+	ev_run(w.loop, 0);
+	holdings_destroy(&w.holdings);
+	if (w.configured)
+		delivery_destroy(&w.delivery);
+	lts_api_destroy(&w.api);
+	parent_destroy(&w.parent);
+	options_fini(&w.options);
+	board_unmap(&w.board);
+	log_destroy(&w.log);
+	return w.exit;
+}

@@ -1,0 +1,12 @@
+/*
+ * worker.h - one worker process, from its first message to its exit code.
+ */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include "common/handoff.h"
+
+/* Serves the supervisor behind the inherited descriptors until it is told to end. */
+enum exit_code worker_run(void);
+
+#endif

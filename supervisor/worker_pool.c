@@ -1,23 +1,21 @@
 /*
- * worker_pool.c - the worker processes.
+ * worker_pool.c - the worker processes: started, configured, watched, killed.
  *
  * Runs on the supervisor's loop. Owns the slots, their channels, boards and watchers.
- * Must never say that a worker is gone before it is reaped with all its descendants: that
- * is the fence. What state a slot is in is decided in worker_slot.c. Held by the kill and
- * stop scenarios.
+ * What state a slot is in is decided in worker_slot.c. Must never take slow for dead:
+ * only a loop without a beat, a submit beyond process_timeout or a stop is. Held by the
+ * kill and stop scenarios.
  */
-#include "supervisor/worker_pool.h"
+#include "supervisor/pool_inside.h"
 
 #include <errno.h>
-#include <ev.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/channel.h"
 #include "common/clock.h"
 #include "common/xalloc.h"
 #include "supervisor/spawn.h"
@@ -26,257 +24,9 @@ enum {
 	POOL_CHECK_MS = 100,
 	POOL_READY_MS = 10000, /* a worker opens no state before READY: only a broken one
 				  is later */
+	POOL_CLOSED_MS = 2000,
 	POOL_LATE_MS = 1000,
-	POOL_REAP_AGAIN_MS = 5,
 };
-
-struct pool_slot {
-	struct worker_slot slot;
-	struct worker_pool *pool;
-	pid_t pid;   /* 0: none */
-	bool exited; /* reaped; its descendants may be left */
-	bool we_killed;
-	bool stopped; /* SIGCHLD said so */
-	struct slot_exit exit;
-	struct channel *channel;
-	struct board *board;
-	int board_fd;
-	struct ev_io read, write;
-	struct ev_timer timer;
-};
-
-struct worker_pool {
-	struct worker_pool_config config;
-	char *program;
-	struct pool_slot *slots;
-	struct ev_signal child;
-	struct ev_timer check, reap_again;
-	int64_t checked_ms;
-};
-
-/* ---- reaping ---- */
-
-static struct pool_slot *
-slot_of_pid(struct worker_pool *pool, pid_t pid)
-{
-	for (uint32_t i = 0; i < pool->config.count; i++)
-		if (pool->slots[i].pid == pid)
-			return &pool->slots[i];
-	return NULL;
-}
-
-static void
-note_status(struct worker_pool *pool, pid_t pid, int status)
-{
-	struct pool_slot *s = slot_of_pid(pool, pid);
-	if (!s)
-		return; /* a descendant of a dead worker */
-	if (WIFSTOPPED(status)) {
-		s->stopped = true;
-		return;
-	}
-	s->exited = true;
-	s->exit = (struct slot_exit){
-		.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
-		.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-		.ours = s->we_killed && WIFSIGNALED(status) &&
-			WTERMSIG(status) == SIGKILL,
-	};
-}
-
-static void
-reap(struct worker_pool *pool)
-{
-	int status;
-	pid_t pid;
-	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0)
-		note_status(pool, pid, status);
-}
-
-/* The descendants of dead workers have come to us, their subreaper. Returns how many are
- * left. */
-static size_t
-end_strays(struct worker_pool *pool)
-{
-	pid_t known[256];
-	size_t n = 0;
-	for (uint32_t i = 0; i < pool->config.count; i++)
-		if (pool->slots[i].pid && !pool->slots[i].exited)
-			known[n++] = pool->slots[i].pid;
-	return spawn_kill_strays(known, n);
-}
-
-static void
-let_go_of(struct pool_slot *s)
-{
-	struct worker_pool *pool = s->pool;
-	ev_io_stop(pool->config.loop, &s->read);
-	ev_io_stop(pool->config.loop, &s->write);
-	channel_destroy(&s->channel);
-	state_dir_note_worker(pool->config.state_dir, s->slot.index, 0);
-	s->pid = 0;
-	s->exited = s->stopped = s->we_killed = false;
-}
-
-static void
-bury(struct pool_slot *s)
-{
-	struct board_place place = board_place(s->board);
-	struct worker_pool *pool = s->pool;
-	bool in_order = s->exit.code == EXIT_DONE && s->slot.state == SLOT_DRAINING;
-	log_at(pool->config.log, in_order ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
-	       "worker ended", LOG_UINT("worker", s->slot.index), LOG_INT("pid", s->pid),
-	       LOG_TEXT("state", slot_state_name(s->slot.state)),
-	       LOG_INT(s->exit.signal ? "signal" : "exit",
-		       s->exit.signal ? s->exit.signal : s->exit.code),
-	       LOG_TEXT("killed_by_us", s->exit.ours ? "true" : NULL),
-	       LOG_TEXT("stage", in_order ? NULL : board_stage_name(place.stage)),
-	       LOG_TEXT("shard",
-			in_order || !place.shard.text[0] ? NULL : place.shard.text),
-	       LOG_TEXT("cursor",
-			in_order || !place.cursor.text[0] ? NULL : place.cursor.text));
-	enum fate fate = in_order	? FATE_RELEASED
-			 : s->exit.ours ? FATE_KILLED
-					: FATE_DIED;
-	let_go_of(s);
-	pool->config.events->gone(pool->config.arg, s->slot.index, fate);
-	worker_slot_exited(&s->slot, s->exit, clock_boot_ms());
-}
-
-static void
-check_all_ended(struct worker_pool *pool)
-{
-	for (uint32_t i = 0; i < pool->config.count; i++)
-		if (pool->slots[i].slot.state != SLOT_ENDED &&
-		    pool->slots[i].slot.state != SLOT_REFUSED)
-			return;
-	pool->config.events->all_ended(pool->config.arg);
-}
-
-static void
-settle(struct worker_pool *pool)
-{
-	bool some = false;
-	reap(pool);
-	for (uint32_t i = 0; i < pool->config.count; i++) {
-		struct pool_slot *s = &pool->slots[i];
-		if (s->stopped && !s->exited && !s->we_killed)
-			worker_slot_step(&s->slot, SLOT_OVERDUE, clock_boot_ms());
-		some |= s->exited;
-	}
-	if (!some)
-		return;
-	if (end_strays(pool)) {
-		ev_timer_stop(pool->config.loop, &pool->reap_again);
-		ev_timer_set(&pool->reap_again, POOL_REAP_AGAIN_MS / 1e3, 0);
-		ev_timer_start(pool->config.loop, &pool->reap_again);
-		return;
-	}
-	for (uint32_t i = 0; i < pool->config.count; i++)
-		if (pool->slots[i].exited)
-			bury(&pool->slots[i]);
-	check_all_ended(pool);
-}
-
-static void
-on_signal_child(struct ev_loop *loop, struct ev_signal *watcher, int events)
-{
-	settle(watcher->data);
-}
-
-static void
-on_reap_again(struct ev_loop *loop, struct ev_timer *timer, int events)
-{
-	settle(timer->data);
-}
-
-/* ---- channels ---- */
-
-static void
-watch_writes(struct pool_slot *s)
-{
-	if (s->channel && channel_wants_write(s->channel))
-		ev_io_start(s->pool->config.loop, &s->write);
-	else
-		ev_io_stop(s->pool->config.loop, &s->write);
-}
-
-/* A worker that does not read, or talks nonsense, is of no use. One that closed is dying;
- * SIGCHLD follows. */
-static void
-on_channel_error(struct pool_slot *s, enum lts_err err)
-{
-	ev_io_stop(s->pool->config.loop, &s->read);
-	ev_io_stop(s->pool->config.loop, &s->write);
-	if (s->slot.state == SLOT_KILLED)
-		return;
-	log_debug(s->pool->config.log, "channel closed",
-		  LOG_UINT("worker", s->slot.index),
-		  LOG_TEXT("reason", lts_err_name(err)));
-	if (s->slot.state == SLOT_DRAINING && err == LTS_CLOSED)
-		return; /* on its way out in order */
-	worker_slot_step(&s->slot, SLOT_OVERDUE, clock_boot_ms());
-}
-
-static void
-on_message(struct pool_slot *s, const struct message *message)
-{
-	struct worker_pool *pool = s->pool;
-	if (message->type == MSG_READY)
-		worker_slot_step(&s->slot, SLOT_READY, clock_boot_ms());
-	else
-		pool->config.events->message(pool->config.arg, s->slot.index, message);
-}
-
-static void
-on_readable(struct ev_loop *loop, struct ev_io *io, int events)
-{
-	struct pool_slot *s = io->data;
-	struct message message;
-	enum lts_err err = LTS_OK;
-	while (s->channel && !(err = channel_receive(s->channel, &message)))
-		on_message(s, &message);
-	if (err && err != LTS_AGAIN)
-		on_channel_error(s, err);
-}
-
-static void
-on_writable(struct ev_loop *loop, struct ev_io *io, int events)
-{
-	struct pool_slot *s = io->data;
-	enum lts_err err = channel_flush(s->channel);
-	watch_writes(s);
-	if (err)
-		on_channel_error(s, err);
-}
-
-static void
-send_to(struct pool_slot *s, const struct message *message)
-{
-	if (!s->channel)
-		return;
-	enum lts_err err = channel_send(s->channel, message);
-	watch_writes(s);
-	if (err)
-		log_warn(s->pool->config.log, "message not sent",
-			 LOG_UINT("worker", s->slot.index),
-			 LOG_TEXT("message", message_name(message->type)),
-			 LOG_TEXT("reason", lts_err_name(err)));
-	if (err && err != LTS_CLOSED && s->slot.state != SLOT_KILLED)
-		on_channel_error(s, err);
-}
-
-static void
-send_config(struct pool_slot *s)
-{
-	struct worker_pool *pool = s->pool;
-	struct message message = { .type = MSG_CONFIG };
-	pool->config.events->fill_config(pool->config.arg, s->slot.index,
-					 &message.config);
-	send_to(s, &message);
-}
-
-/* ---- the slots' actions ---- */
 
 static bool
 op_spawn(void *arg, struct worker_slot *slot)
@@ -304,12 +54,13 @@ op_spawn(void *arg, struct worker_slot *slot)
 		return false;
 	}
 	s->exited = s->stopped = s->we_killed = false;
+	s->closed_ms = 0;
 	state_dir_note_worker(pool->config.state_dir, slot->index, s->pid);
 	s->channel = channel_create(ours);
 	ev_io_set(&s->read, ours, EV_READ);
 	ev_io_set(&s->write, ours, EV_WRITE);
 	ev_io_start(pool->config.loop, &s->read);
-	send_config(s);
+	pool_send_config(s);
 	return true;
 }
 
@@ -327,7 +78,7 @@ static void
 op_ask_to_drain(void *arg, struct worker_slot *slot)
 {
 	struct worker_pool *pool = arg;
-	send_to(&pool->slots[slot->index], &(struct message){ .type = MSG_DRAIN });
+	pool_send_to(&pool->slots[slot->index], &(struct message){ .type = MSG_DRAIN });
 }
 
 static void
@@ -371,8 +122,6 @@ on_slot_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 	worker_slot_step(&s->slot, SLOT_TIMER, clock_boot_ms());
 }
 
-/* ---- watching ---- */
-
 /* Dead, hung, stopped, slow: what makes a worker overdue, or NULL. Slow is not dead. */
 static const char *
 overdue(const struct pool_slot *s, int64_t now_ms)
@@ -381,6 +130,8 @@ overdue(const struct pool_slot *s, int64_t now_ms)
 	struct board_place place = board_place(s->board);
 	if (s->slot.state == SLOT_STARTING && now_ms - s->slot.since_ms > POOL_READY_MS)
 		return "not ready in time";
+	if (s->closed_ms && now_ms - s->closed_ms > POOL_CLOSED_MS)
+		return "it closed its channel and lives";
 	if (now_ms - atomic_load(&s->board->beat_ms) > config->beat_timeout_ms)
 		return "its loop does not beat";
 	if (place.stage == BOARD_SUBMIT &&
@@ -414,8 +165,6 @@ on_check(struct ev_loop *loop, struct ev_timer *timer, int events)
 	}
 }
 
-/* ---- the pool ---- */
-
 void
 worker_pool_start(struct worker_pool *pool)
 {
@@ -428,7 +177,7 @@ worker_pool_drain(struct worker_pool *pool)
 {
 	for (uint32_t i = 0; i < pool->config.count; i++)
 		worker_slot_step(&pool->slots[i].slot, SLOT_STOP, clock_boot_ms());
-	check_all_ended(pool);
+	pool_check_all_ended(pool);
 }
 
 void
@@ -445,7 +194,7 @@ worker_pool_configure(struct worker_pool *pool)
 {
 	for (uint32_t i = 0; i < pool->config.count; i++)
 		if (pool->slots[i].channel)
-			send_config(&pool->slots[i]);
+			pool_send_config(&pool->slots[i]);
 }
 
 void
@@ -453,7 +202,7 @@ worker_pool_send(struct worker_pool *pool, uint32_t slot, const struct message *
 {
 	if (pool->slots[slot].slot.state == SLOT_LIVE ||
 	    pool->slots[slot].slot.state == SLOT_DRAINING)
-		send_to(&pool->slots[slot], message);
+		pool_send_to(&pool->slots[slot], message);
 }
 
 bool
@@ -505,8 +254,8 @@ init_slot(struct worker_pool *pool, uint32_t index)
 	s->pool = pool;
 	worker_slot_init(&s->slot, &pool_slot_ops, pool, index,
 			 (uint64_t)getpid() * 0x9e3779b97f4a7c15u + index);
-	ev_init(&s->read, on_readable);
-	ev_init(&s->write, on_writable);
+	ev_init(&s->read, pool_on_readable);
+	ev_init(&s->write, pool_on_writable);
 	ev_init(&s->timer, on_slot_timer);
 	s->read.data = s->write.data = s->timer.data = s;
 	return board_create(&s->board_fd, &s->board);
@@ -533,9 +282,9 @@ worker_pool_create(const struct worker_pool_config *config, struct worker_pool *
 		}
 	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	ev_signal_init(&pool->child, on_signal_child, SIGCHLD);
+	ev_signal_init(&pool->child, pool_on_signal_child, SIGCHLD);
 	ev_timer_init(&pool->check, on_check, POOL_CHECK_MS / 1e3, POOL_CHECK_MS / 1e3);
-	ev_init(&pool->reap_again, on_reap_again);
+	ev_init(&pool->reap_again, pool_on_reap_again);
 	pool->child.data = pool->check.data = pool->reap_again.data = pool;
 	ev_signal_start(config->loop, &pool->child);
 	ev_timer_start(config->loop, &pool->check);
@@ -563,7 +312,7 @@ worker_pool_destroy(struct worker_pool **pool)
 			waitpid(s->pid, NULL, 0);
 		}
 		if (s->pid)
-			let_go_of(s);
+			pool_let_go_of(s);
 		board_unmap(&s->board);
 		close(s->board_fd);
 	}

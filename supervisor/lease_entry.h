@@ -1,0 +1,86 @@
+/*
+ * lease_entry.h - the lease book's inside, for its own files: lease_book.c (the table and
+ * its events), lease_plan.c (who shall hold what) and lease_publish.c (what the service
+ * is told).
+ */
+#ifndef SUPERVISOR_LEASE_ENTRY_H
+#define SUPERVISOR_LEASE_ENTRY_H
+
+#include "supervisor/assign.h"
+#include "supervisor/lease_book.h"
+
+/* Who has the shard on this host. */
+enum hold {
+	HOLD_NONE,
+	HOLD_TAKING,	/* ASSIGN was sent */
+	HOLD_HELD,	/* its take committed */
+	HOLD_RELEASING, /* REVOKE was sent */
+};
+
+/* What is known of the service's checkpoint under the present grant. */
+enum knowledge { KNOW_NOTHING, KNOW_ASKED, KNOW_IT };
+
+struct entry {
+	struct shard_id shard;
+	uint32_t home;
+	bool granted; /* and the deadline is not past */
+	int64_t deadline_ms;
+	bool wanted_back; /* the service's answer leaves it out */
+	int64_t wanted_ms;
+	enum knowledge know;
+	int64_t asked_ms;
+	struct cursor service;
+	bool service_is_ours;
+	bool unbroken; /* a worker has held it under this grant: the local position wins
+			*/
+	enum hold hold;
+	int32_t holder;	    /* ASSIGN_NOBODY with HOLD_NONE */
+	int32_t target;	    /* where it goes when it is released */
+	struct epoch epoch; /* of the last assignment */
+	enum fate fate;
+	uint32_t fate_slot;
+	bool finished, stuck;
+	char why[200];
+	struct cursor published; /* what stands at the service, as far as we know */
+	bool writing;		 /* a write is under way */
+	bool doubtful;		 /* its answer was lost: read back before the next */
+	bool no_publish;	 /* the service refuses: let it go without */
+};
+
+struct lease_book {
+	struct book_config config;
+	const struct book_ops *ops;
+	void *arg;
+	struct entry *entries;
+	size_t count, cap;
+	bool live[ASSIGN_WORKERS_MAX];
+	uint32_t sequence;
+	int64_t service_ahead_ns;
+	bool stopping;
+};
+
+/* The entry of a shard, or NULL. Good until an entry is added or removed. */
+struct entry *lease_entry_find(const struct lease_book *book,
+			       const struct shard_id *shard);
+void lease_entry_note(struct lease_book *book, const struct entry *e, const char *what,
+		      const char *why);
+/* Tells the holder to let go. */
+void lease_entry_revoke(struct lease_book *book, struct entry *e);
+/* Asks where the service stands. */
+void lease_entry_ask(struct lease_book *book, struct entry *e, int64_t now_ms);
+/* Every entry's next step, then the plan; after each event. */
+void lease_book_settle(struct lease_book *book, int64_t now_ms);
+
+/* Assigns and moves until the live workers are balanced. */
+void lease_plan(struct lease_book *book);
+
+/* Whether something committed under the present epoch is not at the service yet, and
+ * what. */
+bool lease_unpublished(struct lease_book *book, const struct entry *e,
+		       struct cursor *cursor_out);
+void lease_publish_one(struct lease_book *book, struct entry *e, int64_t now_ms);
+/* Whether a shard that no worker has may leave the list: its last checkpoint stands, or
+ * will not. */
+bool lease_may_leave(struct lease_book *book, struct entry *e, int64_t now_ms);
+
+#endif

@@ -1,0 +1,181 @@
+/*
+ * lease_publish.c - what the service is told of our shards' positions, and when one may
+ * leave the list.
+ *
+ * Runs in the supervisor, part of the lease book. Pure. Must never publish what is not
+ * committed under the present grant's epoch, have two writes of a shard in flight, nor
+ * write again before a lost answer was read back. Held by
+ * tests/supervisor/test_lease_book.c.
+ */
+#include "supervisor/lease_entry.h"
+
+#include <stdlib.h>
+
+#include "common/xalloc.h"
+
+/* What is committed under the present epoch and not yet at the service; false: nothing.
+ */
+bool
+lease_unpublished(struct lease_book *book, const struct entry *e,
+		  struct cursor *cursor_out)
+{
+	struct checkpoint_record record;
+	if (book->ops->committed(book->arg, &e->shard, &record) ||
+	    !epoch_equal(record.epoch, e->epoch))
+		return false;
+	if (cursor_equal(&record.cursor, &e->published))
+		return false;
+	*cursor_out = record.cursor;
+	return true;
+}
+
+static bool
+may_publish(const struct entry *e, int64_t now_ms)
+{
+	return e->granted && e->deadline_ms > now_ms && e->know == KNOW_IT &&
+	       !e->writing && !e->doubtful && !e->no_publish;
+}
+
+void
+lease_publish_one(struct lease_book *book, struct entry *e, int64_t now_ms)
+{
+	struct cursor cursor;
+	if (!may_publish(e, now_ms) || !lease_unpublished(book, e, &cursor))
+		return;
+	e->writing = true;
+	book->ops->publish(book->arg, e->home, &e->shard, &cursor, 1);
+}
+
+/* The service wants it back and no worker has it: its last checkpoint, then it leaves the
+ * list. */
+bool
+lease_may_leave(struct lease_book *book, struct entry *e, int64_t now_ms)
+{
+	struct cursor cursor;
+	if (e->no_publish || !lease_unpublished(book, e, &cursor))
+		return !e->writing;
+	if (now_ms - e->wanted_ms < book->config.timeout_ms / 2)
+		return false;
+	lease_entry_note(
+		book, e, "given back without its last checkpoint",
+		"publishing it failed for half of heartbeat_timeout: the next holder may "
+		"repeat records");
+	return true;
+}
+
+void
+book_on_service(struct lease_book *book, const struct shard_id *shard, enum lts_err err,
+		const struct cursor *cursor, bool ours, int64_t now_ms)
+{
+	struct entry *e = lease_entry_find(book, shard);
+	if (!e || err)
+		return; /* asked again by the tick */
+	if (e->doubtful) {
+		e->doubtful = false;
+		e->published = *cursor;
+		lease_book_settle(book, now_ms);
+		return;
+	}
+	if (e->know != KNOW_ASKED)
+		return;
+	e->know = KNOW_IT;
+	e->service = *cursor;
+	e->service_is_ours = ours;
+	e->published = *cursor;
+	lease_book_settle(book, now_ms);
+}
+
+void
+book_on_written(struct lease_book *book, const struct shard_id *shard,
+		const struct cursor *cursor, enum lts_err err, int64_t now_ms)
+{
+	struct entry *e = lease_entry_find(book, shard);
+	if (!e)
+		return;
+	e->writing = false;
+	switch (err) {
+	case LTS_OK:
+		e->published = *cursor;
+		if (e->hold == HOLD_TAKING || e->hold == HOLD_HELD)
+			book->ops->published(book->arg, (uint32_t)e->holder, &e->shard,
+					     e->epoch, cursor);
+		break;
+	case LTS_UNKNOWN:
+		e->doubtful = true;
+		lease_entry_ask(book, e, now_ms);
+		break;
+	case LTS_GONE:
+		lease_entry_note(
+			book, e, "lease lost",
+			"the service refused its checkpoint: another consumer owns it");
+		e->granted = false;
+		break;
+	case LTS_NOTFOUND:
+	case LTS_INVALID:
+		if (e->wanted_back)
+			e->no_publish = true;
+		break;
+	default:
+		break; /* again with the next round */
+	}
+	lease_book_settle(book, now_ms);
+}
+
+static void
+publish_home(struct lease_book *book, uint32_t home, int64_t now_ms)
+{
+	struct shard_id *shards = xcalloc(book->count, sizeof(*shards));
+	struct cursor *cursors = xcalloc(book->count, sizeof(*cursors));
+	size_t n = 0;
+	for (size_t i = 0; i < book->count; i++) {
+		struct entry *e = &book->entries[i];
+		if (e->home != home || !may_publish(e, now_ms) ||
+		    !lease_unpublished(book, e, &cursors[n]))
+			continue;
+		e->writing = true;
+		shards[n++] = e->shard;
+	}
+	if (n)
+		book->ops->publish(book->arg, home, shards, cursors, n);
+	free(shards);
+	free(cursors);
+}
+
+void
+book_publish(struct lease_book *book, int64_t now_ms)
+{
+	for (uint32_t home = 0; home < book->config.workers; home++)
+		publish_home(book, home, now_ms);
+}
+
+bool
+lease_book_all_finished(struct lease_book *book, size_t *stuck_out)
+{
+	struct cursor cursor;
+	size_t stuck = 0;
+	for (size_t i = 0; i < book->count; i++) {
+		const struct entry *e = &book->entries[i];
+		if (!e->finished && !e->stuck)
+			return false;
+		if (e->writing || e->doubtful ||
+		    (!e->no_publish && lease_unpublished(book, e, &cursor)))
+			return false;
+		stuck += e->stuck;
+	}
+	*stuck_out = stuck;
+	return true;
+}
+
+bool
+lease_book_all_published(struct lease_book *book, int64_t now_ms)
+{
+	struct cursor cursor;
+	for (size_t i = 0; i < book->count; i++) {
+		const struct entry *e = &book->entries[i];
+		if (e->writing || e->doubtful)
+			return false;
+		if (may_publish(e, now_ms) && lease_unpublished(book, e, &cursor))
+			return false;
+	}
+	return true;
+}

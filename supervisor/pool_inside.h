@@ -1,0 +1,52 @@
+/*
+ * pool_inside.h - the worker pool's inside, for its own files: worker_pool.c (starting
+ * and watching), pool_channel.c (talking) and pool_reap.c (burying).
+ */
+#ifndef SUPERVISOR_POOL_INSIDE_H
+#define SUPERVISOR_POOL_INSIDE_H
+
+#include <ev.h>
+#include <sys/types.h>
+
+#include "common/channel.h"
+#include "supervisor/worker_pool.h"
+
+struct pool_slot {
+	struct worker_slot slot;
+	struct worker_pool *pool;
+	pid_t pid;   /* 0: none */
+	bool exited; /* reaped; its descendants may be left */
+	bool we_killed;
+	bool stopped;	   /* SIGCHLD said so */
+	int64_t closed_ms; /* when it closed its end of the channel; 0: it has not */
+	struct slot_exit exit;
+	struct channel *channel;
+	struct board *board;
+	int board_fd;
+	struct ev_io read, write;
+	struct ev_timer timer;
+};
+
+struct worker_pool {
+	struct worker_pool_config config;
+	char *program;
+	struct pool_slot *slots;
+	struct ev_signal child;
+	struct ev_timer check, reap_again;
+	int64_t checked_ms;
+};
+
+/* pool_channel.c */
+void pool_on_readable(struct ev_loop *loop, struct ev_io *io, int events);
+void pool_on_writable(struct ev_loop *loop, struct ev_io *io, int events);
+void pool_send_to(struct pool_slot *s, const struct message *message);
+void pool_send_config(struct pool_slot *s);
+
+/* pool_reap.c */
+void pool_on_signal_child(struct ev_loop *loop, struct ev_signal *watcher, int events);
+void pool_on_reap_again(struct ev_loop *loop, struct ev_timer *timer, int events);
+void pool_check_all_ended(struct worker_pool *pool);
+/* Forgets the dead process: its channel, its note beside the lock. */
+void pool_let_go_of(struct pool_slot *s);
+
+#endif

@@ -1,0 +1,150 @@
+/*
+ * pool_reap.c - SIGCHLD: who stopped, who died, and what they left behind.
+ *
+ * Runs on the supervisor's loop. Must never say that a worker is gone before it is reaped
+ * with all its descendants: that is the fence. Held by the kill scenarios.
+ */
+#include "supervisor/pool_inside.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "common/clock.h"
+#include "supervisor/spawn.h"
+
+enum { POOL_REAP_AGAIN_MS = 5 };
+
+static struct pool_slot *
+slot_of_pid(struct worker_pool *pool, pid_t pid)
+{
+	for (uint32_t i = 0; i < pool->config.count; i++)
+		if (pool->slots[i].pid == pid)
+			return &pool->slots[i];
+	return NULL;
+}
+
+static void
+note_status(struct worker_pool *pool, pid_t pid, int status)
+{
+	struct pool_slot *s = slot_of_pid(pool, pid);
+	if (!s)
+		return; /* a descendant of a dead worker */
+	if (WIFSTOPPED(status)) {
+		s->stopped = true;
+		return;
+	}
+	s->exited = true;
+	s->exit = (struct slot_exit){
+		.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+		.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+		.ours = s->we_killed && WIFSIGNALED(status) &&
+			WTERMSIG(status) == SIGKILL,
+	};
+}
+
+static void
+reap(struct worker_pool *pool)
+{
+	int status;
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0)
+		note_status(pool, pid, status);
+}
+
+/* The descendants of dead workers have come to us, their subreaper. Returns how many are
+ * left. */
+static size_t
+end_strays(struct worker_pool *pool)
+{
+	pid_t known[256];
+	size_t n = 0;
+	for (uint32_t i = 0; i < pool->config.count; i++)
+		if (pool->slots[i].pid && !pool->slots[i].exited)
+			known[n++] = pool->slots[i].pid;
+	return spawn_kill_strays(known, n);
+}
+
+void
+pool_let_go_of(struct pool_slot *s)
+{
+	struct worker_pool *pool = s->pool;
+	ev_io_stop(pool->config.loop, &s->read);
+	ev_io_stop(pool->config.loop, &s->write);
+	channel_destroy(&s->channel);
+	state_dir_note_worker(pool->config.state_dir, s->slot.index, 0);
+	s->pid = 0;
+	s->exited = s->stopped = s->we_killed = false;
+	s->closed_ms = 0;
+}
+
+static void
+bury(struct pool_slot *s)
+{
+	struct board_place place = board_place(s->board);
+	struct worker_pool *pool = s->pool;
+	bool in_order = s->exit.code == EXIT_DONE && s->slot.state == SLOT_DRAINING;
+	log_at(pool->config.log, in_order ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+	       "worker ended", LOG_UINT("worker", s->slot.index), LOG_INT("pid", s->pid),
+	       LOG_TEXT("state", slot_state_name(s->slot.state)),
+	       LOG_INT(s->exit.signal ? "signal" : "exit",
+		       s->exit.signal ? s->exit.signal : s->exit.code),
+	       LOG_TEXT("killed_by_us", s->exit.ours ? "true" : NULL),
+	       LOG_TEXT("stage", in_order ? NULL : board_stage_name(place.stage)),
+	       LOG_TEXT("shard",
+			in_order || !place.shard.text[0] ? NULL : place.shard.text),
+	       LOG_TEXT("cursor",
+			in_order || !place.cursor.text[0] ? NULL : place.cursor.text));
+	enum fate fate = in_order	? FATE_RELEASED
+			 : s->exit.ours ? FATE_KILLED
+					: FATE_DIED;
+	pool_let_go_of(s);
+	pool->config.events->gone(pool->config.arg, s->slot.index, fate);
+	worker_slot_exited(&s->slot, s->exit, clock_boot_ms());
+}
+
+void
+pool_check_all_ended(struct worker_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->config.count; i++)
+		if (pool->slots[i].slot.state != SLOT_ENDED &&
+		    pool->slots[i].slot.state != SLOT_REFUSED)
+			return;
+	pool->config.events->all_ended(pool->config.arg);
+}
+
+static void
+pool_settle(struct worker_pool *pool)
+{
+	bool some = false;
+	reap(pool);
+	for (uint32_t i = 0; i < pool->config.count; i++) {
+		struct pool_slot *s = &pool->slots[i];
+		if (s->stopped && !s->exited && !s->we_killed)
+			worker_slot_step(&s->slot, SLOT_OVERDUE, clock_boot_ms());
+		some |= s->exited;
+	}
+	if (!some)
+		return;
+	if (end_strays(pool)) {
+		ev_timer_stop(pool->config.loop, &pool->reap_again);
+		ev_timer_set(&pool->reap_again, POOL_REAP_AGAIN_MS / 1e3, 0);
+		ev_timer_start(pool->config.loop, &pool->reap_again);
+		return;
+	}
+	for (uint32_t i = 0; i < pool->config.count; i++)
+		if (pool->slots[i].exited)
+			bury(&pool->slots[i]);
+	pool_check_all_ended(pool);
+}
+
+void
+pool_on_signal_child(struct ev_loop *loop, struct ev_signal *watcher, int events)
+{
+	pool_settle(watcher->data);
+}
+
+void
+pool_on_reap_again(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+	pool_settle(timer->data);
+}

@@ -1,0 +1,226 @@
+/*
+ * supervisor_events.c - what the pool, the lease book and the group have to say to one
+ * another.
+ *
+ * Runs on the supervisor's loop. Owns nothing. Translates only: each callback finds the
+ * supervisor and passes on; policy is in the book. Held by the scenarios.
+ */
+#include "supervisor/supervisor_inside.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "state/checkpoint.h"
+
+static void
+op_assign(void *arg, uint32_t worker, const struct message_assign *assign)
+{
+	struct supervisor *s = arg;
+	struct message message = { .type = MSG_ASSIGN, .assign = *assign };
+	worker_pool_send(s->pool, worker, &message);
+}
+
+static void
+op_revoke(void *arg, uint32_t worker, const struct shard_id *shard, struct epoch epoch)
+{
+	struct supervisor *s = arg;
+	struct message message = { .type = MSG_REVOKE,
+				   .lease = { .shard = *shard, .epoch = epoch } };
+	worker_pool_send(s->pool, worker, &message);
+}
+
+static void
+op_renew(void *arg, uint32_t worker, const struct epoch *epochs, uint32_t n,
+	 int64_t deadline_ms)
+{
+	struct supervisor *s = arg;
+	struct message message = {
+		.type = MSG_RENEW,
+		.renew = { .deadline_ms = deadline_ms, .count = n, .epochs = epochs },
+	};
+	worker_pool_send(s->pool, worker, &message);
+}
+
+static void
+op_published(void *arg, uint32_t worker, const struct shard_id *shard, struct epoch epoch,
+	     const struct cursor *cursor)
+{
+	struct supervisor *s = arg;
+	struct message message = {
+		.type = MSG_PUBLISHED,
+		.lease = { .shard = *shard, .epoch = epoch, .cursor = *cursor },
+	};
+	worker_pool_send(s->pool, worker, &message);
+}
+
+static void
+op_ask_service(void *arg, const struct shard_id *shard)
+{
+	struct supervisor *s = arg;
+	group_ask_service(s->group, shard);
+}
+
+static void
+op_publish(void *arg, uint32_t home, const struct shard_id *shards,
+	   const struct cursor *cursors, size_t n)
+{
+	struct supervisor *s = arg;
+	group_publish(s->group, home, shards, cursors, n);
+}
+
+static enum lts_err
+op_committed(void *arg, const struct shard_id *shard, struct checkpoint_record *out)
+{
+	struct supervisor *s = arg;
+	struct store_txn txn = { 0 };
+	enum lts_err err = store_read_begin(s->start.store, &txn);
+	if (!err)
+		err = checkpoint_read(&txn, shard, out);
+	store_abort(&txn);
+	return err;
+}
+
+static void
+op_note(void *arg, const struct shard_id *shard, const char *what, const char *why)
+{
+	struct supervisor *s = arg;
+	log_at(s->log, why ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, what,
+	       LOG_TEXT("shard", shard->text), LOG_TEXT("reason", why));
+}
+
+const struct book_ops supervisor_book_ops = {
+	.assign = op_assign,
+	.revoke = op_revoke,
+	.renew = op_renew,
+	.published = op_published,
+	.ask_service = op_ask_service,
+	.publish = op_publish,
+	.committed = op_committed,
+	.note = op_note,
+};
+
+static void
+flush_answered(struct supervisor *s)
+{
+	if (s->flushing && --s->flushing == 0) {
+		s->flush_wanted = true;
+		book_publish(s->book, clock_boot_ms());
+	}
+}
+
+static void
+on_pool_message(void *arg, uint32_t slot, const struct message *message)
+{
+	struct supervisor *s = arg;
+	const struct message_lease *m = &message->lease;
+	if (message->type == MSG_FLUSHED) {
+		flush_answered(s);
+		return;
+	}
+	if (message->type < MSG_HELD) {
+		log_error(s->log, "a worker sent what only the supervisor may",
+			  LOG_UINT("worker", slot),
+			  LOG_TEXT("message", message_name(message->type)));
+		return;
+	}
+	log_info(s->log, message_name(message->type), LOG_UINT("worker", slot),
+		 LOG_TEXT("shard", m->shard.text), LOG_UINT("epoch", m->epoch.value),
+		 LOG_TEXT("reason", m->err ? lts_err_name(m->err) : NULL),
+		 LOG_TEXT("text", m->text[0] ? m->text : NULL));
+	book_on_message(s->book, slot, message, clock_boot_ms());
+}
+
+static void
+on_pool_live(void *arg, uint32_t slot)
+{
+	struct supervisor *s = arg;
+	book_on_live(s->book, slot, clock_boot_ms());
+}
+
+static void
+on_pool_gone(void *arg, uint32_t slot, enum fate fate)
+{
+	struct supervisor *s = arg;
+	book_on_gone(s->book, slot, fate, clock_boot_ms());
+}
+
+static void
+on_pool_all_ended(void *arg)
+{
+	struct supervisor *s = arg;
+	if (worker_pool_all_refused(s->pool)) {
+		log_error(s->log, "no worker can be started; starting again cannot help");
+		supervisor_leave(s, EXIT_USAGE);
+	} else if (s->phase == PHASE_DRAINING) {
+		supervisor_enter(s, PHASE_PUBLISHING);
+		book_publish(s->book, s->phase_ms);
+	}
+}
+
+static void
+on_pool_fill_config(void *arg, uint32_t slot, struct message_config *out)
+{
+	struct supervisor *s = arg;
+	out->slot = slot;
+	memcpy(out->instance, s->start.identity.instance, sizeof(out->instance));
+	out->name = identity_consumer_name(&s->start.identity, slot);
+	out->options = s->options_text;
+	out->ak = s->config.credentials->ak;
+	out->sk = s->config.credentials->sk;
+	out->token = s->config.credentials->token;
+}
+
+const struct worker_pool_events supervisor_pool_events = {
+	.message = on_pool_message,
+	.live = on_pool_live,
+	.gone = on_pool_gone,
+	.all_ended = on_pool_all_ended,
+	.fill_config = on_pool_fill_config,
+};
+
+static void
+on_group_joined(void *arg, const struct service_clock *clock)
+{
+	struct supervisor *s = arg;
+	int64_t service_ns = service_clock_at_least_ns(clock, clock_boot_ms());
+	struct times times;
+	if (!service_ns)
+		service_ns = clock_wall_ns(); /* a service without Date: our own clock
+						 must do */
+	start_resolve_times(&s->start, s->options, service_ns, &times);
+	s->end_ns = times.end_ns;
+	lease_book_set_times(s->book, times.start, times.start_ns, times.end_ns);
+	log_info(s->log, "joined the consumer group",
+		 LOG_TEXT("consumer_group", s->options->consumer_group_name),
+		 LOG_UINT("consumers", (uint64_t)s->options->consumer_count),
+		 LOG_TEXT("start", times.start), LOG_INT("end_ns", times.end_ns));
+}
+
+/* Credentials that were refused may have been replaced in their file; asked once a
+ * minute. */
+static void
+on_group_denied(void *arg)
+{
+	struct supervisor *s = arg;
+	int64_t now_ms = clock_boot_ms();
+	struct credentials fresh = { 0 };
+	struct buf why;
+	if (s->denied_ms && now_ms - s->denied_ms < 60000)
+		return;
+	s->denied_ms = now_ms;
+	buf_init(&why, 0);
+	enum lts_err err = credentials_load(s->options, getenv("HOME"), &fresh, &why);
+	if (!err && memcmp(&fresh, s->config.credentials, sizeof(fresh)) != 0) {
+		*s->config.credentials = fresh;
+		err = supervisor_use_credentials(s);
+		log_info(s->log, "credentials read again",
+			 LOG_TEXT("result", lts_err_name(err)));
+	}
+	credentials_wipe(&fresh);
+	buf_fini(&why);
+}
+
+const struct group_events supervisor_group_events = {
+	.joined = on_group_joined,
+	.denied = on_group_denied,
+};

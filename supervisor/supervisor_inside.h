@@ -1,0 +1,65 @@
+/*
+ * supervisor_inside.h - the agent's inside, for its own files: supervisor.c (start, tick
+ * and end), supervisor_events.c (what pool, book and group say to one another) and
+ * supervisor_signals.c.
+ */
+#ifndef SUPERVISOR_SUPERVISOR_INSIDE_H
+#define SUPERVISOR_SUPERVISOR_INSIDE_H
+
+#include <ev.h>
+
+#include "supervisor/finish.h"
+#include "supervisor/group.h"
+#include "supervisor/signals.h"
+#include "supervisor/start.h"
+#include "supervisor/supervisor.h"
+#include "supervisor/tally.h"
+#include "supervisor/worker_pool.h"
+
+enum phase {
+	PHASE_RUNNING,
+	PHASE_DRAINING,	  /* the workers let go of their shards and end */
+	PHASE_PUBLISHING, /* what they committed last is published */
+};
+
+struct supervisor {
+	struct supervisor_config config;
+	struct options *options;
+	struct log *log;
+	struct ev_loop *loop;
+	struct start start;
+	struct lts_api *api;
+	struct worker_pool *pool;
+	struct lease_book *book;
+	struct group *group;
+	struct finish *finish;
+	struct tally *tally;
+	struct signals *signals;
+	struct ev_timer tick, publish;
+	char *options_text; /* for CONFIG */
+	enum phase phase;
+	int64_t phase_ms;     /* when it began */
+	int64_t published_ms; /* the last round of the last phase */
+	int64_t no_worker_ms; /* since when none is live; 0: one is */
+	int64_t end_ns;
+	uint32_t flushing; /* workers that have not answered FLUSH */
+	bool flush_wanted; /* publish, then say so */
+	bool reached_end;
+	int64_t denied_ms;
+	enum exit_code exit;
+};
+
+void supervisor_leave(struct supervisor *s, enum exit_code code);
+void supervisor_enter(struct supervisor *s, enum phase phase);
+/* Workers drain, then what they committed is published, then it ends. */
+void supervisor_begin_stop(struct supervisor *s, const char *why);
+/* Hands the present credentials to the client and to the workers. */
+enum lts_err supervisor_use_credentials(struct supervisor *s) LTS_MUST_USE;
+
+/* Their argument is the struct supervisor. */
+extern const struct book_ops supervisor_book_ops;
+extern const struct worker_pool_events supervisor_pool_events;
+extern const struct group_events supervisor_group_events;
+extern const struct signals_events supervisor_signals_events;
+
+#endif

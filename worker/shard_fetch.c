@@ -1,0 +1,268 @@
+/*
+ * shard_fetch.c - what a shard asks the service for, and what it makes of the answers.
+ *
+ * Runs on the worker's loop, part of the shard machine. Pure. Must never let an answer
+ * move the shard that does not say where it goes on, or that may hold records from after
+ * end_time. Held by tests/worker/test_shard.c.
+ */
+#include "worker/shard_inside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	SHARD_LIMIT_MIN = 10, /* the service takes no smaller limit */
+	SHARD_IDLE_FIRST_MS = 10,
+};
+
+static void
+shard_unreserve(struct shard *s)
+{
+	if (s->reserved)
+		s->ops->release(s->arg, s, s->reserved);
+	s->reserved = 0;
+}
+
+void
+shard_stop_fetch(struct shard *s)
+{
+	if (s->how != FETCH_IDLE)
+		s->ops->cancel_fetch(s->arg, s);
+	s->how = FETCH_IDLE;
+	s->what = FETCH_NOTHING;
+	shard_unreserve(s);
+}
+
+static void
+wait_for(struct shard *s, int64_t delay_ms)
+{
+	shard_unreserve(s);
+	s->how = FETCH_WAITING;
+	s->ops->wait(s->arg, s, delay_ms);
+}
+
+void
+shard_ask_cursor(struct shard *s, enum fetch_what what)
+{
+	char end[24];
+	const char *from = s->start;
+	if (what == FETCH_END) {
+		snprintf(end, sizeof(end), "%lld", (long long)s->end_ns);
+		from = end;
+	} else if (what == FETCH_RESUME) {
+		from = s->config->on_expired == EXPIRED_BEGIN ? "begin" : "end";
+	}
+	s->what = what;
+	s->how = FETCH_ASKED;
+	s->ops->fetch_cursor(s->arg, s, from);
+}
+
+static void
+ask_batch(struct shard *s)
+{
+	s->what = FETCH_BATCH;
+	if (!s->reserved) {
+		if (!s->ops->reserve(s->arg, s, s->last_bytes)) {
+			s->how = FETCH_NO_ROOM;
+			return;
+		}
+		s->reserved = s->last_bytes;
+	}
+	s->how = FETCH_ASKED;
+	s->ops->fetch_batch(s->arg, s, &s->next, &s->end, s->limit);
+}
+
+/*
+ * Towards end_time: its cursor means something only once the service's clock has passed
+ * it. Until shortly before, batches are fetched without an end; the last stretch waits.
+ */
+static void
+fetch_towards_end(struct shard *s, int64_t now_ms)
+{
+	int64_t service_ns = service_clock_at_least_ns(s->config->clock, now_ms);
+	if (service_ns >= s->end_ns)
+		shard_ask_cursor(s, FETCH_END);
+	else if (service_ns + SERVICE_CLOCK_SLACK_NS <= s->end_ns)
+		ask_batch(s);
+	else
+		wait_for(s, (s->end_ns - service_ns) / 1000000 + 1);
+}
+
+void
+shard_fetch_more(struct shard *s, int64_t now_ms)
+{
+	if (s->end_ns && cursor_is_none(&s->end))
+		fetch_towards_end(s, now_ms);
+	else
+		ask_batch(s);
+}
+
+static void
+retry(struct shard *s, enum lts_err err, const char *text, int64_t retry_after_ms)
+{
+	int64_t delay_ms = backoff_next_ms(&s->backoff, retry_after_ms);
+	s->ops->trouble(s->arg, s, err, text, delay_ms);
+	wait_for(s, delay_ms);
+}
+
+/* A batch that was fetched without an end must not hold what came in after end_time. */
+static bool
+may_pass_end(const struct shard *s, const struct shard_answer *answer, int64_t now_ms)
+{
+	int64_t service_ns = answer->service_ns;
+	if (!s->end_ns || !cursor_is_none(&s->end))
+		return false;
+	if (!service_ns)
+		service_ns = service_clock_at_least_ns(s->config->clock, now_ms);
+	return service_ns + SERVICE_CLOCK_SLACK_NS > s->end_ns;
+}
+
+static void
+on_empty(struct shard *s, struct batch *batch, int64_t now_ms)
+{
+	bool moved = !cursor_is_none(&batch->to) && !cursor_equal(&batch->to, &s->next);
+	if (moved) {
+		s->idle_ms = 0;
+		s->next = batch->to;
+		s->ready = batch;
+		shard_pump(s, now_ms);
+		return;
+	}
+	s->ops->drop(s->arg, s, batch);
+	if (!cursor_is_none(&s->end)) {
+		s->at_end = true;
+		shard_pump(s, now_ms);
+		return;
+	}
+	s->idle_ms = s->idle_ms ? 2 * s->idle_ms : SHARD_IDLE_FIRST_MS;
+	if (s->idle_ms > s->config->fetch_interval_ms)
+		s->idle_ms = s->config->fetch_interval_ms;
+	wait_for(s, s->idle_ms);
+}
+
+static void
+on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
+{
+	struct batch *batch = answer->batch;
+	answer->batch = NULL;
+	shard_unreserve(s);
+	s->ops->charge(s->arg, s, batch->bytes);
+	if (may_pass_end(s, answer, now_ms)) {
+		s->ops->drop(s->arg, s, batch);
+		shard_pump(s, now_ms);
+		return;
+	}
+	if (batch->n_records &&
+	    (cursor_is_none(&batch->to) || cursor_equal(&batch->to, &batch->from))) {
+		s->ops->drop(s->arg, s, batch);
+		retry(s, LTS_BADDATA, "an answer with records and no new position", -1);
+		return;
+	}
+	backoff_reset(&s->backoff);
+	s->limit += s->limit / 8 + 1;
+	if (s->limit > s->config->batch_size)
+		s->limit = s->config->batch_size;
+	if (batch->n_records == 0) {
+		on_empty(s, batch, now_ms);
+		return;
+	}
+	s->last_bytes = batch->bytes;
+	s->idle_ms = 0;
+	s->next = batch->to;
+	s->ready = batch;
+	shard_pump(s, now_ms);
+}
+
+/* The service dropped what the cursor points at. */
+static void
+on_expired(struct shard *s, const char *text)
+{
+	if (s->config->on_expired == EXPIRED_STOP) {
+		shard_get_stuck(s, LTS_EXPIRED, text);
+		return;
+	}
+	shard_unreserve(s);
+	shard_ask_cursor(s, FETCH_RESUME);
+}
+
+static void
+on_error(struct shard *s, const struct shard_answer *answer)
+{
+	if (answer->err == LTS_EXPIRED && s->what == FETCH_BATCH) {
+		on_expired(s, answer->text);
+	} else if (answer->err == LTS_TOOBIG && s->what == FETCH_BATCH) {
+		if (s->limit == SHARD_LIMIT_MIN) {
+			shard_get_stuck(
+				s, LTS_TOOBIG,
+				"an answer of ten records is above max_body_bytes");
+			return;
+		}
+		s->limit =
+			s->limit / 2 < SHARD_LIMIT_MIN ? SHARD_LIMIT_MIN : s->limit / 2;
+		shard_unreserve(s);
+		ask_batch(s);
+	} else {
+		retry(s, answer->err, answer->text, answer->retry_after_ms);
+	}
+}
+
+static void
+on_cursor(struct shard *s, enum fetch_what what, const struct cursor *cursor,
+	  int64_t now_ms)
+{
+	backoff_reset(&s->backoff);
+	switch (what) {
+	case FETCH_START:
+		s->ops->take(s->arg, s, cursor);
+		break;
+	case FETCH_END:
+		s->end = *cursor;
+		shard_pump(s, now_ms);
+		break;
+	default: /* FETCH_RESUME: the step over the gap is committed like a batch */
+		s->ready = batch_create(s->lease, &s->next);
+		s->ready->to = s->next = *cursor;
+		s->ready->gap = true;
+		s->ops->trouble(s->arg, s, LTS_EXPIRED,
+				"records were dropped by the service", 0);
+		shard_pump(s, now_ms);
+	}
+}
+
+void
+shard_on_answer(struct shard *s, struct shard_answer *answer, int64_t now_ms)
+{
+	enum fetch_what what = s->what;
+	if (s->how != FETCH_ASKED)
+		abort(); /* what was cancelled does not answer */
+	s->how = FETCH_IDLE;
+	if (answer->err)
+		on_error(s, answer);
+	else if (what == FETCH_BATCH)
+		on_batch(s, answer, now_ms);
+	else
+		on_cursor(s, what, &answer->cursor, now_ms);
+}
+
+void
+shard_on_timer(struct shard *s, int64_t now_ms)
+{
+	if (s->how != FETCH_WAITING)
+		return;
+	s->how = FETCH_IDLE;
+	if (s->state == SHARD_INITIALIZING)
+		shard_ask_cursor(s, FETCH_START);
+	else if (s->what == FETCH_RESUME)
+		shard_ask_cursor(s, FETCH_RESUME);
+	else
+		shard_pump(s, now_ms);
+}
+
+void
+shard_on_room(struct shard *s, int64_t now_ms)
+{
+	if (s->how != FETCH_NO_ROOM)
+		return;
+	s->how = FETCH_IDLE;
+	shard_pump(s, now_ms);
+}

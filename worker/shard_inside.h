@@ -1,0 +1,63 @@
+/*
+ * shard_inside.h - the shard machine's inside, for its own two files: shard.c (its life)
+ * and shard_fetch.c (what it asks the service, and what it makes of the answers).
+ */
+#ifndef WORKER_SHARD_INSIDE_H
+#define WORKER_SHARD_INSIDE_H
+
+#include "common/backoff.h"
+#include "worker/shard.h"
+
+/* What is being asked for, or waited for before it is asked for. */
+enum fetch_what {
+	FETCH_NOTHING,
+	FETCH_START,  /* the cursor of start_time */
+	FETCH_END,    /* the cursor of end_time */
+	FETCH_RESUME, /* the cursor behind a gap */
+	FETCH_BATCH,
+};
+
+enum fetch_how {
+	FETCH_IDLE,
+	FETCH_ASKED,   /* the request is out */
+	FETCH_WAITING, /* for the timer */
+	FETCH_NO_ROOM, /* for the budget */
+};
+
+struct shard {
+	const struct shard_config *config;
+	const struct shard_ops *ops;
+	void *arg;
+	struct lease *lease;
+	char start[24];
+	int64_t end_ns;
+	enum shard_state state;
+	enum fetch_what what;
+	enum fetch_how how;
+	struct backoff backoff;
+	int64_t idle_ms;    /* the next wait after an empty batch */
+	struct cursor next; /* where the next batch starts */
+	struct cursor end;  /* none: not known yet, or no end */
+	bool at_end;
+	bool in_hand;	     /* a batch is with the delivery thread */
+	bool closing;	     /* the last commit was asked for */
+	bool taken;	     /* the delivery thread knows the shard */
+	struct batch *ready; /* fetched ahead */
+	size_t reserved;     /* for the request under way */
+	size_t last_bytes;   /* of the last answer: what the next will take */
+	unsigned limit;
+	enum lease_state close; /* how it is let go */
+	enum lts_err why;	/* LTS_OK: as told */
+};
+
+/* Does whatever can be done now: submits, finishes, fetches, drains. */
+void shard_pump(struct shard *s, int64_t now_ms);
+/* Stops, loudly. */
+void shard_get_stuck(struct shard *s, enum lts_err err, const char *text);
+
+void shard_fetch_more(struct shard *s, int64_t now_ms);
+void shard_ask_cursor(struct shard *s, enum fetch_what what);
+/* Cancels whatever is asked for or waited for. */
+void shard_stop_fetch(struct shard *s);
+
+#endif

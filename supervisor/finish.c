@@ -81,12 +81,32 @@ ask_end(struct finish *f, const struct shard_id *shard)
 	lts_api_cursor(f->api, shard, from, on_cursor, f);
 }
 
+static bool
+is_listed(const struct lts_answer *answer, const struct shard_id *shard)
+{
+	for (size_t i = 0; i < answer->n_checkpoints; i++)
+		if (shard_id_equal(&answer->checkpoints[i].shard, shard))
+			return true;
+	return false;
+}
+
+/* A shard that we gave back before it had a checkpoint is in nobody's list yet. */
+static bool
+all_listed(const struct finish *f, const struct lts_answer *answer)
+{
+	const struct shard_id *seen;
+	for (size_t i = 0; (seen = lease_book_seen(f->book, i)); i++)
+		if (!lease_book_has(f->book, seen) && !is_listed(answer, seen))
+			return false;
+	return answer->n_checkpoints || lease_book_count(f->book);
+}
+
 static void
 on_checkpoints(void *arg, struct lts_answer *answer)
 {
 	struct finish *f = arg;
 	f->looking = false;
-	if (answer->err || (answer->n_checkpoints == 0 && lease_book_count(f->book) == 0))
+	if (answer->err || !all_listed(f, answer))
 		return;
 	for (size_t i = 0; i < answer->n_checkpoints; i++) {
 		const struct lts_checkpoint *at = &answer->checkpoints[i];

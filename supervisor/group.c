@@ -30,6 +30,8 @@ struct consumer {
 				    what it once held */
 	size_t n_listed;
 	struct backoff backoff;
+	bool hurry;	   /* the next heartbeat lists less, and is not sent yet */
+	bool hurried;	   /* it is under way: its answer frees a shard for others */
 	unsigned failures; /* in a row */
 	bool answered;
 };
@@ -99,7 +101,7 @@ on_success(struct consumer *c, const struct lts_answer *answer)
 	c->failures = 0;
 	c->answered = true;
 	backoff_reset(&c->backoff);
-	schedule(c, g->config.interval_ms);
+	schedule(c, c->hurry ? 0 : g->config.interval_ms);
 	if (!g->joined)
 		g->config.events->joined(g->config.arg, &g->clock);
 	g->joined = true;
@@ -107,6 +109,13 @@ on_success(struct consumer *c, const struct lts_answer *answer)
 	book_on_answer(g->config.book, c->index, listed, n_listed, answer->shards,
 		       answer->n_shards, c->sent_ms, now_ms);
 	free(listed);
+	if (!c->hurried)
+		return;
+	c->hurried = false;
+	for (uint32_t i = 0; i < g->config.consumers; i++)
+		if (i != c->index && g->consumers[i].answered &&
+		    !g->consumers[i].failures)
+			schedule(&g->consumers[i], 0);
 }
 
 static void
@@ -129,6 +138,8 @@ on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 	if (c->request)
 		return;
 	c->sent_ms = clock_boot_ms();
+	c->hurried = c->hurry;
+	c->hurry = false;
 	if (c->answered) {
 		free(c->listed);
 		c->listed = lease_book_list(g->config.book, c->index, &c->n_listed,
@@ -136,6 +147,15 @@ on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 	}
 	c->request = lts_api_heartbeat(g->config.api, &c->name, c->listed, c->n_listed,
 				       on_heartbeat, c);
+}
+
+void
+group_hurry(struct group *g, uint32_t home)
+{
+	struct consumer *c = &g->consumers[home];
+	c->hurry = true;
+	if (!c->request && !c->failures)
+		schedule(c, 0); /* else: the request under way still lists it */
 }
 
 void

@@ -34,6 +34,7 @@ lease_book_destroy(struct lease_book **book)
 	if (!*book)
 		return;
 	free((*book)->entries);
+	free((*book)->seen);
 	free(*book);
 	*book = NULL;
 }
@@ -116,6 +117,7 @@ step(struct lease_book *book, struct entry *e, int64_t now_ms)
 		if (!lease_may_leave(book, e, now_ms))
 			return true;
 		lease_entry_note(book, e, "given back", NULL);
+		book->ops->left(book->arg, e->home);
 		return false;
 	}
 	if (e->know == KNOW_NOTHING)
@@ -160,6 +162,11 @@ new_entry(struct lease_book *book, const struct shard_id *shard)
 {
 	if (book->count == BOOK_SHARDS_MAX)
 		return NULL;
+	if (!contains(book->seen, book->n_seen, shard)) {
+		book->seen =
+			xreallocarray(book->seen, book->n_seen + 1, sizeof(*book->seen));
+		book->seen[book->n_seen++] = *shard;
+	}
 	if (book->count == book->cap) {
 		book->cap = book->cap ? 2 * book->cap : 16;
 		book->entries =
@@ -369,4 +376,10 @@ bool
 lease_book_has(const struct lease_book *book, const struct shard_id *shard)
 {
 	return lease_entry_find(book, shard) != NULL;
+}
+
+const struct shard_id *
+lease_book_seen(const struct lease_book *book, size_t index)
+{
+	return index < book->n_seen ? &book->seen[index] : NULL;
 }

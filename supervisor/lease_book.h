@@ -42,6 +42,9 @@ struct book_ops {
 	/* The stored checkpoint; LTS_NOTFOUND. */
 	enum lts_err (*committed)(void *arg, const struct shard_id *shard,
 				  struct checkpoint_record *out);
+	/* The consumer lists a shard less: the sooner its next heartbeat, the sooner
+	 * another consumer has it. */
+	void (*left)(void *arg, uint32_t home);
 	/* For people: what happened to a shard. */
 	void (*note)(void *arg, const struct shard_id *shard, const char *what,
 		     const char *why);
@@ -93,6 +96,9 @@ void book_stop(struct lease_book *book);
 size_t lease_book_count(const struct lease_book *book);
 void lease_book_get(const struct lease_book *book, size_t index, struct book_shard *out);
 bool lease_book_has(const struct lease_book *book, const struct shard_id *shard);
+/* Every shard that was granted in this run, also those given back since; NULL behind the
+ * last. */
+const struct shard_id *lease_book_seen(const struct lease_book *book, size_t index);
 /* Every shard is finished (or stuck: *stuck_out of them) and what it reached is
  * published. */
 bool lease_book_all_finished(struct lease_book *book, size_t *stuck_out);

@@ -53,6 +53,8 @@ struct lease_book {
 	void *arg;
 	struct entry *entries;
 	size_t count, cap;
+	struct shard_id *seen; /* ever granted in this run */
+	size_t n_seen;
 	bool live[ASSIGN_WORKERS_MAX];
 	uint32_t sequence;
 	int64_t service_ahead_ns;

@@ -81,6 +81,13 @@ op_committed(void *arg, const struct shard_id *shard, struct checkpoint_record *
 }
 
 static void
+op_left(void *arg, uint32_t home)
+{
+	struct supervisor *s = arg;
+	group_hurry(s->group, home);
+}
+
+static void
 op_note(void *arg, const struct shard_id *shard, const char *what, const char *why)
 {
 	struct supervisor *s = arg;
@@ -96,6 +103,7 @@ const struct book_ops supervisor_book_ops = {
 	.ask_service = op_ask_service,
 	.publish = op_publish,
 	.committed = op_committed,
+	.left = op_left,
 	.note = op_note,
 };
 

@@ -130,7 +130,8 @@ overdue(const struct pool_slot *s, int64_t now_ms)
 	struct board_place place = board_place(s->board);
 	if (s->slot.state == SLOT_STARTING && now_ms - s->slot.since_ms > POOL_READY_MS)
 		return "not ready in time";
-	if (s->closed_ms && now_ms - s->closed_ms > POOL_CLOSED_MS)
+	if (s->slot.state != SLOT_DRAINING && s->closed_ms &&
+	    now_ms - s->closed_ms > POOL_CLOSED_MS)
 		return "it closed its channel and lives";
 	if (now_ms - atomic_load(&s->board->beat_ms) > config->beat_timeout_ms)
 		return "its loop does not beat";

@@ -22,7 +22,7 @@
 #include "worker/parent.h"
 
 enum {
-	WORKER_BEAT_MS = 250,
+	WORKER_BEAT_MS = 250,	 /* at the most; see set_beat */
 	WORKER_ORPHAN_MS = 1000, /* what a worker without a supervisor may still take */
 };
 
@@ -114,6 +114,20 @@ on_beat(struct ev_loop *loop, struct ev_timer *timer, int events)
 		  LOG_TEXT("reason",
 			   "a lease ended while its records were inside the sink"));
 	_exit(EXIT_FAILED);
+}
+
+/* Often enough for worker_beat_timeout, and to see a deadline pass well inside the margin
+ * that it leaves before heartbeat_timeout. */
+static void
+set_beat(struct worker *w)
+{
+	int64_t beat_ms = WORKER_BEAT_MS;
+	if (beat_ms > w->options.worker_beat_timeout_ms / 8)
+		beat_ms = w->options.worker_beat_timeout_ms / 8;
+	if (beat_ms > w->options.heartbeat_timeout_ms / 24)
+		beat_ms = w->options.heartbeat_timeout_ms / 24;
+	w->beat.repeat = (double)beat_ms / 1e3;
+	ev_timer_again(w->loop, &w->beat);
 }
 
 static void
@@ -274,6 +288,7 @@ configure(struct worker *w, const struct message_config *m)
 	}
 	start_delivery(w);
 	start_holdings(w);
+	set_beat(w);
 	w->configured = true;
 	log_debug(w->log, "worker ready", LOG_INT("pid", getpid()));
 	parent_send(w->parent, &(struct message){ .type = MSG_READY });

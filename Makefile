@@ -28,7 +28,7 @@ STATE   = $(call objs,state)
 SIM     = $(call objs,tests/sim)
 # lts-sim without its network: what its unit tests need.
 SIM_PURE = $(filter-out %/sim_server.o %/sim_reply.o,$(SIM))
-TESTS   = $(OBJ)/tests/runner.o $(foreach d,support common state supervisor worker,$(call objs,tests/$(d)))
+TESTS   = $(OBJ)/tests/runner.o $(foreach d,support common state supervisor worker scenario,$(call objs,tests/$(d)))
 
 PROGRAMS = $(addprefix $(BIN)/,lts-supervisor lts-worker lts-state lts-sim)
 SOURCES  = $(wildcard common/*.[ch] state/*.[ch] supervisor/*.[ch] worker/*.[ch] tests/*.c tests/*/*.[ch])

@@ -1,10 +1,11 @@
 /*
  * lts_sign.c - the V11-HMAC-SHA256 signature of a request.
  *
- * In the supervisor, the workers and lts-sim. Owns a copy of the keys, the key derived for the day in
- * use and an HMAC context keyed with it, so that a request costs two hashes and no derivation. Must
- * never sign what differs from the wire: paths and queries are rendered here only. Must never leave a
- * key behind in freed memory. Held by tests/common/test_lts_sign.c.
+ * In the supervisor, the workers and lts-sim. Owns a copy of the keys, the key derived
+ * for the day in use and an HMAC context keyed with it, so that a request costs two
+ * hashes and no derivation. Must never sign what differs from the wire: paths and queries
+ * are rendered here only. Must never leave a key behind in freed memory. Held by
+ * tests/common/test_lts_sign.c.
  */
 #include "common/lts_sign.h"
 
@@ -19,7 +20,7 @@
 
 #include "common/xalloc.h"
 
-#define ALGORITHM      "V11-HMAC-SHA256"
+#define ALGORITHM "V11-HMAC-SHA256"
 #define SIGNED_HEADERS "content-type;x-sdk-date"
 
 enum {
@@ -30,7 +31,8 @@ enum {
 };
 
 struct lts_sign {
-	char ak[LTS_SIGN_AK_MAX + 1], sk[LTS_SIGN_SK_MAX + 1], region[LTS_SIGN_REGION_MAX + 1];
+	char ak[LTS_SIGN_AK_MAX + 1], sk[LTS_SIGN_SK_MAX + 1],
+		region[LTS_SIGN_REGION_MAX + 1];
 	bool full_date;
 	char info[INFO_SIZE]; /* of the day that `mac` is keyed for; "" for none yet */
 	EVP_MD *sha256;
@@ -51,7 +53,8 @@ put_hex(const unsigned char bytes[SHA_BYTES], char hex_out[LTS_SIGN_HEX_SIZE])
 }
 
 static enum lts_err
-sha256_hex(struct lts_sign *sign, const void *data, size_t len, char hex_out[LTS_SIGN_HEX_SIZE])
+sha256_hex(struct lts_sign *sign, const void *data, size_t len,
+	   char hex_out[LTS_SIGN_HEX_SIZE])
 {
 	unsigned char bytes[SHA_BYTES];
 	if (!EVP_DigestInit_ex2(sign->digest, sign->sha256, NULL) ||
@@ -63,16 +66,20 @@ sha256_hex(struct lts_sign *sign, const void *data, size_t len, char hex_out[LTS
 }
 
 enum lts_err
-lts_sign_derive_key(const char *ak, const char *sk, const char *info, char key_out[LTS_SIGN_HEX_SIZE])
+lts_sign_derive_key(const char *ak, const char *sk, const char *info,
+		    char key_out[LTS_SIGN_HEX_SIZE])
 {
 	unsigned char key[SHA_BYTES];
 	char digest[] = "SHA256";
 	/* Parameters are not const in OpenSSL's API, but only read. */
 	OSSL_PARAM params[] = {
 		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)sk, strlen(sk)),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, (void *)ak, strlen(ak)),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)info, strlen(info)),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)sk,
+						  strlen(sk)),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, (void *)ak,
+						  strlen(ak)),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)info,
+						  strlen(info)),
 		OSSL_PARAM_construct_end(),
 	};
 	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
@@ -108,7 +115,8 @@ lts_sign_create(const char *ak, const char *sk, const char *region, bool full_da
 	buf_init(&sign->canonical, CANONICAL_MAX);
 	sign->full_date = full_date;
 	enum lts_err err = LTS_INVALID;
-	if (!set_text(sign->ak, LTS_SIGN_AK_MAX, ak) || !set_text(sign->sk, LTS_SIGN_SK_MAX, sk) ||
+	if (!set_text(sign->ak, LTS_SIGN_AK_MAX, ak) ||
+	    !set_text(sign->sk, LTS_SIGN_SK_MAX, sk) ||
 	    !set_text(sign->region, LTS_SIGN_REGION_MAX, region))
 		goto out;
 	err = LTS_SYS;
@@ -173,7 +181,8 @@ put_canonical(struct lts_sign *sign, const struct lts_sign_request *request)
 	char body_sha256[LTS_SIGN_HEX_SIZE];
 	struct buf *text = &sign->canonical;
 	buf_clear(text);
-	enum lts_err err = sha256_hex(sign, request->body, request->body_len, body_sha256);
+	enum lts_err err =
+		sha256_hex(sign, request->body, request->body_len, body_sha256);
 	if (!err)
 		err = buf_printf(text, "%s\n", request->method);
 	if (!err)
@@ -184,21 +193,25 @@ put_canonical(struct lts_sign *sign, const struct lts_sign_request *request)
 		err = lts_sign_put_query(text, request->query, request->n_query);
 	if (!err)
 		err = buf_printf(text,
-				 "\ncontent-type:" LTS_SIGN_CONTENT_TYPE "\nx-sdk-date:%s\n"
+				 "\ncontent-type:" LTS_SIGN_CONTENT_TYPE
+				 "\nx-sdk-date:%s\n"
 				 "\n" SIGNED_HEADERS "\n%s",
 				 request->date, body_sha256);
 	return err;
 }
 
-/* A context is keyed once a day; initialising it without a key takes the kept one again. */
+/* A context is keyed once a day; initialising it without a key takes the kept one again.
+ */
 static enum lts_err
-hmac_hex(struct lts_sign *sign, const char *text, size_t len, char hex_out[LTS_SIGN_HEX_SIZE])
+hmac_hex(struct lts_sign *sign, const char *text, size_t len,
+	 char hex_out[LTS_SIGN_HEX_SIZE])
 {
 	unsigned char bytes[SHA_BYTES];
 	size_t got = 0;
 	if (EVP_MAC_init(sign->mac, NULL, 0, NULL) != 1 ||
 	    EVP_MAC_update(sign->mac, (const unsigned char *)text, len) != 1 ||
-	    EVP_MAC_final(sign->mac, bytes, &got, sizeof(bytes)) != 1 || got != sizeof(bytes))
+	    EVP_MAC_final(sign->mac, bytes, &got, sizeof(bytes)) != 1 ||
+	    got != sizeof(bytes))
 		return LTS_SYS;
 	put_hex(bytes, hex_out);
 	return LTS_OK;
@@ -222,13 +235,14 @@ lts_sign_request(struct lts_sign *sign, const struct lts_sign_request *request,
 		return err;
 	char text[sizeof(ALGORITHM) + LTS_SIGN_DATE_SIZE + INFO_SIZE + LTS_SIGN_HEX_SIZE];
 	int date_len = sign->full_date ? LTS_SIGN_DATE_SIZE - 1 : DAY_CHARS;
-	int len = snprintf(text, sizeof(text), ALGORITHM "\n%.*s\n%s\n%s", date_len, request->date,
-			   sign->info, made.canonical_sha256);
+	int len = snprintf(text, sizeof(text), ALGORITHM "\n%.*s\n%s\n%s", date_len,
+			   request->date, sign->info, made.canonical_sha256);
 	err = hmac_hex(sign, text, (size_t)len, made.signature);
 	if (err)
 		return err;
 	snprintf(made.authorization, sizeof(made.authorization),
-		 ALGORITHM " Credential=%s/%s, SignedHeaders=" SIGNED_HEADERS ", Signature=%s",
+		 ALGORITHM " Credential=%s/%s, SignedHeaders=" SIGNED_HEADERS
+			   ", Signature=%s",
 		 sign->ak, sign->info, made.signature);
 	*signature_out = made;
 	return LTS_OK;

@@ -1,9 +1,10 @@
 /*
  * lts_sign_text.c - the texts that a signature is made of: dates, paths, queries.
  *
- * In the supervisor, the workers and lts-sim. Owns nothing. Must never depend on the locale or the
- * time zone, nor encode otherwise than Go's url.QueryEscape (queries) and RFC 3986 (paths), which is
- * what the service's own client does. Held by tests/common/test_lts_sign.c.
+ * In the supervisor, the workers and lts-sim. Owns nothing. Must never depend on the
+ * locale or the time zone, nor encode otherwise than Go's url.QueryEscape (queries) and
+ * RFC 3986 (paths), which is what the service's own client does. Held by
+ * tests/common/test_lts_sign.c.
  */
 #include "common/lts_sign.h"
 
@@ -14,8 +15,8 @@
 static bool
 is_unreserved(unsigned char c)
 {
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-	       c == '-' || c == '_' || c == '.' || c == '~';
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	       (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '~';
 }
 
 static enum lts_err
@@ -57,7 +58,8 @@ lts_sign_put_path(struct buf *buf, const char *const *segments, size_t n)
 
 /* By insertion: there are at most LTS_SIGN_PAIRS_MAX, and equal keys keep their order. */
 static void
-sort_pairs(const struct lts_sign_pair **sorted, const struct lts_sign_pair *pairs, size_t n)
+sort_pairs(const struct lts_sign_pair **sorted, const struct lts_sign_pair *pairs,
+	   size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		size_t at = i;
@@ -104,8 +106,8 @@ lts_sign_date_parse(const char *date, int64_t *time_s_out)
 {
 	struct tm tm = { 0 };
 	if (strlen(date) != LTS_SIGN_DATE_SIZE - 1 ||
-	    sscanf(date, "%4d%2d%2dT%2d%2d%2dZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
-		   &tm.tm_min, &tm.tm_sec) != 6)
+	    sscanf(date, "%4d%2d%2dT%2d%2d%2dZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+		   &tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
 		return LTS_INVALID;
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;

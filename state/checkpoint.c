@@ -78,6 +78,8 @@ apply(struct store_txn *txn, struct checkpoint_move *move, uint32_t slot, int64_
 	if (err || !epoch_equal(lease.epoch, move->epoch) ||
 	    lease.state == LEASE_RELEASED || lease.state == LEASE_PAUSED)
 		return LTS_OK;
+	if (lease.state == LEASE_FINISHED && !cursor_equal(&move->from, &move->to))
+		return LTS_OK;
 	if (move->deadline_ms <= now_ms || !cursor_equal(&record.cursor, &move->from))
 		return LTS_OK;
 	move->result = LTS_OK;

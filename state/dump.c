@@ -1,8 +1,8 @@
 /*
  * dump.c - a snapshot as aligned tables.
  *
- * In lts-state. Owns nothing. Must never hide a record that was read, nor show one that did not decode. Held by
- * tests/state/test_dump.c.
+ * In lts-state. Owns nothing. Must never hide a record that was read, nor show one that
+ * did not decode. Held by tests/state/test_dump.c.
  */
 #include "state/dump.h"
 
@@ -11,7 +11,7 @@
 #include "state/proc.h"
 #include "state/table.h"
 
-#define COLUMNS(table, columns)                                                          \
+#define COLUMNS(table, columns) \
 	table_init((table), (columns), (unsigned)(sizeof(columns) / sizeof((columns)[0])))
 
 const char *
@@ -28,7 +28,8 @@ dump_holder_alive(const struct snapshot *snapshot, const struct lease_record *le
 	if (lease->state != LEASE_HELD)
 		return "-";
 	const struct worker_record *worker = snapshot_worker(snapshot, lease->slot);
-	/* Another process may run in that slot by now; then only its absence can be told for sure. */
+	/* Another process may run in that slot by now; then only its absence can be told
+	 * for sure. */
 	uint64_t pid_start = worker && worker->pid == lease->pid ? worker->pid_start : 0;
 	return proc_state_name(proc_state_of(lease->pid, pid_start));
 }
@@ -46,10 +47,12 @@ dump_supervisor(const struct dump *dump)
 {
 	struct human_text out;
 	if (dump->supervisor_err == LTS_OK)
-		snprintf(out.text, sizeof(out.text), "running (pid %u)", dump->supervisor_pid);
+		snprintf(out.text, sizeof(out.text), "running (pid %u)",
+			 dump->supervisor_pid);
 	else
 		snprintf(out.text, sizeof(out.text), "%s",
-			 dump->supervisor_err == LTS_NOTFOUND ? "not running" : "unknown");
+			 dump->supervisor_err == LTS_NOTFOUND ? "not running"
+							      : "unknown");
 	return out;
 }
 
@@ -91,7 +94,8 @@ fill_identity(struct table *table, const struct identity_record *id)
 static void
 fill_meta(struct table *table, const struct dump *dump)
 {
-	static const struct table_column columns[] = { { "NAME", false }, { "VALUE", false } };
+	static const struct table_column columns[] = { { "NAME", false },
+						       { "VALUE", false } };
 	const struct snapshot *s = dump->snapshot;
 	const struct store_usage *usage = &s->usage;
 	COLUMNS(table, columns);
@@ -114,8 +118,9 @@ static void
 fill_leases(struct table *table, const struct dump *dump)
 {
 	static const struct table_column columns[] = {
-		{ "SHARD", true }, { "EPOCH", true }, { "STATE", false }, { "SLOT", true },
-		{ "HOME", true },  { "PID", true },   { "ALIVE", false }, { "SINCE", true },
+		{ "SHARD", true },  { "EPOCH", true }, { "STATE", false },
+		{ "SLOT", true },   { "HOME", true },  { "PID", true },
+		{ "ALIVE", false }, { "SINCE", true },
 	};
 	const struct snapshot *s = dump->snapshot;
 	COLUMNS(table, columns);
@@ -136,9 +141,9 @@ static void
 fill_checkpoints(struct table *table, const struct dump *dump)
 {
 	static const struct table_column columns[] = {
-		{ "SHARD", true }, { "CURSOR", true }, { "RECORDS", true },   { "BYTES", true },
-		{ "SINK", true },  { "EPOCH", true },  { "AGE", true },       { "PUBLISHED", true },
-		{ "NOTE", false },
+		{ "SHARD", true }, { "CURSOR", true },	  { "RECORDS", true },
+		{ "BYTES", true }, { "SINK", true },	  { "EPOCH", true },
+		{ "AGE", true },   { "PUBLISHED", true }, { "NOTE", false },
 	};
 	const struct snapshot *s = dump->snapshot;
 	COLUMNS(table, columns);
@@ -148,7 +153,8 @@ fill_checkpoints(struct table *table, const struct dump *dump)
 		table_add(table, "%s", r->cursor.text);
 		table_add(table, "%" PRIu64, r->records);
 		table_add(table, "%s", human_bytes(r->bytes).text);
-		table_add(table, "%" PRIu64 ":%" PRIu64, r->position.segment, r->position.offset);
+		table_add(table, "%" PRIu64 ":%" PRIu64, r->position.segment,
+			  r->position.offset);
 		table_add(table, "%s", human_epoch(r->epoch).text);
 		table_add(table, "%s", age_of(dump, r->committed_ns).text);
 		table_add(table, "%s", r->service.text);
@@ -162,9 +168,9 @@ static void
 fill_workers(struct table *table, const struct dump *dump)
 {
 	static const struct table_column columns[] = {
-		{ "SLOT", true },    { "NAME", false },  { "PID", true },     { "ALIVE", false },
-		{ "UPTIME", true },  { "RECORDS", true }, { "BYTES", true },  { "COMMITS", true },
-		{ "UPDATED", true },
+		{ "SLOT", true },   { "NAME", false },	 { "PID", true },
+		{ "ALIVE", false }, { "UPTIME", true },	 { "RECORDS", true },
+		{ "BYTES", true },  { "COMMITS", true }, { "UPDATED", true },
 	};
 	const struct snapshot *s = dump->snapshot;
 	COLUMNS(table, columns);
@@ -186,9 +192,9 @@ static void
 fill_events(struct table *table, const struct dump *dump)
 {
 	static const struct table_column columns[] = {
-		{ "NUMBER", true }, { "TIME", false }, { "AGE", true },    { "EVENT", false },
-		{ "SHARD", true },  { "EPOCH", true }, { "SLOT", true },   { "CURSOR", true },
-		{ "TEXT", false },
+		{ "NUMBER", true }, { "TIME", false },	{ "AGE", true },
+		{ "EVENT", false }, { "SHARD", true },	{ "EPOCH", true },
+		{ "SLOT", true },   { "CURSOR", true }, { "TEXT", false },
 	};
 	const struct snapshot *s = dump->snapshot;
 	COLUMNS(table, columns);

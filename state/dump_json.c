@@ -1,8 +1,8 @@
 /*
  * dump_json.c - a snapshot as one JSON object on one line.
  *
- * In lts-state. Owns the tree while it is printed. Must never pass a 64-bit number through a double: they are
- * written as raw digits. Held by tests/state/test_dump.c.
+ * In lts-state. Owns the tree while it is printed. Must never pass a 64-bit number
+ * through a double: they are written as raw digits. Held by tests/state/test_dump.c.
  */
 #include <cjson/cJSON.h>
 #include <inttypes.h>
@@ -38,7 +38,8 @@ add_ms(cJSON *to, const char *key, int64_t ns)
 
 /* A time under `key` and how long ago that was under `age_key`. */
 static void
-add_time(cJSON *to, const struct dump *dump, const char *key, const char *age_key, int64_t ns)
+add_time(cJSON *to, const struct dump *dump, const char *key, const char *age_key,
+	 int64_t ns)
 {
 	add_text(to, key, human_time(ns).text);
 	add_ms(to, age_key, dump->snapshot->read_ns - ns);
@@ -83,7 +84,8 @@ put_meta(cJSON *root, const struct dump *dump)
 	if (dump->supervisor_err == LTS_SYS)
 		cJSON_AddNullToObject(supervisor, "running");
 	else
-		cJSON_AddBoolToObject(supervisor, "running", dump->supervisor_err == LTS_OK);
+		cJSON_AddBoolToObject(supervisor, "running",
+				      dump->supervisor_err == LTS_OK);
 	if (dump->supervisor_err == LTS_OK)
 		add_uint(supervisor, "pid", dump->supervisor_pid);
 	if (s->has_identity)
@@ -203,7 +205,8 @@ finish(cJSON *root, const struct dump *dump, FILE *out)
 {
 	cJSON *problems = cJSON_AddArrayToObject(root, "problems");
 	for (size_t i = 0; i < dump->snapshot->n_problems; i++)
-		cJSON_AddItemToArray(problems, cJSON_CreateString(dump->snapshot->problems[i]));
+		cJSON_AddItemToArray(problems,
+				     cJSON_CreateString(dump->snapshot->problems[i]));
 	char *text = cJSON_PrintUnformatted(root);
 	fprintf(out, "%s\n", text);
 	cJSON_free(text);

@@ -1,8 +1,8 @@
 /*
  * human.c - numbers as people read them.
  *
- * In lts-state. Owns nothing. Must never let through a byte that could steer a terminal: some texts in the
- * records are the service's words. Held by tests/state/test_dump.c.
+ * In lts-state. Owns nothing. Must never let through a byte that could steer a terminal:
+ * some texts in the records are the service's words. Held by tests/state/test_human.c.
  */
 #include "state/human.h"
 
@@ -20,16 +20,17 @@ human_age(int64_t ns)
 	uint64_t age_ns = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
 	uint64_t tenths = age_ns / 100000000, s = age_ns / (uint64_t)second_ns;
 	if (s < 60)
-		snprintf(out.text, sizeof(out.text), "%s%" PRIu64 ".%" PRIu64 "s", sign, tenths / 10,
-			 tenths % 10);
+		snprintf(out.text, sizeof(out.text), "%s%" PRIu64 ".%" PRIu64 "s", sign,
+			 tenths / 10, tenths % 10);
 	else if (s < 3600)
-		snprintf(out.text, sizeof(out.text), "%s%" PRIu64 "m%02" PRIu64 "s", sign, s / 60, s % 60);
+		snprintf(out.text, sizeof(out.text), "%s%" PRIu64 "m%02" PRIu64 "s", sign,
+			 s / 60, s % 60);
 	else if (s < 86400)
-		snprintf(out.text, sizeof(out.text), "%s%" PRIu64 "h%02" PRIu64 "m", sign, s / 3600,
-			 s / 60 % 60);
+		snprintf(out.text, sizeof(out.text), "%s%" PRIu64 "h%02" PRIu64 "m", sign,
+			 s / 3600, s / 60 % 60);
 	else
-		snprintf(out.text, sizeof(out.text), "%s%" PRIu64 "d%02" PRIu64 "h", sign, s / 86400,
-			 s / 3600 % 24);
+		snprintf(out.text, sizeof(out.text), "%s%" PRIu64 "d%02" PRIu64 "h", sign,
+			 s / 86400, s / 3600 % 24);
 	return out;
 }
 

@@ -1,9 +1,10 @@
 /*
  * main.c - lts-state: looks into a state environment, live or dead.
  *
- * A process of its own, started by people and scripts. Owns the command line and the guard around reading. Must
- * never disturb a running agent: it takes no lock but LMDB's reader slot, gives that back, and cannot be
- * stopped or interrupted while it has it. Held by tests/state/test_lts_state.c.
+ * A process of its own, started by people and scripts. Owns the command line and the
+ * guard around reading. Must never disturb a running agent: it takes no lock but LMDB's
+ * reader slot, gives that back, and cannot be stopped or interrupted while it has it.
+ * Held by tests/state/test_lts_state.c.
  */
 #include <errno.h>
 #include <pwd.h>
@@ -37,7 +38,8 @@ static const struct command commands[] = {
 	{ "checkpoints", 1u << STORE_CHECKPOINTS, "where each shard stands" },
 	{ "workers", 1u << STORE_WORKERS, "the worker processes and what they did" },
 	{ "events", 1u << STORE_EVENTS, "what happened to shards, the latest last" },
-	{ "meta", 1u << STORE_META, "which stream, group and host this state belongs to" },
+	{ "meta", 1u << STORE_META,
+	  "which stream, group and host this state belongs to" },
 	{ "verify", 0, "reads and checks every record; exit 1 if one is wrong" },
 };
 
@@ -69,12 +71,15 @@ take_command(struct request *request, const char *name)
 		if (strcmp(name, commands[i].name) == 0)
 			request->command = &commands[i];
 	if (!request->command)
-		return usage("no command '%s'; allowed: dump, leases, checkpoints, workers, events, "
-			     "meta, verify", name);
+		return usage("no command '%s'; allowed: dump, leases, checkpoints, "
+			     "workers, events, "
+			     "meta, verify",
+			     name);
 	return EXIT_DONE;
 }
 
-/* Whether `arg` is the option `name`; - and _ are the same. `value_out` is behind its '=', or NULL. */
+/* Whether `arg` is the option `name`; - and _ are the same. `value_out` is behind its
+ * '=', or NULL. */
 static bool
 is_option(const char *arg, const char *name, const char **value_out)
 {
@@ -109,7 +114,8 @@ take_option(struct request *request, char **argv, int *i)
 	const struct {
 		const char *name;
 		bool *flag;
-	} flags[] = { { "json", &request->json }, { "help", &request->help },
+	} flags[] = { { "json", &request->json },
+		      { "help", &request->help },
 		      { "version", &request->version } };
 	for (size_t f = 0; f < sizeof(flags) / sizeof(flags[0]); f++) {
 		if (!is_option(arg, flags[f].name, &value))
@@ -121,8 +127,10 @@ take_option(struct request *request, char **argv, int *i)
 	}
 	bool dir = is_option(arg, "state_dir", &value);
 	if (!dir && !is_option(arg, "last", &value))
-		return usage("no option '%s'; allowed: --state_dir DIR, --json, --last N, --help, "
-			     "--version", arg);
+		return usage("no option '%s'; allowed: --state_dir DIR, --json, --last "
+			     "N, --help, "
+			     "--version",
+			     arg);
 	if (!value)
 		value = argv[*i + 1] ? argv[++*i] : "";
 	if (!*value)
@@ -141,15 +149,18 @@ parse(struct request *request, char **argv)
 	*request = (struct request){ .state_dir = env && *env ? env : "./lts-state.d",
 				     .last = LAST_DEFAULT };
 	for (int i = 1; argv[i] && !code; i++)
-		code = argv[i][0] == '-' && argv[i][1] == '-' ? take_option(request, argv, &i) :
-								take_command(request, argv[i]);
+		code = argv[i][0] == '-' && argv[i][1] == '-'
+			       ? take_option(request, argv, &i)
+			       : take_command(request, argv[i]);
 	if (code || request->help || request->version)
 		return code;
 	if (!request->command)
-		return usage("a command must be given; allowed: dump, leases, checkpoints, workers, "
+		return usage("a command must be given; allowed: dump, leases, "
+			     "checkpoints, workers, "
 			     "events, meta, verify");
 	if (request->last_given && !(request->command->tables & 1u << STORE_EVENTS))
-		return usage("--last goes with events and dump, not with %s", request->command->name);
+		return usage("--last goes with events and dump, not with %s",
+			     request->command->name);
 	return EXIT_DONE;
 }
 
@@ -157,16 +168,19 @@ static void
 print_help(FILE *out)
 {
 	fprintf(out, "lts-state [--state_dir DIR] [--json] [--last N] COMMAND\n\n"
-	       "Looks into the state of an lts-consumer agent, running or not.\n\nCommands:\n");
+		     "Looks into the state of an lts-consumer agent, running or "
+		     "not.\n\nCommands:\n");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
-	fprintf(out, "\nOptions, before or after the command:\n"
-	       "  --state_dir DIR  also LTS_STATE_DIR; default ./lts-state.d\n"
-	       "  --json           one JSON object instead of tables\n"
-	       "  --last N         so many events, 0 for all; default %d\n"
-	       "  --help, --version\n\n"
-	       "Exit: 0 done; 1 no such environment, damaged, or verify found something; 2 usage.\n",
-	       LAST_DEFAULT);
+	fprintf(out,
+		"\nOptions, before or after the command:\n"
+		"  --state_dir DIR  also LTS_STATE_DIR; default ./lts-state.d\n"
+		"  --json           one JSON object instead of tables\n"
+		"  --last N         so many events, 0 for all; default %d\n"
+		"  --help, --version\n\n"
+		"Exit: 0 done; 1 no such environment, damaged, or verify found "
+		"something; 2 usage.\n",
+		LAST_DEFAULT);
 }
 
 static void
@@ -178,14 +192,17 @@ on_signal_end(int signo)
 	_exit(EXIT_FAILED);
 }
 
-/* LMDB neither gives up on a lock nor survives all damage, so reading it ends the process in both cases. What could
- * stop or end the process from outside waits: a stopped reader would stop others. */
+/* LMDB neither gives up on a lock nor survives all damage, so reading it ends the process
+ * in both cases. What could stop or end the process from outside waits: a stopped reader
+ * would stop others. */
 static enum lts_err
 read_guarded(const char *state_dir, struct snapshot *out)
 {
 	static const int fatal[] = { SIGALRM, SIGSEGV, SIGBUS, SIGABRT, SIGFPE };
-	static const int later[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU };
-	struct sigaction end = { .sa_handler = on_signal_end }, before[sizeof(fatal) / sizeof(fatal[0])];
+	static const int later[] = { SIGINT,  SIGTERM, SIGHUP, SIGQUIT,
+				     SIGTSTP, SIGTTIN, SIGTTOU };
+	struct sigaction end = { .sa_handler = on_signal_end },
+			 before[sizeof(fatal) / sizeof(fatal[0])];
 	sigset_t blocked, heard, old;
 	sigemptyset(&blocked);
 	sigemptyset(&heard);
@@ -217,9 +234,12 @@ say_denied(const char *dir, const char *data)
 		return;
 	}
 	const struct passwd *owner = getpwuid(st.st_uid);
-	fprintf(stderr, "lts-state: %s: not readable by this user; it belongs to %s (uid %u): run as that "
-			"user or as root\n",
-		dir, owner ? owner->pw_name : "a user without a name", (unsigned)st.st_uid);
+	fprintf(stderr,
+		"lts-state: %s: not readable by this user; it belongs to %s (uid %u): "
+		"run as that "
+		"user or as root\n",
+		dir, owner ? owner->pw_name : "a user without a name",
+		(unsigned)st.st_uid);
 }
 
 static void
@@ -227,13 +247,19 @@ say_failed(const char *dir, enum lts_err err, int number)
 {
 	char *data = xasprintf("%s/data.mdb", dir);
 	if (err == LTS_NOTFOUND)
-		fprintf(stderr, "lts-state: %s: %s; name the right one with --state_dir\n", dir,
-			access(dir, F_OK) < 0 ? "no such directory" : "no state environment in it");
+		fprintf(stderr,
+			"lts-state: %s: %s; name the right one with --state_dir\n", dir,
+			access(dir, F_OK) < 0 ? "no such directory"
+					      : "no state environment in it");
 	else if (err == LTS_BADDATA)
-		fprintf(stderr, "lts-state: %s: damaged, or not a state environment of lts-consumer\n",
+		fprintf(stderr,
+			"lts-state: %s: damaged, or not a state environment of "
+			"lts-consumer\n",
 			data);
 	else if (err == LTS_AGAIN)
-		fprintf(stderr, "lts-state: %s: every reader slot is taken; try again later\n", dir);
+		fprintf(stderr,
+			"lts-state: %s: every reader slot is taken; try again later\n",
+			dir);
 	else if (err == LTS_SYS && number == EACCES)
 		say_denied(dir, data);
 	else
@@ -242,7 +268,8 @@ say_failed(const char *dir, enum lts_err err, int number)
 	free(data);
 }
 
-/* Problems with single records are said beside the tables, and inside verify's and JSON's output. */
+/* Problems with single records are said beside the tables, and inside verify's and JSON's
+ * output. */
 static void
 show(const struct request *request, struct snapshot *snapshot, FILE *out)
 {
@@ -287,9 +314,10 @@ static enum exit_code
 run(const struct request *request, FILE *out)
 {
 	struct snapshot snapshot;
-	char *stuck = xasprintf("lts-state: %s: no answer within %d s: the state's lock is held by a "
-				"stopped process (continue or end it), or data.mdb is damaged\n",
-				request->state_dir, (int)READ_LIMIT_S);
+	char *stuck = xasprintf(
+		"lts-state: %s: no answer within %d s: the state's lock is held by a "
+		"stopped process (continue or end it), or data.mdb is damaged\n",
+		request->state_dir, (int)READ_LIMIT_S);
 	char *damaged = xasprintf("lts-state: %s/data.mdb: damaged, reading it failed\n",
 				  request->state_dir);
 	text_stuck = stuck;

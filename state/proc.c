@@ -1,8 +1,8 @@
 /*
  * proc.c - reads /proc/PID/stat and /proc/locks.
  *
- * In lts-state. Owns nothing. Must never take a lock or send a signal: it looks at processes that must not
- * notice. Held by tests/state/test_dump.c.
+ * In lts-state. Owns nothing. Must never take a lock or send a signal: it looks at
+ * processes that must not notice. Held by tests/state/test_dump.c.
  */
 #include "state/proc.h"
 
@@ -55,15 +55,18 @@ proc_state_of(uint32_t pid, uint64_t pid_start)
 	return letter == 'T' || letter == 't' ? PROC_STOPPED : PROC_LIVE;
 }
 
-/* A line such as "3: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF"; one that waits has "->". */
+/* A line such as "3: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF"; one that waits has
+ * "->". */
 static bool
 parse_holder(const char *line, const struct stat *st, uint32_t *pid_out)
 {
 	unsigned pid, maj, min;
 	unsigned long ino;
-	if (sscanf(line, "%*d: FLOCK ADVISORY WRITE %u %x:%x:%lu", &pid, &maj, &min, &ino) != 4)
+	if (sscanf(line, "%*d: FLOCK ADVISORY WRITE %u %x:%x:%lu", &pid, &maj, &min,
+		   &ino) != 4)
 		return false;
-	/* Where devices are anonymous (btrfs, overlayfs) stat shows another one than the kernel's. */
+	/* Where devices are anonymous (btrfs, overlayfs) stat shows another one than the
+	 * kernel's. */
 	bool same_dev = maj == major(st->st_dev) && min == minor(st->st_dev);
 	if (ino != st->st_ino || (!same_dev && (major(st->st_dev) || maj)))
 		return false;

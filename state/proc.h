@@ -20,8 +20,9 @@ enum proc_state proc_state_of(uint32_t pid, uint64_t pid_start);
 /* "no", "yes", "stopped", "unknown": answers to "is it alive". */
 const char *proc_state_name(enum proc_state state);
 
-/* Who holds an exclusive flock on the file, asked of /proc/locks: trying the lock could make the process
- * that wants it fail. LTS_NOTFOUND: nobody. LTS_SYS: it cannot be told. */
+/* Who holds an exclusive flock on the file, asked of /proc/locks: trying the lock could
+ * make the process that wants it fail. LTS_NOTFOUND: nobody. LTS_SYS: it cannot be told.
+ */
 enum lts_err proc_lock_holder(const char *path, uint32_t *pid_out) LTS_MUST_USE;
 
 #endif

@@ -5,7 +5,7 @@
  * whose CRC, version or length is wrong: LMDB itself does not notice damage. Held by
  * tests/state/test_schema.c.
  */
-#include "state/schema.h"
+#include "state/schema_codec.h"
 
 #include <stdlib.h>
 

@@ -43,8 +43,7 @@ enum lease_state {
 	LEASE_HELD = 1,
 	LEASE_RELEASED, /* given up: to a sibling, or back to the service */
 	LEASE_FINISHED, /* at its end cursor; still this consumer's */
-	LEASE_PAUSED,	/* let go because the agent stops; still this consumer's at the
-			   service */
+	LEASE_PAUSED,	/* let go as the agent stops; still this consumer's */
 };
 
 struct lease_record {
@@ -65,15 +64,14 @@ struct sink_position {
 
 struct checkpoint_record {
 	struct shard_id shard;
-	struct epoch epoch;    /* of the commit */
-	struct cursor cursor;  /* the next record to fetch */
-	struct cursor service; /* the last cursor known to stand at the service; none:
-				  never one */
+	struct epoch epoch;   /* of the commit */
+	struct cursor cursor; /* the next record to fetch */
+	struct cursor
+		service; /* the last known to stand at the service; none: never one */
 	struct sink_position position;
 	uint64_t records, bytes; /* delivered since the beginning, by this instance */
 	int64_t committed_ns;
-	int64_t finished_end_ns; /* the end_time that it was finished for; 0: not finished
-				  */
+	int64_t finished_end_ns; /* the end_time it was finished for; 0: not */
 	bool forced;		 /* set by a reset: wins once against the service's */
 };
 
@@ -81,8 +79,7 @@ struct worker_record {
 	uint32_t slot;
 	struct consumer_name name;
 	uint32_t pid;
-	uint64_t pid_start; /* field 22 of /proc/PID/stat, so that a recycled pid is told
-			       apart */
+	uint64_t pid_start; /* field 22 of /proc/PID/stat: tells a recycled pid */
 	int64_t started_ns, updated_ns;
 	uint64_t records, bytes, commits; /* of this process */
 	bool exited;			  /* left in order */
@@ -94,8 +91,7 @@ enum event_kind {
 	EVENT_FINISHED,
 	EVENT_INHERITED, /* the last holder did not release it; text: its fate */
 	EVENT_STUCK,	 /* the shard stopped; text: why */
-	EVENT_EXPIRED,	 /* the service had dropped what the cursor pointed at; text: the
-			    gap */
+	EVENT_EXPIRED,	 /* the service had dropped what the cursor pointed at */
 };
 
 struct event_record {
@@ -111,31 +107,5 @@ struct event_record {
 
 const char *lease_state_name(enum lease_state state);
 const char *event_kind_name(enum event_kind kind);
-
-/* A value being built, or borrowed from a transaction. */
-struct schema_value {
-	size_t len;
-	uint8_t data[SCHEMA_VALUE_MAX];
-};
-
-void identity_encode(const struct identity_record *record, struct schema_value *out);
-void start_encode(const struct start_record *record, struct schema_value *out);
-void lease_encode(const struct lease_record *record, struct schema_value *out);
-void checkpoint_encode(const struct checkpoint_record *record, struct schema_value *out);
-void worker_encode(const struct worker_record *record, struct schema_value *out);
-void event_encode(const struct event_record *record, struct schema_value *out);
-
-enum lts_err identity_decode(const void *data, size_t len,
-			     struct identity_record *out) LTS_MUST_USE;
-enum lts_err start_decode(const void *data, size_t len,
-			  struct start_record *out) LTS_MUST_USE;
-enum lts_err lease_decode(const void *data, size_t len,
-			  struct lease_record *out) LTS_MUST_USE;
-enum lts_err checkpoint_decode(const void *data, size_t len,
-			       struct checkpoint_record *out) LTS_MUST_USE;
-enum lts_err worker_decode(const void *data, size_t len,
-			   struct worker_record *out) LTS_MUST_USE;
-enum lts_err event_decode(const void *data, size_t len,
-			  struct event_record *out) LTS_MUST_USE;
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * snapshot.c - copies the environment's records out.
  *
- * In lts-state. Owns the copies; the environment is open only inside snapshot_read. Must never write, and never keep
- * the read transaction open while something is printed: the pages it sees cannot be used again. Held by
- * tests/state/test_dump.c.
+ * In lts-state. Owns the copies; the environment is open only inside snapshot_read. Must
+ * never write, and never keep the read transaction open while something is printed: the
+ * pages it sees cannot be used again. Held by tests/state/test_dump.c.
  */
 #include "state/snapshot.h"
 
@@ -63,13 +63,16 @@ key_number(struct store_key key)
 }
 
 static void
-bad_record(struct snapshot *s, enum store_table table, struct store_key key, const char *what)
+bad_record(struct snapshot *s, enum store_table table, struct store_key key,
+	   const char *what)
 {
 	const char *name = store_table_name(table);
 	if (table == STORE_WORKERS || table == STORE_EVENTS)
-		snapshot_problem(s, "%s: record %llu %s", name, (unsigned long long)key_number(key), what);
+		snapshot_problem(s, "%s: record %llu %s", name,
+				 (unsigned long long)key_number(key), what);
 	else
-		snapshot_problem(s, "%s: record '%.*s' %s", name, (int)(key.len < 64 ? key.len : 64),
+		snapshot_problem(s, "%s: record '%.*s' %s", name,
+				 (int)(key.len < 64 ? key.len : 64),
 				 (const char *)key.data, what);
 }
 
@@ -145,10 +148,12 @@ read_event(struct snapshot *s, struct store_key key, const void *data, size_t le
 static enum lts_err
 on_record(void *arg, struct store_key key, const void *data, size_t len)
 {
-	static const char *(*const readers[STORE_TABLES])(struct snapshot *, struct store_key,
-							  const void *, size_t) = {
-		[STORE_META] = read_meta,       [STORE_LEASES] = read_lease,
-		[STORE_CHECKPOINTS] = read_checkpoint, [STORE_WORKERS] = read_worker,
+	static const char *(*const readers[STORE_TABLES])(
+		struct snapshot *, struct store_key, const void *, size_t) = {
+		[STORE_META] = read_meta,
+		[STORE_LEASES] = read_lease,
+		[STORE_CHECKPOINTS] = read_checkpoint,
+		[STORE_WORKERS] = read_worker,
 		[STORE_EVENTS] = read_event,
 	};
 	struct reading *reading = arg;
@@ -169,7 +174,8 @@ by_shard(const struct shard_id *a, const struct shard_id *b)
 static int
 by_lease_shard(const void *a, const void *b)
 {
-	return by_shard(&((const struct lease_record *)a)->shard, &((const struct lease_record *)b)->shard);
+	return by_shard(&((const struct lease_record *)a)->shard,
+			&((const struct lease_record *)b)->shard);
 }
 
 static int
@@ -196,9 +202,10 @@ read_tables(struct store *store, struct snapshot *s)
 		if (!err)
 			err = store_count(&txn, reading.table, &count);
 		if (!err && count != reading.visited)
-			snapshot_problem(s, "%s: %zu records found where there should be %llu",
-					 store_table_name(reading.table), reading.visited,
-					 (unsigned long long)count);
+			snapshot_problem(
+				s, "%s: %zu records found where there should be %llu",
+				store_table_name(reading.table), reading.visited,
+				(unsigned long long)count);
 	}
 	if (!err)
 		store_usage(store, &s->usage);
@@ -224,7 +231,8 @@ snapshot_read(const char *state_dir, struct snapshot *out)
 	if (s.n_leases)
 		qsort(s.leases, s.n_leases, sizeof(*s.leases), by_lease_shard);
 	if (s.n_checkpoints)
-		qsort(s.checkpoints, s.n_checkpoints, sizeof(*s.checkpoints), by_checkpoint_shard);
+		qsort(s.checkpoints, s.n_checkpoints, sizeof(*s.checkpoints),
+		      by_checkpoint_shard);
 	*out = s;
 	return LTS_OK;
 }
@@ -257,7 +265,8 @@ snapshot_checkpoint(const struct snapshot *s, const struct shard_id *shard)
 	struct checkpoint_record wanted = { .shard = *shard };
 	if (!s->n_checkpoints)
 		return NULL;
-	return bsearch(&wanted, s->checkpoints, s->n_checkpoints, sizeof(wanted), by_checkpoint_shard);
+	return bsearch(&wanted, s->checkpoints, s->n_checkpoints, sizeof(wanted),
+		       by_checkpoint_shard);
 }
 
 const struct worker_record *

@@ -22,12 +22,14 @@ struct snapshot {
 	size_t n_leases, n_checkpoints, n_workers, n_events;
 	size_t n_records; /* read in all, good or bad */
 	struct store_usage usage;
-	char **problems; /* one line each: records that must not be used, then what verify adds */
+	char **problems; /* one line each: records that must not be used, then what verify
+			    adds */
 	size_t n_problems;
 };
 
-/* Opens for reading, reads, closes: nothing stays behind. Errors are those of store_open and of reading; a
- * record that does not decode is no error but a problem. Frees with snapshot_fini. */
+/* Opens for reading, reads, closes: nothing stays behind. Errors are those of store_open
+ * and of reading; a record that does not decode is no error but a problem. Frees with
+ * snapshot_fini. */
 enum lts_err snapshot_read(const char *state_dir, struct snapshot *out) LTS_MUST_USE;
 void snapshot_fini(struct snapshot *snapshot);
 void snapshot_problem(struct snapshot *snapshot, const char *fmt, ...)
@@ -37,9 +39,11 @@ void snapshot_problem(struct snapshot *snapshot, const char *fmt, ...)
 void snapshot_verify(struct snapshot *snapshot);
 
 /* Borrowed from the snapshot; NULL: there is none. */
-const struct lease_record *snapshot_lease(const struct snapshot *snapshot, const struct shard_id *shard);
+const struct lease_record *snapshot_lease(const struct snapshot *snapshot,
+					  const struct shard_id *shard);
 const struct checkpoint_record *snapshot_checkpoint(const struct snapshot *snapshot,
 						    const struct shard_id *shard);
-const struct worker_record *snapshot_worker(const struct snapshot *snapshot, uint32_t slot);
+const struct worker_record *snapshot_worker(const struct snapshot *snapshot,
+					    uint32_t slot);
 
 #endif

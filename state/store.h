@@ -8,7 +8,7 @@
 #ifndef STATE_STORE_H
 #define STATE_STORE_H
 
-#include "state/schema.h"
+#include "state/schema_codec.h"
 
 enum store_table {
 	STORE_META,

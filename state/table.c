@@ -1,8 +1,8 @@
 /*
  * table.c - aligned columns.
  *
- * In lts-state. Owns the cells. Must never cut a cell: a cursor cut short is another cursor. Held by
- * tests/state/test_dump.c.
+ * In lts-state. Owns the cells. Must never cut a cell: a cursor cut short is another
+ * cursor. Held by tests/state/test_human.c.
  */
 #include "state/table.h"
 
@@ -47,7 +47,8 @@ table_add(struct table *table, const char *fmt, ...)
 	human_clean(text);
 	if (table->n_cells == table->room) {
 		table->room = table->room ? table->room * 2 : 64;
-		table->cells = xreallocarray(table->cells, table->room, sizeof(*table->cells));
+		table->cells =
+			xreallocarray(table->cells, table->room, sizeof(*table->cells));
 	}
 	table->cells[table->n_cells++] = text;
 }

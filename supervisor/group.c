@@ -102,6 +102,8 @@ on_success(struct consumer *c, const struct lts_answer *answer)
 	c->answered = true;
 	backoff_reset(&c->backoff);
 	schedule(c, c->hurry ? 0 : g->config.interval_ms);
+	if (!g->clock.known) /* a service without Date: our own clock must do */
+		service_clock_learn(&g->clock, clock_wall_ns(), now_ms);
 	if (!g->joined)
 		g->config.events->joined(g->config.arg, &g->clock);
 	g->joined = true;

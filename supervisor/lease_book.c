@@ -14,8 +14,8 @@
 #include "common/xalloc.h"
 
 enum {
-	BOOK_ASK_AGAIN_MS = 1000,
-	BOOK_SHARDS_MAX = 4096, /* one answer's ceiling too */
+	BOOK_ASK_AGAIN_MS = 1000, /* then doubling, up to a sixth of the timeout */
+	BOOK_SHARDS_MAX = 4096,	  /* one answer's ceiling too */
 };
 
 struct lease_book *
@@ -90,7 +90,11 @@ void
 lease_entry_ask(struct lease_book *book, struct entry *e, int64_t now_ms)
 {
 	e->know = e->know == KNOW_IT ? KNOW_IT : KNOW_ASKED;
+	int64_t longest_ms = book->config.timeout_ms / 6;
 	e->asked_ms = now_ms;
+	e->ask_again_ms = e->ask_again_ms ? 2 * e->ask_again_ms : BOOK_ASK_AGAIN_MS;
+	if (e->ask_again_ms > longest_ms)
+		e->ask_again_ms = longest_ms;
 	book->ops->ask_service(book->arg, &e->shard);
 }
 
@@ -189,6 +193,9 @@ grant(struct lease_book *book, struct entry *e, uint32_t home, int64_t deadline_
 	e->unbroken = false;
 	e->no_publish = false;
 	e->doubtful = false;
+	e->current = false;
+	e->stale_write = e->writing;
+	e->ask_again_ms = 0;
 	e->finished = false; /* the next holder's take says so again */
 	lease_entry_note(book, e, "granted", NULL);
 }
@@ -222,8 +229,8 @@ send_renewals(struct lease_book *book, uint32_t worker, uint32_t home,
 	uint32_t n = 0;
 	for (size_t i = 0; i < book->count; i++) {
 		const struct entry *e = &book->entries[i];
-		if (e->holder == (int32_t)worker && e->home == home && e->granted &&
-		    e->deadline_ms == deadline_ms)
+		if (e->current && e->holder == (int32_t)worker && e->home == home &&
+		    e->granted && e->deadline_ms == deadline_ms)
 			epochs[n++] = e->epoch;
 	}
 	if (n)
@@ -300,7 +307,7 @@ book_on_message(struct lease_book *book, uint32_t worker, const struct message *
 		e->stuck = false;
 		break;
 	case MSG_FINISHED:
-		e->finished = true;
+		e->finished = e->current;
 		lease_publish_one(book, e, now_ms);
 		break;
 	case MSG_STUCK:
@@ -319,7 +326,7 @@ book_on_tick(struct lease_book *book, int64_t now_ms)
 	for (size_t i = 0; i < book->count; i++) {
 		struct entry *e = &book->entries[i];
 		if ((e->know == KNOW_ASKED || e->doubtful) &&
-		    now_ms - e->asked_ms >= BOOK_ASK_AGAIN_MS)
+		    now_ms - e->asked_ms >= e->ask_again_ms)
 			lease_entry_ask(book, e, now_ms);
 	}
 	lease_book_settle(book, now_ms);

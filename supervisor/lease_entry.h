@@ -29,6 +29,7 @@ struct entry {
 	int64_t wanted_ms;
 	enum knowledge know;
 	int64_t asked_ms;
+	int64_t ask_again_ms; /* how long after that it is asked again */
 	struct cursor service;
 	bool service_is_ours;
 	bool unbroken; /* a worker has held it under this grant: the local position wins
@@ -37,14 +38,16 @@ struct entry {
 	int32_t holder;	    /* ASSIGN_NOBODY with HOLD_NONE */
 	int32_t target;	    /* where it goes when it is released */
 	struct epoch epoch; /* of the last assignment */
+	bool current;	    /* which was under the present grant */
 	enum fate fate;
 	uint32_t fate_slot;
 	bool finished, stuck;
 	char why[200];
 	struct cursor published; /* what stands at the service, as far as we know */
 	bool writing;		 /* a write is under way */
-	bool doubtful;		 /* its answer was lost: read back before the next */
-	bool no_publish;	 /* the service refuses: let it go without */
+	bool stale_write; /* of a former grant: its answer says nothing about this one */
+	bool doubtful;	  /* its answer was lost: read back before the next */
+	bool no_publish;  /* the service refuses: let it go without */
 };
 
 struct lease_book {

@@ -38,6 +38,7 @@ assign(struct lease_book *book, struct entry *e, int32_t worker)
 	};
 	memcpy(m.start, book->config.start, sizeof(m.start));
 	e->epoch = m.epoch;
+	e->current = true;
 	e->hold = HOLD_TAKING;
 	e->holder = worker;
 	e->target = worker;

@@ -20,7 +20,7 @@ lease_unpublished(struct lease_book *book, const struct entry *e,
 		  struct cursor *cursor_out)
 {
 	struct checkpoint_record record;
-	if (book->ops->committed(book->arg, &e->shard, &record) ||
+	if (!e->current || book->ops->committed(book->arg, &e->shard, &record) ||
 	    !epoch_equal(record.epoch, e->epoch))
 		return false;
 	if (cursor_equal(&record.cursor, &e->published))
@@ -52,8 +52,10 @@ bool
 lease_may_leave(struct lease_book *book, struct entry *e, int64_t now_ms)
 {
 	struct cursor cursor;
+	if (e->writing)
+		return false; /* its answer comes within a sixth of the timeout */
 	if (e->no_publish || !lease_unpublished(book, e, &cursor))
-		return !e->writing;
+		return true;
 	if (now_ms - e->wanted_ms < book->config.timeout_ms / 2)
 		return false;
 	lease_entry_note(
@@ -70,6 +72,7 @@ book_on_service(struct lease_book *book, const struct shard_id *shard, enum lts_
 	struct entry *e = lease_entry_find(book, shard);
 	if (!e || err)
 		return; /* asked again by the tick */
+	e->ask_again_ms = 0;
 	if (e->doubtful) {
 		e->doubtful = false;
 		e->published = *cursor;
@@ -93,6 +96,11 @@ book_on_written(struct lease_book *book, const struct shard_id *shard,
 	if (!e)
 		return;
 	e->writing = false;
+	if (e->stale_write) {
+		e->stale_write = false;
+		lease_book_settle(book, now_ms);
+		return;
+	}
 	switch (err) {
 	case LTS_OK:
 		e->published = *cursor;

@@ -42,7 +42,9 @@ static void
 on_message(struct pool_slot *s, const struct message *message)
 {
 	struct worker_pool *pool = s->pool;
-	if (message->type == MSG_READY)
+	if (message->type == MSG_READY && s->slot.state == SLOT_LIVE)
+		on_channel_error(s, LTS_BADDATA);
+	else if (message->type == MSG_READY)
 		worker_slot_step(&s->slot, SLOT_READY, clock_boot_ms());
 	else
 		pool->config.events->message(pool->config.arg, s->slot.index, message);

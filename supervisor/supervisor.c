@@ -53,7 +53,12 @@ supervisor_begin_stop(struct supervisor *s, const char *why)
 static void
 check_flush(struct supervisor *s, int64_t now_ms)
 {
-	if (!s->flush_wanted || !lease_book_all_published(s->book, now_ms))
+	if (!s->flush_wanted)
+		return;
+	for (uint32_t i = 0; i < (uint32_t)s->options->consumer_count; i++)
+		if (s->flushing[i])
+			return;
+	if (!lease_book_all_published(s->book, now_ms))
 		return;
 	s->flush_wanted = false;
 	log_info(s->log,
@@ -79,7 +84,10 @@ static void
 check_finish(struct supervisor *s)
 {
 	size_t stuck;
-	if (s->end_ns && group_all_answered(s->group) &&
+	int64_t service_ns =
+		service_clock_at_least_ns(group_clock(s->group), clock_boot_ms());
+	/* Before end_time has come its cursors mean nothing. */
+	if (s->end_ns && service_ns >= s->end_ns && group_all_answered(s->group) &&
 	    lease_book_all_finished(s->book, &stuck))
 		finish_check(s->finish, s->end_ns);
 }

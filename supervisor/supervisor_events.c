@@ -108,11 +108,25 @@ const struct book_ops supervisor_book_ops = {
 };
 
 static void
-flush_answered(struct supervisor *s)
+flush_answered(struct supervisor *s, uint32_t slot)
 {
-	if (s->flushing && --s->flushing == 0) {
-		s->flush_wanted = true;
+	s->flushing[slot] = false;
+	if (s->flush_wanted)
 		book_publish(s->book, clock_boot_ms());
+}
+
+static const char *
+said(enum message_type type)
+{
+	switch (type) {
+	case MSG_HELD:
+		return "shard held";
+	case MSG_RELEASED:
+		return "shard released";
+	case MSG_FINISHED:
+		return "shard finished";
+	default:
+		return "shard stuck";
 	}
 }
 
@@ -122,7 +136,7 @@ on_pool_message(void *arg, uint32_t slot, const struct message *message)
 	struct supervisor *s = arg;
 	const struct message_lease *m = &message->lease;
 	if (message->type == MSG_FLUSHED) {
-		flush_answered(s);
+		flush_answered(s, slot);
 		return;
 	}
 	if (message->type < MSG_HELD) {
@@ -131,10 +145,11 @@ on_pool_message(void *arg, uint32_t slot, const struct message *message)
 			  LOG_TEXT("message", message_name(message->type)));
 		return;
 	}
-	log_info(s->log, message_name(message->type), LOG_UINT("worker", slot),
-		 LOG_TEXT("shard", m->shard.text), LOG_UINT("epoch", m->epoch.value),
-		 LOG_TEXT("reason", m->err ? lts_err_name(m->err) : NULL),
-		 LOG_TEXT("text", m->text[0] ? m->text : NULL));
+	log_at(s->log, message->type == MSG_STUCK ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO,
+	       said(message->type), LOG_UINT("worker", slot),
+	       LOG_TEXT("shard", m->shard.text), LOG_UINT("epoch", m->epoch.value),
+	       LOG_TEXT("reason", m->err ? lts_err_name(m->err) : NULL),
+	       LOG_TEXT("text", m->text[0] ? m->text : NULL));
 	book_on_message(s->book, slot, message, clock_boot_ms());
 }
 
@@ -149,6 +164,7 @@ static void
 on_pool_gone(void *arg, uint32_t slot, enum fate fate)
 {
 	struct supervisor *s = arg;
+	flush_answered(s, slot);
 	book_on_gone(s->book, slot, fate, clock_boot_ms());
 }
 
@@ -192,9 +208,6 @@ on_group_joined(void *arg, const struct service_clock *clock)
 	struct supervisor *s = arg;
 	int64_t service_ns = service_clock_at_least_ns(clock, clock_boot_ms());
 	struct times times;
-	if (!service_ns)
-		service_ns = clock_wall_ns(); /* a service without Date: our own clock
-						 must do */
 	start_resolve_times(&s->start, s->options, service_ns, &times);
 	s->end_ns = times.end_ns;
 	lease_book_set_times(s->book, times.start, times.start_ns, times.end_ns);

@@ -8,6 +8,7 @@
 
 #include <ev.h>
 
+#include "supervisor/assign.h"
 #include "supervisor/finish.h"
 #include "supervisor/group.h"
 #include "supervisor/signals.h"
@@ -42,8 +43,8 @@ struct supervisor {
 	int64_t published_ms; /* the last round of the last phase */
 	int64_t no_worker_ms; /* since when none is live; 0: one is */
 	int64_t end_ns;
-	uint32_t flushing; /* workers that have not answered FLUSH */
-	bool flush_wanted; /* publish, then say so */
+	bool flushing[ASSIGN_WORKERS_MAX]; /* has not answered FLUSH */
+	bool flush_wanted;		   /* once all have: publish, then say so */
 	bool reached_end;
 	int64_t denied_ms;
 	enum exit_code exit;

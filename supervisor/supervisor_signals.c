@@ -52,13 +52,13 @@ static void
 on_signal_flush(void *arg)
 {
 	struct supervisor *s = arg;
-	s->flushing = worker_pool_live_count(s->pool);
-	for (uint32_t i = 0; i < (uint32_t)s->options->consumer_count; i++)
-		if (worker_pool_is_live(s->pool, i))
-			worker_pool_send(s->pool, i,
-					 &(struct message){ .type = MSG_FLUSH });
-	if (!s->flushing)
-		s->flush_wanted = true;
+	s->flush_wanted = true;
+	for (uint32_t i = 0; i < (uint32_t)s->options->consumer_count; i++) {
+		if (!worker_pool_is_live(s->pool, i) || s->flushing[i])
+			continue;
+		s->flushing[i] = true;
+		worker_pool_send(s->pool, i, &(struct message){ .type = MSG_FLUSH });
+	}
 }
 
 static void

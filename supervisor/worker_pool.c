@@ -69,6 +69,8 @@ op_kill(void *arg, struct worker_slot *slot)
 {
 	struct worker_pool *pool = arg;
 	struct pool_slot *s = &pool->slots[slot->index];
+	if (s->exited)
+		return; /* the number may be another process's by now */
 	s->we_killed = true;
 	kill(-s->pid, SIGKILL); /* its process group, */
 	kill(s->pid, SIGKILL);	/* and itself should it not have made one yet */

@@ -1,6 +1,6 @@
 /*
- * suites.h - the list of unit suites: one line here for each tests/<folder>/test_<module>.c,
- * which defines `Suite *suite_<module>(void)`.
+ * suites.h - the lists of suites: one line here for each tests/<folder>/test_<module>.c,
+ * which defines `Suite *suite_<module>(void)`, and for each file of tests/scenario.
  */
 #ifndef TESTS_SUITES_H
 #define TESTS_SUITES_H
@@ -9,6 +9,12 @@
 
 #define SUITES(X)     \
 	X(lts_sign) \
+	X(sim_group) \
+	X(sim_stream) \
+	X(sim_fault) \
+	X(sim_verify) \
+	X(sim_serve) \
+	X(sim_options) \
 	X(backoff) \
 	X(http_head) \
 	X(http) \
@@ -28,10 +34,33 @@
 	X(batch_scan) \
 	X(batch_scan_cjson) \
 	X(record_text) \
-	X(basics)
+	X(basics) \
+	X(pack) \
+	X(message) \
+	X(channel) \
+	X(board) \
+	X(schema) \
+	X(store) \
+	X(store_processes) \
+	X(identity) \
+	X(lease) \
+	X(checkpoint) \
+	X(worker_record) \
+	X(human) \
+	X(dump) \
+	X(lts_state)
+
+/* One line for each file of tests/scenario. */
+#define SCENARIOS(X) \
+	X(drain) \
+	X(kills) \
+	X(stops) \
+	X(restarts) \
+	X(hosts)
 
 #define DECLARE(name) Suite *suite_##name(void);
 SUITES(DECLARE)
+SCENARIOS(DECLARE)
 #undef DECLARE
 
 #endif

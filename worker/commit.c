@@ -10,6 +10,7 @@
 #include "worker/commit.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "common/handoff.h"
 #include "common/xalloc.h"
 #include "state/checkpoint.h"
+#include "state/events.h"
 #include "state/worker_record.h"
 
 enum { COMMIT_RETRY_MS = 1000, COMMIT_LAZY_MS = 1000 };
@@ -154,6 +156,7 @@ take_lease(struct committer *c, const struct lease_take *take, struct lease_take
 {
 	struct store_txn txn = { 0 };
 	enum lts_err err = begin(c, &txn, NULL);
+	check_state(c, err);
 	if (!err)
 		err = lease_take(&txn, take, out);
 	if (!err)
@@ -173,6 +176,14 @@ committer_take(struct committer *c, struct lease *lease, const struct lease_take
 	if (atomic_load(&lease->deadline_ms) <= clock_boot_ms())
 		return LTS_GONE;
 	enum lts_err err = take_lease(c, take, &taken);
+	if (err == LTS_BADDATA) {
+		/* One damaged record is one stuck shard, not a worker. */
+		enum lts_err ignored = buf_put_text(
+			why_out,
+			"its record in the state is damaged: see lts-state verify");
+		(void)ignored;
+		return err;
+	}
 	check_state(c, err);
 	if (err)
 		return err;
@@ -233,6 +244,31 @@ committer_published(struct committer *c, struct lease *lease, const struct curso
 		return;
 	track->published = *cursor;
 	mark_dirty(c, track, clock_mono_ms() + COMMIT_LAZY_MS);
+}
+
+void
+committer_stuck(struct committer *c, struct lease *lease, const char *why)
+{
+	struct store_txn txn = { 0 };
+	struct event_record event = {
+		.time_ns = clock_wall_ns(),
+		.kind = EVENT_STUCK,
+		.shard = lease->shard,
+		.epoch = lease->epoch,
+		.slot = c->self.slot,
+	};
+	if (lease->delivery_side)
+		event.cursor = lease->delivery_side->committed;
+	snprintf(event.text, sizeof(event.text), "%s", why);
+	enum lts_err err = begin(c, &txn, NULL);
+	if (!err)
+		err = events_append(&txn, &event);
+	if (!err)
+		err = store_commit(&txn);
+	store_abort(&txn);
+	stage(c, BOARD_IDLE, NULL);
+	if (err != LTS_NOSPACE)
+		check_state(c, err);
 }
 
 enum lts_err

@@ -48,6 +48,8 @@ enum lts_err committer_submit(struct committer *c, const struct batch *batch,
 			      struct buf *why_out) LTS_MUST_USE;
 void committer_published(struct committer *c, struct lease *lease,
 			 const struct cursor *cursor);
+/* An event, for people: the shard stopped, and why. */
+void committer_stuck(struct committer *c, struct lease *lease, const char *why);
 /* The last for this shard: sealed and committed with the next commit, which reports it.
  * LTS_GONE: there is nothing to commit, and no report will come. */
 enum lts_err committer_close(struct committer *c, struct lease *lease,

@@ -44,8 +44,8 @@ void
 delivery_put(struct delivery *d, struct delivery_order *order)
 {
 	order->next = NULL;
-	if (order->kind == DELIVERY_TAKE && order->inherited[0])
-		order->take.inherited = order->inherited;
+	if (order->kind == DELIVERY_TAKE && order->text[0])
+		order->take.inherited = order->text;
 	pthread_mutex_lock(&d->lock);
 	*d->orders_end = order;
 	d->orders_end = &order->next;
@@ -201,6 +201,9 @@ obey(struct delivery *d, struct delivery_order *order)
 		break;
 	case DELIVERY_PUBLISHED:
 		committer_published(d->committer, order->lease, &order->cursor);
+		break;
+	case DELIVERY_STUCK:
+		committer_stuck(d->committer, order->lease, order->text);
 		break;
 	case DELIVERY_CLOSE:
 		do_close(d, order);

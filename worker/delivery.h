@@ -15,6 +15,7 @@ enum delivery_kind {
 	DELIVERY_TAKE,	    /* order: take; completion: err, taken, why */
 	DELIVERY_BATCH,	    /* order: batch; completion: batch given back, err, why */
 	DELIVERY_PUBLISHED, /* order: cursor */
+	DELIVERY_STUCK,	    /* order: text; becomes an event */
 	DELIVERY_CLOSE,	    /* order: close, end_ns; completion when committed, or err */
 	DELIVERY_FORGET, /* order; completion: the last for this lease, which is free then
 			  */
@@ -30,7 +31,7 @@ struct delivery_order {
 	struct lease *lease;
 	struct batch *batch; /* the queue's until it comes back */
 	struct lease_take take;
-	char inherited[64]; /* what take.inherited points at */
+	char text[200]; /* what take.inherited points at; why a shard is stuck */
 	struct cursor cursor;
 	enum lease_state close;
 	int64_t end_ns;

@@ -84,7 +84,7 @@ op_take(void *arg, struct shard *shard, const struct cursor *start)
 		.now_ns = clock_wall_ns(),
 	};
 	if (assign->fate == FATE_KILLED || assign->fate == FATE_DIED)
-		snprintf(order->inherited, sizeof(order->inherited), "worker %u %s",
+		snprintf(order->text, sizeof(order->text), "worker %u %s",
 			 assign->fate_slot, fates[assign->fate]);
 	delivery_put(h->config.delivery, order);
 }
@@ -221,6 +221,11 @@ op_report(void *arg, struct shard *shard, enum message_type type, enum lts_err e
 	       LOG_TEXT("reason", err ? lts_err_name(err) : NULL),
 	       LOG_TEXT("text", message.lease.text[0] ? message.lease.text : NULL));
 	h->config.send(h->config.arg, &message);
+	if (type != MSG_STUCK)
+		return;
+	struct delivery_order *order = new_order(of_shard(shard), DELIVERY_STUCK);
+	memcpy(order->text, message.lease.text, sizeof(order->text));
+	delivery_put(h->config.delivery, order);
 }
 
 static void
@@ -279,15 +284,14 @@ static void
 on_room(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
 	struct holdings *h = timer->data;
-	size_t before;
+	struct holding *first;
 	do {
-		struct holding *first = TAILQ_FIRST(&h->no_room);
-		before = h->used_bytes;
+		first = TAILQ_FIRST(&h->no_room);
 		if (!first)
 			return;
 		leave_queue(h, first);
 		shard_on_room(first->shard, clock_boot_ms());
-	} while (h->used_bytes != before);
+	} while (!first->waits_for_room);
 }
 
 static struct holding *
@@ -424,6 +428,7 @@ holdings_on_done(struct holdings *h, struct delivery_done *done)
 			h->config.empty(h->config.arg);
 		break;
 	case DELIVERY_PUBLISHED:
+	case DELIVERY_STUCK:
 	case DELIVERY_FLUSH:
 	case DELIVERY_STOP:
 		abort(); /* these name no lease */

@@ -36,6 +36,7 @@ main(int argc, char **argv)
 		if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 			return usage(stderr, EXIT_USAGE);
 	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL); /* EFBIG says it */
 	sigaction(SIGINT, &ignore, NULL);
 	sigaction(SIGHUP, &ignore, NULL);
 	return (int)worker_run();

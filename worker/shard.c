@@ -120,10 +120,19 @@ shard_pump(struct shard *s, int64_t now_ms)
 	}
 }
 
+static void
+drop_ready(struct shard *s)
+{
+	if (s->ready)
+		s->ops->drop(s->arg, s, s->ready);
+	s->ready = NULL;
+}
+
 void
 shard_get_stuck(struct shard *s, enum lts_err err, const char *text)
 {
 	shard_stop_fetch(s);
+	drop_ready(s);
 	s->state = SHARD_STUCK;
 	s->ops->report(s->arg, s, MSG_STUCK, err, text);
 }
@@ -220,10 +229,7 @@ let_go(struct shard *s, enum lts_err why, int64_t now_ms)
 		untaken = !busy;
 	}
 	shard_stop_fetch(s);
-	if (s->ready) {
-		s->ops->drop(s->arg, s, s->ready);
-		s->ready = NULL;
-	}
+	drop_ready(s);
 	atomic_store(&s->lease->letting_go, true);
 	s->state = SHARD_DRAINING;
 	s->why = why;

@@ -159,6 +159,7 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 		return;
 	}
 	backoff_reset(&s->backoff);
+	s->resumed = false;
 	s->limit += s->limit / 8 + 1;
 	if (s->limit > s->config->batch_size)
 		s->limit = s->config->batch_size;
@@ -182,7 +183,12 @@ on_expired(struct shard *s, const char *text)
 		return;
 	}
 	shard_unreserve(s);
-	shard_ask_cursor(s, FETCH_RESUME);
+	if (s->resumed) {
+		s->what = FETCH_RESUME;
+		retry(s, LTS_EXPIRED, text, -1);
+	} else {
+		shard_ask_cursor(s, FETCH_RESUME);
+	}
 }
 
 static void
@@ -210,7 +216,8 @@ static void
 on_cursor(struct shard *s, enum fetch_what what, const struct cursor *cursor,
 	  int64_t now_ms)
 {
-	backoff_reset(&s->backoff);
+	if (what != FETCH_RESUME)
+		backoff_reset(&s->backoff);
 	switch (what) {
 	case FETCH_START:
 		s->ops->take(s->arg, s, cursor);
@@ -223,6 +230,7 @@ on_cursor(struct shard *s, enum fetch_what what, const struct cursor *cursor,
 		s->ready = batch_create(s->lease, &s->next);
 		s->ready->to = s->next = *cursor;
 		s->ready->gap = true;
+		s->resumed = true;
 		s->ops->trouble(s->arg, s, LTS_EXPIRED,
 				"records were dropped by the service", 0);
 		shard_pump(s, now_ms);

@@ -39,6 +39,7 @@ struct shard {
 	struct cursor next; /* where the next batch starts */
 	struct cursor end;  /* none: not known yet, or no end */
 	bool at_end;
+	bool resumed;	     /* over a gap, and no batch has come since */
 	bool in_hand;	     /* a batch is with the delivery thread */
 	bool closing;	     /* the last commit was asked for */
 	bool taken;	     /* the delivery thread knows the shard */

@@ -16,14 +16,15 @@ START_TEST(every_code_has_a_name_of_its_own)
 	ck_assert_str_eq(lts_err_name(LTS_SYS), "SYS");
 	for (int a = LTS_OK; a <= LTS_SYS; a++)
 		for (int b = LTS_OK; b < a; b++)
-			ck_assert_str_ne(lts_err_name((enum lts_err)a), lts_err_name((enum lts_err)b));
+			ck_assert_str_ne(lts_err_name((enum lts_err)a),
+					 lts_err_name((enum lts_err)b));
 }
 END_TEST
 
 START_TEST(code_that_is_none_has_a_name_too)
 {
 	ck_assert_str_eq(lts_err_name((enum lts_err)(LTS_SYS + 1)), "?");
-	ck_assert_str_eq(lts_err_name((enum lts_err)-1), "?");
+	ck_assert_str_eq(lts_err_name((enum lts_err) - 1), "?");
 }
 END_TEST
 

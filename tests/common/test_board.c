@@ -1,5 +1,6 @@
 /*
- * test_board.c - holds common/board.c to what its header says, with a writer in another thread.
+ * test_board.c - holds common/board.c to what its header says, with a writer in another
+ * thread.
  */
 #include <check.h>
 #include <fcntl.h>
@@ -115,7 +116,8 @@ START_TEST(concurrent_reader_never_takes_a_torn_place_for_a_whole_one)
 		;
 	for (unsigned i = 0; i < READS; i++) {
 		struct board_place place = board_place(board);
-		if (place.torn) /* the writer was put aside in the middle, for all the tries */
+		if (place.torn) /* the writer was put aside in the middle, for all the
+				   tries */
 			continue;
 		whole++;
 		changes += place.since_ms != before;

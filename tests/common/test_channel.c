@@ -1,5 +1,6 @@
 /*
- * test_channel.c - holds common/channel.c to what its header says, over real socket pairs.
+ * test_channel.c - holds common/channel.c to what its header says, over real socket
+ * pairs.
  */
 #include <check.h>
 #include <errno.h>
@@ -34,7 +35,8 @@ teardown(void)
 static enum lts_err
 send_number(struct channel *channel, uint64_t number)
 {
-	struct message m = { MSG_HELD, .lease = { .shard = { "0" }, .epoch = { number } } };
+	struct message m = { MSG_HELD,
+			     .lease = { .shard = { "0" }, .epoch = { number } } };
 	return channel_send(channel, &m);
 }
 
@@ -93,9 +95,9 @@ START_TEST(full_socket_queues_and_later_flushes_keep_the_order)
 	ck_assert(channel_wants_write(ours)); /* still full */
 	while (got < sent) {
 		expect_number(theirs, got++);
-		ck_assert_int_eq(channel_flush(ours), LTS_OK);
-		if (sent < 2000) /* also while some are queued */
+		if (sent < 2000) /* there is room now, but what is queued comes first */
 			ck_assert_int_eq(send_number(ours, sent++), LTS_OK);
+		ck_assert_int_eq(channel_flush(ours), LTS_OK);
 	}
 	ck_assert(!channel_wants_write(ours));
 }
@@ -167,7 +169,8 @@ END_TEST
 START_TEST(largest_message_passes)
 {
 	struct epoch *many = xcalloc(MESSAGE_MAX_RENEW, sizeof(*many));
-	struct message m = { MSG_RENEW, .renew = { .count = MESSAGE_MAX_RENEW, .epochs = many } };
+	struct message m = { MSG_RENEW,
+			     .renew = { .count = MESSAGE_MAX_RENEW, .epochs = many } };
 	for (uint32_t i = 0; i < MESSAGE_MAX_RENEW; i++)
 		many[i].value = i;
 	ck_assert_int_eq(channel_send(ours, &m), LTS_OK);

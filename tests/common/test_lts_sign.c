@@ -1,8 +1,8 @@
 /*
  * test_lts_sign.c - holds common/lts_sign.c and lts_sign_text.c to the published vectors.
  *
- * Expected values are those of protocol.md, made by Huawei's own client. Must never compute what it
- * expects with the code under test.
+ * Expected values are those of protocol.md, made by Huawei's own client. Must never
+ * compute what it expects with the code under test.
  */
 #include <check.h>
 #include <string.h>
@@ -10,14 +10,14 @@
 #include "common/lts_sign.h"
 #include "tests/suites.h"
 
-#define AK	 "AKIDEXAMPLE"
-#define SK	 "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY"
-#define REGION	 "cn-north-4"
-#define DATE	 "20260102T030405Z"
+#define AK "AKIDEXAMPLE"
+#define SK "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY"
+#define REGION "cn-north-4"
+#define DATE "20260102T030405Z"
 #define CONSUMER "9f1b2c3d-4e5f-4a6b-8c7d-0e1f2a3b4c5d"
-#define BASE                                                                             \
-	"v2", "0123456789abcdef0123456789abcdef", "groups",                              \
-		"11111111-2222-3333-4444-555555555555", "streams",                       \
+#define BASE                                                       \
+	"v2", "0123456789abcdef0123456789abcdef", "groups",        \
+		"11111111-2222-3333-4444-555555555555", "streams", \
 		"66666666-7777-8888-9999-aaaaaaaaaaaa"
 
 static struct lts_signature
@@ -47,76 +47,94 @@ sign_once(struct lts_sign_request request)
 	return signature;
 }
 
-#define SEGMENTS(...) \
+#define SEGMENTS(...)                                     \
 	.segments = (const char *const[]){ __VA_ARGS__ }, \
 	.n_segments = sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *)
-#define QUERY(...) \
-	.query = (const struct lts_sign_pair[]){ __VA_ARGS__ }, \
-	.n_query = sizeof((const struct lts_sign_pair[]){ __VA_ARGS__ }) / sizeof(struct lts_sign_pair)
+#define QUERY(...)                                                         \
+	.query = (const struct lts_sign_pair[]){ __VA_ARGS__ },            \
+	.n_query = sizeof((const struct lts_sign_pair[]){ __VA_ARGS__ }) / \
+		   sizeof(struct lts_sign_pair)
 #define BODY(text) .body = (text), .body_len = strlen(text)
 
 START_TEST(derived_key_is_the_vector)
 {
 	char key[LTS_SIGN_HEX_SIZE];
-	ck_assert_int_eq(lts_sign_derive_key(AK, SK, "20260102/" REGION "/lts", key), LTS_OK);
-	ck_assert_str_eq(key, "28f8e27e65d4c0961986b6d9c388abb7cdd54b7e5643149b80b233ee1d2e93e4");
+	ck_assert_int_eq(lts_sign_derive_key(AK, SK, "20260102/" REGION "/lts", key),
+			 LTS_OK);
+	ck_assert_str_eq(
+		key, "28f8e27e65d4c0961986b6d9c388abb7cdd54b7e5643149b80b233ee1d2e93e4");
 }
 END_TEST
 
 START_TEST(heartbeat_is_the_vector)
 {
 	struct lts_signature got = sign_once((struct lts_sign_request){
-		.method = "POST", SEGMENTS(BASE, "consumer-groups", "my-group", "heartbeat"),
-		QUERY({ "consumer_name", CONSUMER }), BODY("[]") });
-	ck_assert_str_eq(got.canonical_sha256,
-			 "7f6c6b800d6b83408e780441c818d2dfe98939be6314b07dc7c0870525613745");
-	ck_assert_str_eq(got.signature,
-			 "4a673c2ca66ad79909700314338d926d796e745f718f72d2bfa3b5e6510cccc4");
-	ck_assert_str_eq(got.authorization,
-			 "V11-HMAC-SHA256 Credential=AKIDEXAMPLE/20260102/cn-north-4/lts, "
-			 "SignedHeaders=content-type;x-sdk-date, Signature="
-			 "4a673c2ca66ad79909700314338d926d796e745f718f72d2bfa3b5e6510cccc4");
+		.method = "POST",
+		SEGMENTS(BASE, "consumer-groups", "my-group", "heartbeat"),
+		QUERY({ "consumer_name", CONSUMER }),
+		BODY("[]") });
+	ck_assert_str_eq(
+		got.canonical_sha256,
+		"7f6c6b800d6b83408e780441c818d2dfe98939be6314b07dc7c0870525613745");
+	ck_assert_str_eq(
+		got.signature,
+		"4a673c2ca66ad79909700314338d926d796e745f718f72d2bfa3b5e6510cccc4");
+	ck_assert_str_eq(
+		got.authorization,
+		"V11-HMAC-SHA256 Credential=AKIDEXAMPLE/20260102/cn-north-4/lts, "
+		"SignedHeaders=content-type;x-sdk-date, Signature="
+		"4a673c2ca66ad79909700314338d926d796e745f718f72d2bfa3b5e6510cccc4");
 }
 END_TEST
 
 START_TEST(cursor_is_the_vector)
 {
-	struct lts_signature got = sign_once((struct lts_sign_request){
-		.method = "GET", SEGMENTS(BASE, "shards", "0", "cursor"),
-		QUERY({ "from", "1767322800000000000" }) });
-	ck_assert_str_eq(got.canonical_sha256,
-			 "a9de331c281c00a5defb5dd760a4a055f43ea46703de62a12e633c42337b50c9");
-	ck_assert_str_eq(got.signature,
-			 "bcb148fe738f148908485b68d877cdd7546a59c6353edcc1354f346ebb6c3067");
+	struct lts_signature got = sign_once(
+		(struct lts_sign_request){ .method = "GET",
+					   SEGMENTS(BASE, "shards", "0", "cursor"),
+					   QUERY({ "from", "1767322800000000000" }) });
+	ck_assert_str_eq(
+		got.canonical_sha256,
+		"a9de331c281c00a5defb5dd760a4a055f43ea46703de62a12e633c42337b50c9");
+	ck_assert_str_eq(
+		got.signature,
+		"bcb148fe738f148908485b68d877cdd7546a59c6353edcc1354f346ebb6c3067");
 }
 END_TEST
 
 START_TEST(batch_with_unsorted_keys_is_the_vector)
 {
 	struct lts_signature got = sign_once((struct lts_sign_request){
-		.method = "GET", SEGMENTS(BASE, "shards", "0"),
+		.method = "GET",
+		SEGMENTS(BASE, "shards", "0"),
 		QUERY({ "start", "1767322800000000000" }, { "limit", "1000" },
 		      { "end", "1767326400000000000" }) });
-	ck_assert_str_eq(got.canonical_sha256,
-			 "056bb4cd60a91f1bb3a0d3bafa1fa39cf9029cde14a718df2c5093d9a6393c7c");
-	ck_assert_str_eq(got.signature,
-			 "30300058fa17a5e1c30a642bb518011f940552be4e00ed74bf3b1b45309b5609");
+	ck_assert_str_eq(
+		got.canonical_sha256,
+		"056bb4cd60a91f1bb3a0d3bafa1fa39cf9029cde14a718df2c5093d9a6393c7c");
+	ck_assert_str_eq(
+		got.signature,
+		"30300058fa17a5e1c30a642bb518011f940552be4e00ed74bf3b1b45309b5609");
 }
 END_TEST
 
 static const struct lts_sign_request checkpoint_write = {
-	.method = "POST", SEGMENTS(BASE, "consumer-groups", "my-group"),
+	.method = "POST",
+	SEGMENTS(BASE, "consumer-groups", "my-group"),
 	QUERY({ "consumer_name", CONSUMER }),
-	.body = "[{\"checkpoint\":\"1767322800000000001\",\"shard_id\":\"0\"}]", .body_len = 53,
+	.body = "[{\"checkpoint\":\"1767322800000000001\",\"shard_id\":\"0\"}]",
+	.body_len = 53,
 };
 
 START_TEST(checkpoint_write_is_the_vector)
 {
 	struct lts_signature got = sign_once(checkpoint_write);
-	ck_assert_str_eq(got.canonical_sha256,
-			 "5d2682a24598b3f3100902281127df3bc210e1d382754b67a12437a7f7b42bcc");
-	ck_assert_str_eq(got.signature,
-			 "826a9888d08e4363a7666f5df1e9a4df83efb3bf2279c7e71343bc748ee4dbb7");
+	ck_assert_str_eq(
+		got.canonical_sha256,
+		"5d2682a24598b3f3100902281127df3bc210e1d382754b67a12437a7f7b42bcc");
+	ck_assert_str_eq(
+		got.signature,
+		"826a9888d08e4363a7666f5df1e9a4df83efb3bf2279c7e71343bc748ee4dbb7");
 }
 END_TEST
 
@@ -134,7 +152,8 @@ START_TEST(one_signer_repeats_itself_and_follows_the_day)
 	ck_assert_str_eq(again.signature, first.signature);
 	ck_assert_str_ne(next_day.signature, first.signature);
 	ck_assert_str_eq(next_day.signature, fresh.signature);
-	ck_assert_ptr_nonnull(strstr(next_day.authorization, "/20260103/cn-north-4/lts,"));
+	ck_assert_ptr_nonnull(
+		strstr(next_day.authorization, "/20260103/cn-north-4/lts,"));
 	ck_assert_str_eq(back.signature, first.signature);
 }
 END_TEST
@@ -152,8 +171,10 @@ END_TEST
 
 START_TEST(query_is_sorted_and_form_encoded)
 {
-	const struct lts_sign_pair pairs[] = { { "b", "x y*~" },	{ "a b", "/?&=+%" },
-					       { "a", "" },		{ "C", "\xe4\xb8\xad" },
+	const struct lts_sign_pair pairs[] = { { "b", "x y*~" },
+					       { "a b", "/?&=+%" },
+					       { "a", "" },
+					       { "C", "\xe4\xb8\xad" },
 					       { "b", "earlier keys first" } };
 	struct buf buf;
 	buf_init(&buf, 0);
@@ -173,7 +194,8 @@ START_TEST(empty_query_is_empty_and_too_many_pairs_are_refused)
 	buf_init(&buf, 0);
 	ck_assert_int_eq(lts_sign_put_query(&buf, NULL, 0), LTS_OK);
 	ck_assert_uint_eq(buf.len, 0);
-	ck_assert_int_eq(lts_sign_put_query(&buf, pairs, LTS_SIGN_PAIRS_MAX + 1), LTS_INVALID);
+	ck_assert_int_eq(lts_sign_put_query(&buf, pairs, LTS_SIGN_PAIRS_MAX + 1),
+			 LTS_INVALID);
 	ck_assert_int_eq(lts_sign_put_query(&buf, pairs, LTS_SIGN_PAIRS_MAX), LTS_OK);
 	buf_fini(&buf);
 }
@@ -211,7 +233,8 @@ START_TEST(dates_render_and_parse_strictly)
 					     "20261302T030405Z",
 					     "20260102T0304+5Z" };
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		ck_assert_msg(lts_sign_date_parse(wrong[i], &time_s) == LTS_INVALID, "%s", wrong[i]);
+		ck_assert_msg(lts_sign_date_parse(wrong[i], &time_s) == LTS_INVALID, "%s",
+			      wrong[i]);
 	ck_assert_int_eq(time_s, 1767323045);
 }
 END_TEST
@@ -224,7 +247,8 @@ START_TEST(keys_that_cannot_stand_in_a_header_are_refused)
 	struct lts_sign *sign = NULL;
 	ck_assert_int_eq(lts_sign_create("", SK, REGION, false, &sign), LTS_INVALID);
 	ck_assert_int_eq(lts_sign_create(long_ak, SK, REGION, false, &sign), LTS_INVALID);
-	ck_assert_int_eq(lts_sign_create("a\r\nX: y", SK, REGION, false, &sign), LTS_INVALID);
+	ck_assert_int_eq(lts_sign_create("a\r\nX: y", SK, REGION, false, &sign),
+			 LTS_INVALID);
 	ck_assert_int_eq(lts_sign_create(AK, SK, "", false, &sign), LTS_INVALID);
 	ck_assert_ptr_null(sign);
 	long_ak[LTS_SIGN_AK_MAX] = '\0';

@@ -1,9 +1,9 @@
 /*
  * main.c - lts-sim: options, world, signals; or the verifier.
  *
- * The process lts-sim. Owns the world for its lifetime. Its first line on stdout says where it listens
- * and comes once it does; the second, with TLS, which CA to trust. Must never outlive the parent when
- * told so. Held by tests/scenario.
+ * The process lts-sim. Owns the world for its lifetime. Its first line on stdout says
+ * where it listens and comes once it does; the second, with TLS, which CA to trust. Must
+ * never outlive the parent when told so. Held by tests/scenario.
  */
 #include <errno.h>
 #include <signal.h>
@@ -29,7 +29,8 @@ complain(enum exit_code code, const char *text)
 	return code;
 }
 
-/* TERM, INT and HUP arrive by the descriptor returned; a closed peer is no reason to die. */
+/* TERM, INT and HUP arrive by the descriptor returned; a closed peer is no reason to die.
+ */
 static int
 catch_signals(void)
 {
@@ -39,7 +40,8 @@ catch_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
-	if (sigaction(SIGPIPE, &ignore, NULL) < 0 || sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+	if (sigaction(SIGPIPE, &ignore, NULL) < 0 ||
+	    sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -1;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -50,7 +52,8 @@ raise_descriptor_limit(void)
 	struct rlimit limit;
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit); /* best effort: without it there is room for less */
+		setrlimit(RLIMIT_NOFILE,
+			  &limit); /* best effort: without it there is room for less */
 	}
 }
 
@@ -77,7 +80,8 @@ create_world(struct sim *sim, const struct sim_options *options, struct buf *err
 			abort();
 		return err;
 	}
-	return sim_faults_set(sim->faults, options->faults.data ? options->faults.data : "", error);
+	return sim_faults_set(sim->faults,
+			      options->faults.data ? options->faults.data : "", error);
 }
 
 static void
@@ -94,8 +98,8 @@ listen_and_serve(struct sim *sim, const struct sim_tls *tls, int stop_fd)
 {
 	struct sim_server *server;
 	if (sim_server_create(sim, tls, (uint16_t)sim->options->port, &server)) {
-		fprintf(stderr, "lts-sim: cannot listen on 127.0.0.1:%d: %s\n", (int)sim->options->port,
-			strerror(errno));
+		fprintf(stderr, "lts-sim: cannot listen on 127.0.0.1:%d: %s\n",
+			(int)sim->options->port, strerror(errno));
 		return EXIT_FAILED;
 	}
 	printf("lts-sim: listening on %s://127.0.0.1:%u\n", tls ? "https" : "http",
@@ -119,8 +123,8 @@ run(const struct sim_options *options, int stop_fd)
 	bool use_tls = options->tls != SIM_TLS_OFF;
 	if (!create_world(&sim, options, &error)) {
 		code = EXIT_FAILED;
-		if (!use_tls ||
-		    !sim_tls_make(&tls, options->tls_dir, (enum sim_tls_mode)options->tls, &error))
+		if (!use_tls || !sim_tls_make(&tls, options->tls_dir,
+					      (enum sim_tls_mode)options->tls, &error))
 			code = listen_and_serve(&sim, use_tls ? &tls : NULL, stop_fd);
 	}
 	if (error.len)
@@ -164,7 +168,8 @@ main(int argc, char **argv)
 		sim_options_print_help(stdout);
 		fputs(sim_fault_help(), stdout);
 		fputs("Unsigned: GET /sim/status, GET or POST /sim/faults,\n"
-		      "  POST /sim/expire?[shard=S&]before=INDEX, POST /sim/produce?[shard=S&]records=N\n",
+		      "  POST /sim/expire?[shard=S&]before=INDEX, POST "
+		      "/sim/produce?[shard=S&]records=N\n",
 		      stdout);
 		code = EXIT_DONE;
 	} else {

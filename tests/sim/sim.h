@@ -1,8 +1,8 @@
 /*
  * sim.h - lts-sim's world, and one request in it: what was read, what shall be answered.
  *
- * sim_serve is the service without its network: it takes a request and the time, and says what to send
- * and how badly. sim_server.c reads and sends.
+ * sim_serve is the service without its network: it takes a request and the time, and says
+ * what to send and how badly. sim_server.c reads and sends.
  */
 #ifndef TESTS_SIM_SIM_H
 #define TESTS_SIM_SIM_H
@@ -38,7 +38,8 @@ struct sim_time {
 struct sim_request {
 	const char *method;
 	const char *target; /* as on the wire */
-	const char *date, *authorization, *content_type, *content_encoding, *security_token;
+	const char *date, *authorization, *content_type, *content_encoding,
+		*security_token;
 	const char *body;
 	size_t body_len;
 };
@@ -47,10 +48,11 @@ struct sim_answer {
 	enum sim_kind kind;
 	int status;
 	struct buf body;
-	const char *content_type, *content_encoding; /* literals; the second may be NULL */
+	const char *content_type,
+		*content_encoding; /* literals; the second may be NULL */
 	char request_id[33];
 	char retry_after[64]; /* "": none */
-	char *location;       /* NULL: none */
+	char *location;	      /* NULL: none */
 	/* How to send it. */
 	bool reset; /* not at all, but an RST */
 	bool stall, has_truncate;
@@ -60,7 +62,8 @@ struct sim_answer {
 void sim_answer_init(struct sim_answer *answer);
 void sim_answer_fini(struct sim_answer *answer);
 /* Replaces the body. The gateway's shape for 401 and 429, the service's for all else. */
-void sim_answer_error(struct sim_answer *answer, int status, const char *code, const char *message);
+void sim_answer_error(struct sim_answer *answer, int status, const char *code,
+		      const char *message);
 void sim_answer_printf(struct sim_answer *answer, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -69,13 +72,17 @@ void sim_serve(struct sim *sim, const struct sim_request *request, struct sim_ti
 	       struct sim_answer *answer);
 
 /* The parts of it, by file. Each answers the request whole. */
-void sim_serve_group(struct sim *sim, const struct sim_request *request, const struct sim_target *target,
-		     struct sim_time now, struct sim_answer *answer);
-void sim_serve_records(struct sim *sim, const struct sim_target *target, const struct sim_effect *effect,
-		       struct sim_time now, struct sim_answer *answer);
+void sim_serve_group(struct sim *sim, const struct sim_request *request,
+		     const struct sim_target *target, struct sim_time now,
+		     struct sim_answer *answer);
+void sim_serve_records(struct sim *sim, const struct sim_target *target,
+		       const struct sim_effect *effect, struct sim_time now,
+		       struct sim_answer *answer);
 void sim_serve_ingest(struct sim *sim, const struct sim_request *request,
-		      const struct sim_target *target, struct sim_time now, struct sim_answer *answer);
+		      const struct sim_target *target, struct sim_time now,
+		      struct sim_answer *answer);
 void sim_serve_control(struct sim *sim, const struct sim_request *request,
-		       const struct sim_target *target, struct sim_time now, struct sim_answer *answer);
+		       const struct sim_target *target, struct sim_time now,
+		       struct sim_answer *answer);
 
 #endif

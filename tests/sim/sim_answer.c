@@ -1,8 +1,9 @@
 /*
  * sim_answer.c - builds answers and the bodies that no service should send.
  *
- * In lts-sim. Owns nothing but what the answer holds. Must never leave an error without a body that
- * one of the documented shapes explains. Held by tests/support/test_sim_serve.c.
+ * In lts-sim. Owns nothing but what the answer holds. Must never leave an error without a
+ * body that one of the documented shapes explains. Held by
+ * tests/support/test_sim_serve.c.
  */
 #include "tests/sim/sim_answer.h"
 
@@ -18,7 +19,8 @@
 void
 sim_answer_init(struct sim_answer *answer)
 {
-	*answer = (struct sim_answer){ .kind = SIM_OTHER, .status = 200,
+	*answer = (struct sim_answer){ .kind = SIM_OTHER,
+				       .status = 200,
 				       .content_type = "application/json" };
 	buf_init(&answer->body, 0);
 }
@@ -54,16 +56,19 @@ sim_answer_printf(struct sim_answer *answer, const char *fmt, ...)
 }
 
 void
-sim_answer_error(struct sim_answer *answer, int status, const char *code, const char *message)
+sim_answer_error(struct sim_answer *answer, int status, const char *code,
+		 const char *message)
 {
 	answer->status = status;
 	buf_clear(&answer->body);
 	if (status == 401 || status == 429)
 		sim_answer_printf(answer,
-				  "{\"error_msg\":\"%s\",\"error_code\":\"%s\",\"request_id\":\"%s\"}",
+				  "{\"error_msg\":\"%s\",\"error_code\":\"%s\",\"request_"
+				  "id\":\"%s\"}",
 				  message, code, answer->request_id);
 	else
-		sim_answer_printf(answer, "{\"error_code\":\"%s\",\"error_msg\":\"%s\"}", code, message);
+		sim_answer_printf(answer, "{\"error_code\":\"%s\",\"error_msg\":\"%s\"}",
+				  code, message);
 }
 
 static const struct {
@@ -92,7 +97,8 @@ put_retry_after(struct sim_answer *answer, const char *text, int64_t wall_ns)
 	time_t at = (time_t)(wall_ns / 1000000000 + strtoll(text + 5, NULL, 10));
 	struct tm tm;
 	gmtime_r(&at, &tm);
-	strftime(answer->retry_after, sizeof(answer->retry_after), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	strftime(answer->retry_after, sizeof(answer->retry_after),
+		 "%a, %d %b %Y %H:%M:%S GMT", &tm);
 }
 
 static void
@@ -145,8 +151,10 @@ put_bad_body(struct sim_answer *answer, const struct sim_effect *effect)
 		must(buf_put_text(&answer->body, effect->garbage));
 	} else if (effect->html) {
 		answer->content_type = "text/html";
-		sim_answer_printf(answer, "<!DOCTYPE html><html><head><title>Welcome</title></head><body>"
-					  "<h1>Please sign in to this network</h1></body></html>");
+		sim_answer_printf(
+			answer,
+			"<!DOCTYPE html><html><head><title>Welcome</title></head><body>"
+			"<h1>Please sign in to this network</h1></body></html>");
 	} else if (effect->nest) {
 		sim_answer_printf(answer, BATCH_OPENING);
 		put_repeated(&answer->body, '[', (size_t)effect->nest);
@@ -174,7 +182,8 @@ put_status(struct sim_answer *answer, int status)
 }
 
 bool
-sim_answer_fault(struct sim_answer *answer, const struct sim_effect *effect, int64_t wall_ns)
+sim_answer_fault(struct sim_answer *answer, const struct sim_effect *effect,
+		 int64_t wall_ns)
 {
 	answer->latency_ms = effect->latency_ms;
 	answer->stall = effect->stall;

@@ -8,8 +8,9 @@
 
 #include "tests/sim/sim.h"
 
-/* Takes over what the effect says about sending. True: the answer is made, nothing else is to be done
- * for the request. */
-bool sim_answer_fault(struct sim_answer *answer, const struct sim_effect *effect, int64_t wall_ns);
+/* Takes over what the effect says about sending. True: the answer is made, nothing else
+ * is to be done for the request. */
+bool sim_answer_fault(struct sim_answer *answer, const struct sim_effect *effect,
+		      int64_t wall_ns);
 
 #endif

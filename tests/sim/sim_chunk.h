@@ -1,8 +1,9 @@
 /*
  * sim_chunk.h - the text of a shard's records, rendered once and kept in chunks.
  *
- * One cache for all shards bounds what generated text may be kept: the chunk rendered longest ago goes
- * first, and is rendered again when somebody asks. What was pinned came from outside and stays.
+ * One cache for all shards bounds what generated text may be kept: the chunk rendered
+ * longest ago goes first, and is rendered again when somebody asks. What was pinned came
+ * from outside and stays.
  */
 #ifndef TESTS_SIM_SIM_CHUNK_H
 #define TESTS_SIM_SIM_CHUNK_H
@@ -29,8 +30,8 @@ struct sim_chunks *sim_chunks_create(struct sim_cache *cache);
 void sim_chunks_destroy(struct sim_chunks **chunks);
 
 /* Appends the texts of records from..to (exclusive). */
-void sim_chunks_copy(struct sim_chunks *chunks, uint64_t from, uint64_t to, struct buf *out,
-		     sim_chunk_make *make, void *arg);
+void sim_chunks_copy(struct sim_chunks *chunks, uint64_t from, uint64_t to,
+		     struct buf *out, sim_chunk_make *make, void *arg);
 /* Takes `text` as the record `index`, the one after all that exist. */
 void sim_chunks_pin(struct sim_chunks *chunks, uint64_t index, const struct buf *text,
 		    sim_chunk_make *make, void *arg);

@@ -1,5 +1,6 @@
 /*
- * sim_exchange.h - one request on its way through libmicrohttpd, and the list of those that wait.
+ * sim_exchange.h - one request on its way through libmicrohttpd, and the list of those
+ * that wait.
  */
 #ifndef TESTS_SIM_SIM_EXCHANGE_H
 #define TESTS_SIM_SIM_EXCHANGE_H
@@ -19,8 +20,9 @@ struct sim_exchange {
 	struct buf body;
 	bool is_opened, is_too_big, is_served, is_waiting;
 	struct sim_answer answer;
-	int64_t due_ns;     /* while waiting: when to go on */
-	int64_t opened_ns;  /* when the first byte of a paced body was asked for; 0: not yet */
+	int64_t due_ns;	   /* while waiting: when to go on */
+	int64_t opened_ns; /* when the first byte of a paced body was asked for; 0: not
+			      yet */
 };
 
 TAILQ_HEAD(sim_exchange_list, sim_exchange);
@@ -30,10 +32,11 @@ struct sim_waiting {
 	bool is_stopping; /* whoever is resumed ends */
 };
 
-/* Suspends the connection until due_ns (CLOCK_MONOTONIC); the caller returns to libmicrohttpd at once. */
+/* Suspends the connection until due_ns (CLOCK_MONOTONIC); the caller returns to
+ * libmicrohttpd at once. */
 void sim_exchange_wait(struct sim_exchange *exchange, int64_t due_ns);
-/* Resumes those whose time has come; returns when to look again: now when there were any, INT64_MAX for
- * never. */
+/* Resumes those whose time has come; returns when to look again: now when there were any,
+ * INT64_MAX for never. */
 int64_t sim_waiting_resume(struct sim_waiting *waiting, int64_t now_ns);
 
 /* Queues the answer, paced or cut as it says; an RST when that is the answer. */

@@ -1,72 +1,26 @@
 /*
- * sim_fault.c - parses the rules for faults and says which strike a request.
+ * sim_fault.c - says which rules strike a request.
  *
- * In lts-sim. Owns the rules. Must never act by itself (sim_serve.c and sim_reply.c do), nor roll dice
- * that a seed does not repeat. Held by tests/support/test_sim_fault.c.
+ * In lts-sim. Owns the rules. Must never act by itself (sim_serve.c and sim_reply.c do),
+ * nor roll dice that a seed does not repeat. Held by tests/support/test_sim_fault.c.
  */
 #include "tests/sim/sim_fault.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/xalloc.h"
 #include "tests/sim/sim_record.h"
+#include "tests/sim/sim_rule.h"
 
 enum { RULES_MAX = 64 };
-
-struct rule {
-	char *text;   /* as given, for describe */
-	char *tokens; /* the effect's texts live here */
-	int kind;     /* SIM_KINDS: any */
-	int64_t shard; /* -1: any */
-	const char *consumer;
-	double p;
-	int64_t after, count; /* count < 0: no end */
-	uint64_t matched, struck;
-	uint64_t *seen; /* of each shard, and of none at the end: how often it was asked */
-	struct sim_effect effect;
-};
 
 struct sim_faults {
 	uint64_t seed;
 	unsigned shards;
 	size_t n;
-	struct rule rules[RULES_MAX];
+	struct sim_rule rules[RULES_MAX];
 };
-
-enum action_kind { ACTION_FLAG, ACTION_NUMBER, ACTION_TEXT, ACTION_REST };
-
-struct action {
-	const char *name;
-	enum action_kind kind;
-	size_t offset; /* in struct sim_effect */
-	const char *without; /* text that stands for a missing value */
-};
-
-#define AT(field) offsetof(struct sim_effect, field)
-
-static const struct action actions[] = {
-	{ "latency", ACTION_NUMBER, AT(latency_ms), NULL },
-	{ "status", ACTION_NUMBER, AT(status), NULL },
-	{ "retry_after", ACTION_TEXT, AT(retry_after), NULL },
-	{ "redirect", ACTION_TEXT, AT(redirect), "https://127.0.0.1:9/" },
-	{ "garbage", ACTION_REST, AT(garbage), NULL },
-	{ "html", ACTION_FLAG, AT(html), NULL },
-	{ "nest", ACTION_NUMBER, AT(nest), NULL },
-	{ "huge", ACTION_NUMBER, AT(huge), NULL },
-	{ "gzip_bomb", ACTION_NUMBER, AT(gzip_bomb), NULL },
-	{ "reset", ACTION_FLAG, AT(reset), NULL },
-	{ "lose_reply", ACTION_FLAG, AT(lose_reply), NULL },
-	{ "empty", ACTION_FLAG, AT(empty), NULL },
-	{ "same_next", ACTION_FLAG, AT(same_next), NULL },
-	{ "back", ACTION_NUMBER, AT(back), NULL },
-	{ "truncate", ACTION_NUMBER, AT(truncate), NULL },
-	{ "bandwidth", ACTION_NUMBER, AT(bandwidth), NULL },
-	{ "stall", ACTION_FLAG, AT(stall), NULL },
-};
-
-enum { ACTIONS = sizeof(actions) / sizeof(actions[0]) };
 
 static const char *const kind_names[SIM_KINDS] = {
 	[SIM_HEARTBEAT] = "heartbeat",
@@ -84,24 +38,6 @@ sim_kind_name(enum sim_kind kind)
 	return kind_names[kind];
 }
 
-const char *
-sim_fault_help(void)
-{
-	return "Faults (--fault RULE, repeatable; POST /sim/faults: one rule a line, replaces all):\n"
-	       "  KIND [shard=S] [consumer=NAME] [p=0..1] [after=N] [count=N] ACTION...\n"
-	       "  KIND: heartbeat checkpoint_read checkpoint_write cursor batch ingest any\n"
-	       "  latency=MS            answer that much later (what was asked is done at once)\n"
-	       "  status=CODE           that error instead; retry_after=S|\"DATE\"|date:S goes with it\n"
-	       "  redirect[=URL]        302\n"
-	       "  reset | lose_reply    RST before | after doing what was asked\n"
-	       "  truncate=BYTES        so much of the body, then the connection ends\n"
-	       "  bandwidth=BYTES       a second\n"
-	       "  stall                 headers, then silence\n"
-	       "  html | garbage=REST   200 with an HTML body | with the rest of the line as body\n"
-	       "  nest=N | huge=BYTES | gzip_bomb=BYTES   200 with such a body\n"
-	       "  empty | same_next | back=N   batch: no records | next = start | next N records back\n";
-}
-
 struct sim_faults *
 sim_faults_create(uint64_t seed, unsigned shards)
 {
@@ -114,11 +50,8 @@ sim_faults_create(uint64_t seed, unsigned shards)
 static void
 clear_rules(struct sim_faults *faults)
 {
-	for (size_t i = 0; i < faults->n; i++) {
-		free(faults->rules[i].text);
-		free(faults->rules[i].tokens);
-		free(faults->rules[i].seen);
-	}
+	for (size_t i = 0; i < faults->n; i++)
+		sim_rule_fini(&faults->rules[i]);
 	faults->n = 0;
 }
 
@@ -131,163 +64,6 @@ sim_faults_destroy(struct sim_faults **faultsp)
 	*faultsp = NULL;
 }
 
-static bool
-parse_number(const char *text, int64_t *out)
-{
-	char *end;
-	errno = 0;
-	long long value = strtoll(text, &end, 10);
-	if (end == text || *end || errno || value < 0)
-		return false;
-	*out = value;
-	return true;
-}
-
-static bool
-parse_kind(const char *word, int *out)
-{
-	if (strcmp(word, "any") == 0) {
-		*out = SIM_KINDS;
-		return true;
-	}
-	for (int i = 0; i < SIM_OTHER; i++) {
-		if (strcmp(word, kind_names[i]) == 0) {
-			*out = i;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* NULL, or what is wrong with it. */
-static const char *
-set_action(struct sim_effect *effect, const struct action *action, const char *value)
-{
-	char *field = (char *)effect + action->offset;
-	switch (action->kind) {
-	case ACTION_FLAG:
-		if (value)
-			return "takes no value";
-		*(int64_t *)(void *)field = 1;
-		return NULL;
-	case ACTION_NUMBER:
-		if (!value || !parse_number(value, (int64_t *)(void *)field))
-			return "needs a number";
-		if (action->offset == AT(truncate))
-			effect->has_truncate = true;
-		return NULL;
-	default:
-		if (!value)
-			value = action->without;
-		if (!value)
-			return "needs a value";
-		*(const char **)(void *)field = value;
-		return NULL;
-	}
-}
-
-static const char *
-set_condition(struct rule *rule, const char *name, const char *value, bool *known_out)
-{
-	*known_out = true;
-	if (strcmp(name, "shard") == 0)
-		return value && parse_number(value, &rule->shard) ? NULL : "needs a number";
-	if (strcmp(name, "after") == 0)
-		return value && parse_number(value, &rule->after) ? NULL : "needs a number";
-	if (strcmp(name, "count") == 0)
-		return value && parse_number(value, &rule->count) ? NULL : "needs a number";
-	if (strcmp(name, "consumer") == 0) {
-		rule->consumer = value;
-		return value ? NULL : "needs a name";
-	}
-	if (strcmp(name, "p") == 0) {
-		char *end = NULL;
-		rule->p = value ? strtod(value, &end) : -1;
-		return value && end != value && !*end && rule->p >= 0 && rule->p <= 1 ?
-			       NULL :
-			       "needs a number from 0 to 1";
-	}
-	*known_out = false;
-	return NULL;
-}
-
-/* Cuts the next word off; a value in double quotes may hold spaces. `garbage=` takes all the rest. */
-static char *
-next_word(char **at, char **value_out)
-{
-	char *word = *at + strspn(*at, " \t");
-	if (!*word)
-		return NULL;
-	char *end = word + strcspn(word, " \t=");
-	*value_out = NULL;
-	if (*end == '=') {
-		*end++ = '\0';
-		*value_out = end;
-		if (strcmp(word, "garbage") == 0) {
-			*at = end + strlen(end);
-			return word;
-		}
-		if (*end == '"') {
-			*value_out = end + 1;
-			end = *value_out + strcspn(*value_out, "\"");
-		} else {
-			end += strcspn(end, " \t");
-		}
-	}
-	*at = *end ? end + 1 : end;
-	*end = '\0';
-	return word;
-}
-
-static const char *
-set_word(struct rule *rule, const char *word, const char *value, bool *has_action)
-{
-	bool known;
-	const char *wrong = set_condition(rule, word, value, &known);
-	if (known)
-		return wrong;
-	for (size_t i = 0; i < ACTIONS; i++) {
-		if (strcmp(word, actions[i].name) == 0) {
-			*has_action = true;
-			return set_action(&rule->effect, &actions[i], value);
-		}
-	}
-	return "is not known";
-}
-
-static enum lts_err
-refuse(struct buf *error_out, const char *line, const char *word, const char *wrong)
-{
-	if (buf_printf(error_out, "fault '%s': %s%s%s", line, word ? word : "", word ? " " : "", wrong))
-		abort(); /* the caller's buffer has no ceiling */
-	return LTS_INVALID;
-}
-
-/* On failure the rule is still to be freed. */
-static enum lts_err
-parse_rule(const struct sim_faults *faults, const char *line, struct rule *rule, struct buf *error_out)
-{
-	*rule = (struct rule){ .shard = -1, .p = 1, .count = -1 };
-	rule->text = xstrdup(line);
-	rule->tokens = xstrdup(line);
-	rule->seen = xcalloc(faults->shards + 1, sizeof(rule->seen[0]));
-	char *at = rule->tokens, *value;
-	const char *word = next_word(&at, &value);
-	if (!word || value || !parse_kind(word, &rule->kind))
-		return refuse(error_out, line, word, "is not a kind of request");
-	bool has_action = false;
-	while ((word = next_word(&at, &value))) {
-		const char *wrong = set_word(rule, word, value, &has_action);
-		if (wrong)
-			return refuse(error_out, line, word, wrong);
-	}
-	if (!has_action)
-		return refuse(error_out, line, NULL, "says nothing to do");
-	if (rule->effect.status && (rule->effect.status < 200 || rule->effect.status > 599))
-		return refuse(error_out, line, "status", "must be 200 to 599");
-	return LTS_OK;
-}
-
 enum lts_err
 sim_faults_set(struct sim_faults *faults, const char *text, struct buf *error_out)
 {
@@ -297,9 +73,10 @@ sim_faults_set(struct sim_faults *faults, const char *text, struct buf *error_ou
 		size_t len = strcspn(text, "\r\n");
 		char *line = xstrndup(text, len);
 		if (line[strspn(line, " \t")] && fresh->n == RULES_MAX)
-			err = refuse(error_out, line, NULL, "is one too many");
+			err = sim_rule_refuse(error_out, line, NULL, "is one too many");
 		else if (line[strspn(line, " \t")])
-			err = parse_rule(faults, line, &fresh->rules[fresh->n++], error_out);
+			err = sim_rule_parse(&fresh->rules[fresh->n++], line,
+					     faults->shards, error_out);
 		free(line);
 		text += len + (text[len] != '\0');
 	}
@@ -313,9 +90,10 @@ sim_faults_set(struct sim_faults *faults, const char *text, struct buf *error_ou
 }
 
 static bool
-strikes(struct sim_faults *faults, size_t i, enum sim_kind kind, int shard, const char *consumer)
+strikes(struct sim_faults *faults, size_t i, enum sim_kind kind, int shard,
+	const char *consumer)
 {
-	struct rule *rule = &faults->rules[i];
+	struct sim_rule *rule = &faults->rules[i];
 	if (rule->kind == SIM_KINDS ? kind == SIM_OTHER : rule->kind != (int)kind)
 		return false;
 	if ((rule->shard >= 0 && rule->shard != shard) ||
@@ -324,46 +102,32 @@ strikes(struct sim_faults *faults, size_t i, enum sim_kind kind, int shard, cons
 	if (rule->matched++ < (uint64_t)rule->after ||
 	    (rule->count >= 0 && rule->struck >= (uint64_t)rule->count))
 		return false;
-	unsigned place = shard >= 0 && (unsigned)shard < faults->shards ? (unsigned)shard : faults->shards;
-	uint64_t dice = sim_mix(faults->seed ^ sim_mix(i << 32 | place) ^ sim_mix(rule->seen[place]++));
+	unsigned place = shard >= 0 && (unsigned)shard < faults->shards ? (unsigned)shard
+									: faults->shards;
+	uint64_t dice = sim_mix(faults->seed ^ sim_mix(i << 32 | place) ^
+				sim_mix(rule->seen[place]++));
 	if ((double)(dice >> 11) / (double)(UINT64_C(1) << 53) >= rule->p)
 		return false;
 	rule->struck++;
 	return true;
 }
 
-/* A field that is not zero was asked for. */
-static void
-merge(struct sim_effect *into, const struct sim_effect *from)
-{
-	for (size_t i = 0; i < ACTIONS; i++) {
-		size_t offset = actions[i].offset;
-		size_t size = actions[i].kind <= ACTION_NUMBER ? sizeof(int64_t) : sizeof(char *);
-		static const char zero[sizeof(int64_t)];
-		if (memcmp((const char *)from + offset, zero, size) != 0)
-			memcpy((char *)into + offset, (const char *)from + offset, size);
-	}
-	if (from->has_truncate) {
-		into->has_truncate = true;
-		into->truncate = from->truncate;
-	}
-}
-
 void
-sim_faults_apply(struct sim_faults *faults, enum sim_kind kind, int shard, const char *consumer,
-		 struct sim_effect *effect_out)
+sim_faults_apply(struct sim_faults *faults, enum sim_kind kind, int shard,
+		 const char *consumer, struct sim_effect *effect_out)
 {
 	*effect_out = (struct sim_effect){ 0 };
 	for (size_t i = 0; i < faults->n; i++)
 		if (strikes(faults, i, kind, shard, consumer))
-			merge(effect_out, &faults->rules[i].effect);
+			sim_effect_merge(effect_out, &faults->rules[i].effect);
 }
 
 void
 sim_faults_describe(const struct sim_faults *faults, struct buf *out)
 {
 	for (size_t i = 0; i < faults->n; i++)
-		if (buf_printf(out, "%llu %s\n", (unsigned long long)faults->rules[i].struck,
+		if (buf_printf(out, "%llu %s\n",
+			       (unsigned long long)faults->rules[i].struck,
 			       faults->rules[i].text))
 			abort(); /* the caller's buffer has no ceiling */
 }

@@ -2,9 +2,10 @@
  * sim_fault.h - what lts-sim does wrong on purpose, as rules in text.
  *
  * One rule a line: KIND [shard=S] [consumer=NAME] [p=0..1] [after=N] [count=N] ACTION...
- * KIND is heartbeat, checkpoint_read, checkpoint_write, cursor, batch, ingest or any. `p` is the chance,
- * `after` lets the first N pass, `count` ends the rule after N times. The actions stand in
- * sim_fault_help(). Chance depends on seed, rule, shard and how many came before, on nothing else.
+ * KIND is heartbeat, checkpoint_read, checkpoint_write, cursor, batch, ingest or any. `p`
+ * is the chance, `after` lets the first N pass, `count` ends the rule after N times. The
+ * actions stand in sim_fault_help(). Chance depends on seed, rule, shard and how many
+ * came before, on nothing else.
  */
 #ifndef TESTS_SIM_SIM_FAULT_H
 #define TESTS_SIM_SIM_FAULT_H
@@ -29,21 +30,23 @@ enum sim_kind {
 
 const char *sim_kind_name(enum sim_kind kind);
 
-/* All that shall happen to one request. Zero is: nothing. Texts are the rules', good until the rules
- * are replaced. Later rules win over earlier ones. */
+/* All that shall happen to one request. Zero is: nothing. Texts are the rules', good
+ * until the rules are replaced. Later rules win over earlier ones. */
 struct sim_effect {
 	int64_t latency_ms;
-	int64_t status;            /* instead of doing what was asked */
-	const char *retry_after;   /* seconds, or a date, or "date:N": the date in N seconds */
-	const char *redirect;      /* 302 to there */
-	const char *garbage;       /* 200 with this body */
+	int64_t status; /* instead of doing what was asked */
+	const char
+		*retry_after; /* seconds, or a date, or "date:N": the date in N seconds */
+	const char *redirect; /* 302 to there */
+	const char *garbage;  /* 200 with this body */
 	int64_t html, nest, huge, gzip_bomb; /* 200 with such a body */
 	int64_t reset, lose_reply; /* a true RST: before, after doing what was asked */
-	int64_t empty, same_next, back; /* batch: no records; next = start; next N records back */
-	int64_t truncate;          /* with has_truncate: so many bytes of the body, then the end */
+	int64_t empty, same_next,
+		back;	  /* batch: no records; next = start; next N records back */
+	int64_t truncate; /* with has_truncate: so many bytes of the body, then the end */
 	bool has_truncate;
-	int64_t bandwidth;         /* bytes a second */
-	int64_t stall;             /* headers, then silence */
+	int64_t bandwidth; /* bytes a second */
+	int64_t stall;	   /* headers, then silence */
 };
 
 struct sim_faults;
@@ -51,11 +54,12 @@ struct sim_faults;
 struct sim_faults *sim_faults_create(uint64_t seed, unsigned shards);
 void sim_faults_destroy(struct sim_faults **faults);
 /* Replaces all rules; LTS_INVALID: nothing changed, error_out says which line and why. */
-enum lts_err sim_faults_set(struct sim_faults *faults, const char *text, struct buf *error_out) LTS_MUST_USE;
-/* Counts the request against the rules and gathers what they want. shard < 0: none. consumer may be
- * NULL. */
-void sim_faults_apply(struct sim_faults *faults, enum sim_kind kind, int shard, const char *consumer,
-		      struct sim_effect *effect_out);
+enum lts_err sim_faults_set(struct sim_faults *faults, const char *text,
+			    struct buf *error_out) LTS_MUST_USE;
+/* Counts the request against the rules and gathers what they want. shard < 0: none.
+ * consumer may be NULL. */
+void sim_faults_apply(struct sim_faults *faults, enum sim_kind kind, int shard,
+		      const char *consumer, struct sim_effect *effect_out);
 /* Appends one line for each rule: how often it struck, and its text. */
 void sim_faults_describe(const struct sim_faults *faults, struct buf *out);
 const char *sim_fault_help(void);

@@ -1,8 +1,9 @@
 /*
  * sim_group.c - the consumer group's rules.
  *
- * In lts-sim. Owns members, ownership and checkpoints. Must never let two members own a shard, nor move
- * one that its holder still lists; never reads a clock. Held by tests/support/test_sim_group.c.
+ * In lts-sim. Owns members, ownership and checkpoints. Must never let two members own a
+ * shard, nor move one that its holder still lists; never reads a clock. Held by
+ * tests/support/test_sim_group.c.
  */
 #include "tests/sim/sim_group.h"
 
@@ -93,8 +94,9 @@ find_member(const struct sim_group *group, const struct consumer_name *name)
 	return NOBODY;
 }
 
-/* Who has most keeps most, so that few shards move. Among equals: where one has something to give,
- * the order of registration, lest the answer depend on who asks; else the caller, who is alive. */
+/* Who has most keeps most, so that few shards move. Among equals: where one has something
+ * to give, the order of registration, lest the answer depend on who asks; else the
+ * caller, who is alive. */
 static bool
 ranks_before(const struct sim_group *group, int a, int b, int caller, unsigned base)
 {
@@ -130,13 +132,15 @@ set_quotas(struct sim_group *group, int caller)
 	}
 }
 
-/* Marks what each member has too many; what was marked before stays marked as long as it may. */
+/* Marks what each member has too many; what was marked before stays marked as long as it
+ * may. */
 static void
 mark_leaving(struct sim_group *group)
 {
 	for (size_t m = 0; m < group->n_members; m++) {
 		struct member *member = &group->members[m];
-		unsigned surplus = member->owned > member->quota ? member->owned - member->quota : 0;
+		unsigned surplus =
+			member->owned > member->quota ? member->owned - member->quota : 0;
 		for (int pass = 0; pass < 2; pass++) {
 			for (unsigned i = group->n_shards; i-- > 0;) {
 				struct shard *shard = &group->shards[i];
@@ -176,8 +180,8 @@ sim_group_expire(struct sim_group *group, int64_t now_ms)
 		balance(group, NOBODY);
 }
 
-/* What the caller lists and nobody owns is the caller's: it held it before, and works on it. What it
- * owns and does not list, though the last answer said so, it has let go. */
+/* What the caller lists and nobody owns is the caller's: it held it before, and works on
+ * it. What it owns and does not list, though the last answer said so, it has let go. */
 static void
 take_list(struct sim_group *group, int caller, const unsigned *listed, size_t n)
 {
@@ -206,7 +210,8 @@ grant(struct sim_group *group, int caller, bool *granted_out)
 	struct member *member = &group->members[caller];
 	for (unsigned i = 0; i < group->n_shards; i++) {
 		struct shard *shard = &group->shards[i];
-		if (shard->owner == NOBODY && shard->on_offer && member->owned < member->quota) {
+		if (shard->owner == NOBODY && shard->on_offer &&
+		    member->owned < member->quota) {
 			set_owner(shard, caller);
 			member->owned++;
 		}
@@ -215,8 +220,8 @@ grant(struct sim_group *group, int caller, bool *granted_out)
 }
 
 enum lts_err
-sim_group_heartbeat(struct sim_group *group, const struct consumer_name *consumer, const unsigned *listed,
-		    size_t n, int64_t now_ms, bool *granted_out)
+sim_group_heartbeat(struct sim_group *group, const struct consumer_name *consumer,
+		    const unsigned *listed, size_t n, int64_t now_ms, bool *granted_out)
 {
 	sim_group_expire(group, now_ms);
 	int caller = find_member(group, consumer);
@@ -236,7 +241,8 @@ sim_group_heartbeat(struct sim_group *group, const struct consumer_name *consume
 
 enum lts_err
 sim_group_write(struct sim_group *group, const struct consumer_name *consumer,
-		const struct sim_checkpoint *list, size_t n, int64_t now_ms, int64_t wall_ms)
+		const struct sim_checkpoint *list, size_t n, int64_t now_ms,
+		int64_t wall_ms)
 {
 	sim_group_expire(group, now_ms);
 	int caller = find_member(group, consumer);
@@ -245,7 +251,8 @@ sim_group_write(struct sim_group *group, const struct consumer_name *consumer,
 			return LTS_GONE;
 	for (size_t i = 0; i < n; i++) {
 		struct shard *shard = &group->shards[list[i].shard];
-		group->regressions += shard->has_checkpoint && list[i].index < shard->checkpoint;
+		group->regressions +=
+			shard->has_checkpoint && list[i].index < shard->checkpoint;
 		shard->has_checkpoint = true;
 		shard->checkpoint = list[i].index;
 		shard->updated_ms = wall_ms;
@@ -262,11 +269,13 @@ sim_group_offer(struct sim_group *group, unsigned shard, bool on_offer)
 }
 
 void
-sim_group_shard(const struct sim_group *group, unsigned number, struct sim_shard_view *view_out)
+sim_group_shard(const struct sim_group *group, unsigned number,
+		struct sim_shard_view *view_out)
 {
 	const struct shard *shard = &group->shards[number];
 	*view_out = (struct sim_shard_view){
-		.owner = shard->owner == NOBODY ? NULL : group->members[shard->owner].name.text,
+		.owner = shard->owner == NOBODY ? NULL
+						: group->members[shard->owner].name.text,
 		.leaving = shard->leaving,
 		.listed = shard->listed,
 		.has_checkpoint = shard->has_checkpoint,
@@ -283,10 +292,12 @@ sim_group_members(const struct sim_group *group)
 }
 
 void
-sim_group_member(const struct sim_group *group, size_t i, struct sim_member_view *view_out)
+sim_group_member(const struct sim_group *group, size_t i,
+		 struct sim_member_view *view_out)
 {
 	const struct member *member = &group->members[i];
-	*view_out = (struct sim_member_view){ member->name.text, member->heard_ms, member->heartbeats };
+	*view_out = (struct sim_member_view){ member->name.text, member->heard_ms,
+					      member->heartbeats };
 }
 
 uint64_t

@@ -1,9 +1,11 @@
 /*
- * sim_group.h - the consumer group as the service keeps it: members, who owns which shard, checkpoints.
+ * sim_group.h - the consumer group as the service keeps it: members, who owns which
+ * shard, checkpoints.
  *
- * Pure: shards are numbers, times are arguments (milliseconds of any clock that does not jump).
- * A member is whoever heartbeats; unheard for the timeout it loses all. Any two members differ by at
- * most one shard, and a shard moves only when its holder stops listing it, or times out.
+ * Pure: shards are numbers, times are arguments (milliseconds of any clock that does not
+ * jump). A member is whoever heartbeats; unheard for the timeout it loses all. Any two
+ * members differ by at most one shard, and a shard moves only when its holder stops
+ * listing it, or times out.
  */
 #ifndef TESTS_SIM_SIM_GROUP_H
 #define TESTS_SIM_SIM_GROUP_H
@@ -26,9 +28,9 @@ struct sim_checkpoint {
 
 /* What one looks like from outside. */
 struct sim_shard_view {
-	const char *owner;  /* NULL: nobody's */
-	bool leaving;       /* its owner shall let go of it */
-	bool listed;        /* its owner listed it in its last heartbeat */
+	const char *owner; /* NULL: nobody's */
+	bool leaving;	   /* its owner shall let go of it */
+	bool listed;	   /* its owner listed it in its last heartbeat */
 	bool has_checkpoint;
 	uint64_t checkpoint;
 	int64_t updated_ms; /* wall clock, as handed to sim_group_write */
@@ -37,7 +39,7 @@ struct sim_shard_view {
 
 struct sim_member_view {
 	const char *name;
-	int64_t heard_ms;   /* of its last heartbeat */
+	int64_t heard_ms; /* of its last heartbeat */
 	uint64_t heartbeats;
 };
 
@@ -46,22 +48,26 @@ void sim_group_destroy(struct sim_group **group);
 
 /* Takes from members unheard for the timeout what they own. The two below do it first. */
 void sim_group_expire(struct sim_group *group, int64_t now_ms);
-/* granted_out[shard] is set for every shard that the consumer owns from now on. LTS_NOSPACE: too many
- * members. */
-enum lts_err sim_group_heartbeat(struct sim_group *group, const struct consumer_name *consumer,
+/* granted_out[shard] is set for every shard that the consumer owns from now on.
+ * LTS_NOSPACE: too many members. */
+enum lts_err sim_group_heartbeat(struct sim_group *group,
+				 const struct consumer_name *consumer,
 				 const unsigned *listed, size_t n, int64_t now_ms,
 				 bool *granted_out) LTS_MUST_USE;
 /* All or nothing. LTS_GONE: the consumer does not own one of the shards. */
-enum lts_err sim_group_write(struct sim_group *group, const struct consumer_name *consumer,
+enum lts_err sim_group_write(struct sim_group *group,
+			     const struct consumer_name *consumer,
 			     const struct sim_checkpoint *list, size_t n, int64_t now_ms,
 			     int64_t wall_ms) LTS_MUST_USE;
 
 /* A shard not on offer (split, merged away) is taken back and granted to nobody. */
 void sim_group_offer(struct sim_group *group, unsigned shard, bool on_offer);
 
-void sim_group_shard(const struct sim_group *group, unsigned shard, struct sim_shard_view *view_out);
+void sim_group_shard(const struct sim_group *group, unsigned shard,
+		     struct sim_shard_view *view_out);
 size_t sim_group_members(const struct sim_group *group);
-void sim_group_member(const struct sim_group *group, size_t i, struct sim_member_view *view_out);
+void sim_group_member(const struct sim_group *group, size_t i,
+		      struct sim_member_view *view_out);
 /* Checkpoint writes that moved a shard back. */
 uint64_t sim_group_regressions(const struct sim_group *group);
 

@@ -1,9 +1,9 @@
 /*
  * sim_ledger.c - counts lost, duplicated and reordered records.
  *
- * In `lts-sim verify`. Owns one bit for each record. Must never let a record seen twice make up for one
- * not seen. A repeat is a duplicate and not also out of order.
- * Held by tests/support/test_sim_verify.c.
+ * In `lts-sim verify`. Owns one bit for each record. Must never let a record seen twice
+ * make up for one not seen. A repeat is a duplicate and not also out of order. Held by
+ * tests/support/test_sim_verify.c.
  */
 #include "tests/sim/sim_ledger.h"
 
@@ -25,7 +25,7 @@ struct sim_ledger {
 	unsigned n_shards;
 	bool has_records;
 	uint64_t records;
-	bool in_order;   /* something was noted since begin... */
+	bool in_order;	 /* something was noted since begin... */
 	uint64_t latest; /* ...and this is the latest of it */
 	struct sim_totals totals;
 	struct shard shards[];
@@ -34,7 +34,8 @@ struct sim_ledger {
 struct sim_ledger *
 sim_ledger_create(unsigned shards, bool has_records, uint64_t records)
 {
-	struct sim_ledger *ledger = xcalloc(1, sizeof(*ledger) + shards * sizeof(ledger->shards[0]));
+	struct sim_ledger *ledger =
+		xcalloc(1, sizeof(*ledger) + shards * sizeof(ledger->shards[0]));
 	ledger->n_shards = shards;
 	ledger->has_records = has_records;
 	ledger->records = records;
@@ -65,7 +66,8 @@ word_of(struct shard *shard, uint64_t seq)
 	if (seq / 64 >= shard->words) {
 		uint64_t words = seq / 64 + seq / 128 + 64;
 		shard->seen = xreallocarray(shard->seen, words, sizeof(uint64_t));
-		memset(shard->seen + shard->words, 0, (words - shard->words) * sizeof(uint64_t));
+		memset(shard->seen + shard->words, 0,
+		       (words - shard->words) * sizeof(uint64_t));
 		shard->words = words;
 	}
 	return &shard->seen[seq / 64];

@@ -1,6 +1,7 @@
 /*
- * sim_ledger.h - the account of what was delivered: each record of each shard, seen how often, and in
- * which order within one stream of delivery (one instance's segments of one shard).
+ * sim_ledger.h - the account of what was delivered: each record of each shard, seen how
+ * often, and in which order within one stream of delivery (one instance's segments of one
+ * shard).
  */
 #ifndef TESTS_SIM_SIM_LEDGER_H
 #define TESTS_SIM_SIM_LEDGER_H
@@ -17,11 +18,12 @@ struct sim_totals {
 enum sim_verdict {
 	SIM_FINE,
 	SIM_DUPLICATED, /* seen before, by whomever */
-	SIM_REORDERED,  /* new, but after a later one of the same stream of delivery */
+	SIM_REORDERED,	/* new, but after a later one of the same stream of delivery */
 	SIM_UNEXPECTED, /* of no such shard, or past the records that exist */
 };
 
-/* `has_records`: each shard holds records 0..records-1. Else: up to the latest that was seen. */
+/* `has_records`: each shard holds records 0..records-1. Else: up to the latest that was
+ * seen. */
 struct sim_ledger *sim_ledger_create(unsigned shards, bool has_records, uint64_t records);
 void sim_ledger_destroy(struct sim_ledger **ledger);
 
@@ -29,7 +31,8 @@ void sim_ledger_destroy(struct sim_ledger **ledger);
 void sim_ledger_begin(struct sim_ledger *ledger);
 enum sim_verdict sim_ledger_note(struct sim_ledger *ledger, unsigned shard, uint64_t seq);
 
-/* Counts the lost; calls `found` (may be NULL) for each run of them, from..to inclusive. */
+/* Counts the lost; calls `found` (may be NULL) for each run of them, from..to inclusive.
+ */
 typedef void sim_ledger_lost(void *arg, unsigned shard, uint64_t from, uint64_t to);
 void sim_ledger_close(struct sim_ledger *ledger, sim_ledger_lost *found, void *arg,
 		      struct sim_totals *totals_out);

@@ -14,8 +14,8 @@ struct sim_line {
 	uint64_t seq;
 };
 
-/* True: the text is one JSON object and nothing else, with shard, seq, log_content and the sum that
- * belongs to them. */
+/* True: the text is one JSON object and nothing else, with shard, seq, log_content and
+ * the sum that belongs to them. */
 bool sim_line_parse(const char *text, size_t len, struct sim_line *line_out);
 
 #endif

@@ -1,8 +1,9 @@
 /*
  * sim_options.c - reads lts-sim's command line.
  *
- * In lts-sim, once. Owns the list of fault rules, borrows all other text from argv. Must never guess:
- * what is not understood is an error that names it. Held by tests/support/test_sim_options.c.
+ * In lts-sim, once. Owns the list of fault rules, borrows all other text from argv. Must
+ * never guess: what is not understood is an error that names it. Held by
+ * tests/support/test_sim_options.c.
  */
 #include "tests/sim/sim_options.h"
 
@@ -11,7 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum option_kind { KIND_NUMBER, KIND_SECONDS, KIND_WORD, KIND_TEXT, KIND_FLAG, KIND_RULE };
+enum option_kind {
+	KIND_NUMBER,
+	KIND_SECONDS,
+	KIND_WORD,
+	KIND_TEXT,
+	KIND_FLAG,
+	KIND_RULE
+};
 
 struct option {
 	const char *name;
@@ -24,7 +32,8 @@ struct option {
 
 #define AT(field) offsetof(struct sim_options, field)
 
-static const char *const tls_words[] = { "on", "off", "expired", "wrong_host", "unknown_ca", "old", NULL };
+static const char *const tls_words[] = { "on",	       "off", "expired", "wrong_host",
+					 "unknown_ca", "old", NULL };
 static const char *const date_words[] = { "short", "full", NULL };
 
 static const struct option table[] = {
@@ -35,28 +44,37 @@ static const struct option table[] = {
 	  "size of a record's labels, about" },
 	{ "rate", KIND_NUMBER, AT(rate), 0, 10000000, NULL, "0",
 	  "records a second from the start on, over all shards" },
-	{ "port", KIND_NUMBER, AT(port), 0, 65535, NULL, "0", "port on 127.0.0.1; 0: a free one" },
+	{ "port", KIND_NUMBER, AT(port), 0, 65535, NULL, "0",
+	  "port on 127.0.0.1; 0: a free one" },
 	{ "tls", KIND_WORD, AT(tls), 0, 0, tls_words, "on",
 	  "on, off (plain http), expired, wrong_host, unknown_ca, old (TLS 1.1)" },
 	{ "tls_dir", KIND_TEXT, AT(tls_dir), 0, 0, NULL, "",
 	  "where ca.pem, server.pem and server.key are written; none: a temporary one" },
-	{ "consumer_timeout", KIND_SECONDS, AT(consumer_timeout_ms), 1, 86400000, NULL, "60",
-	  "seconds until an unheard consumer loses its shards" },
-	{ "seed", KIND_NUMBER, AT(seed), 0, INT64_MAX, NULL, "1", "of records and faults" },
-	{ "project_id", KIND_TEXT, AT(project_id), 0, 0, NULL, "0123456789abcdef0123456789abcdef", "" },
-	{ "group_id", KIND_TEXT, AT(group_id), 0, 0, NULL, "11111111-2222-3333-4444-555555555555", "" },
-	{ "stream_id", KIND_TEXT, AT(stream_id), 0, 0, NULL, "66666666-7777-8888-9999-aaaaaaaaaaaa", "" },
-	{ "consumer_group_name", KIND_TEXT, AT(consumer_group_name), 0, 0, NULL, "my-group", "" },
+	{ "consumer_timeout", KIND_SECONDS, AT(consumer_timeout_ms), 1, 86400000, NULL,
+	  "60", "seconds until an unheard consumer loses its shards" },
+	{ "seed", KIND_NUMBER, AT(seed), 0, INT64_MAX, NULL, "1",
+	  "of records and faults" },
+	{ "project_id", KIND_TEXT, AT(project_id), 0, 0, NULL,
+	  "0123456789abcdef0123456789abcdef", "" },
+	{ "group_id", KIND_TEXT, AT(group_id), 0, 0, NULL,
+	  "11111111-2222-3333-4444-555555555555", "" },
+	{ "stream_id", KIND_TEXT, AT(stream_id), 0, 0, NULL,
+	  "66666666-7777-8888-9999-aaaaaaaaaaaa", "" },
+	{ "consumer_group_name", KIND_TEXT, AT(consumer_group_name), 0, 0, NULL,
+	  "my-group", "" },
 	{ "region", KIND_TEXT, AT(region), 0, 0, NULL, "cn-north-4", "" },
-	{ "ak", KIND_TEXT, AT(ak), 0, 0, NULL, "AKIDEXAMPLE", "access key that is accepted" },
-	{ "sk", KIND_TEXT, AT(sk), 0, 0, NULL, "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY", "its secret" },
+	{ "ak", KIND_TEXT, AT(ak), 0, 0, NULL, "AKIDEXAMPLE",
+	  "access key that is accepted" },
+	{ "sk", KIND_TEXT, AT(sk), 0, 0, NULL, "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY",
+	  "its secret" },
 	{ "security_token", KIND_TEXT, AT(security_token), 0, 0, NULL, "",
 	  "when given, requests must carry it" },
 	{ "sign_date", KIND_WORD, AT(sign_date), 0, 0, date_words, "short",
 	  "what the signature covers: short, full" },
 	{ "cache_bytes", KIND_NUMBER, AT(cache_bytes), 0, INT64_MAX, NULL, "402653184",
 	  "rendered records kept in memory" },
-	{ "fault", KIND_RULE, AT(faults), 0, 0, NULL, NULL, "a rule as below; may be repeated" },
+	{ "fault", KIND_RULE, AT(faults), 0, 0, NULL, NULL,
+	  "a rule as below; may be repeated" },
 	{ "exit_with_parent", KIND_FLAG, AT(exit_with_parent), 0, 0, NULL, NULL,
 	  "stop when the process that started it ends" },
 	{ "help", KIND_FLAG, AT(help), 0, 0, NULL, NULL, "" },
@@ -150,14 +168,17 @@ refuse_value(struct buf *error_out, const struct option *option, const char *val
 {
 	enum lts_err err = LTS_OK;
 	if (option->kind == KIND_WORD)
-		err = buf_printf(error_out, "--%s '%s': must be one of %s", option->name, value,
-				 option->help);
+		err = buf_printf(error_out, "--%s '%s': must be one of %s", option->name,
+				 value, option->help);
 	else if (option->kind == KIND_SECONDS)
-		err = buf_printf(error_out, "--%s '%s': must be seconds from %g to %g", option->name, value,
-				 (double)option->least / 1000, (double)option->most / 1000);
+		err = buf_printf(error_out, "--%s '%s': must be seconds from %g to %g",
+				 option->name, value, (double)option->least / 1000,
+				 (double)option->most / 1000);
 	else
-		err = buf_printf(error_out, "--%s '%s': must be a number from %lld to %lld", option->name,
-				 value, (long long)option->least, (long long)option->most);
+		err = buf_printf(error_out,
+				 "--%s '%s': must be a number from %lld to %lld",
+				 option->name, value, (long long)option->least,
+				 (long long)option->most);
 	if (err)
 		abort(); /* the caller's buffer has no ceiling */
 	return LTS_INVALID;
@@ -186,7 +207,8 @@ load_one(struct sim_options *options, char **argv, int *at, struct buf *error_ou
 }
 
 enum lts_err
-sim_options_load(struct sim_options *options, int argc, char **argv, struct buf *error_out)
+sim_options_load(struct sim_options *options, int argc, char **argv,
+		 struct buf *error_out)
 {
 	*options = (struct sim_options){ 0 };
 	buf_init(&options->faults, 0);
@@ -212,7 +234,8 @@ sim_options_print_help(FILE *out)
 {
 	fputs("lts-sim: a local server that speaks the LTS wire protocol.\n"
 	      "  lts-sim [options]                     serve until TERM\n"
-	      "  lts-sim verify --shards N DIR...      check a file sink's directories (see verify --help)\n"
+	      "  lts-sim verify --shards N DIR...      check a file sink's directories "
+	      "(see verify --help)\n"
 	      "Options (--name value or --name=value; - and _ are the same):\n",
 	      out);
 	for (size_t i = 0; i < OPTIONS; i++) {
@@ -220,7 +243,8 @@ sim_options_print_help(FILE *out)
 		int width = fprintf(out, "  --%s", option->name);
 		fprintf(out, "%*s %s", width < 24 ? 24 - width : 0, "", option->help);
 		if (option->preset && option->preset[0])
-			fprintf(out, "%s[%s]", option->help[0] ? " " : "", option->preset);
+			fprintf(out, "%s[%s]", option->help[0] ? " " : "",
+				option->preset);
 		fputc('\n', out);
 	}
 }

@@ -24,15 +24,16 @@ enum sim_tls_mode {
 struct sim_options {
 	int64_t shards, records, record_bytes, rate, port, seed, cache_bytes;
 	int64_t consumer_timeout_ms; /* given in seconds, fractions allowed */
-	int64_t tls;                 /* enum sim_tls_mode */
-	int64_t sign_date;           /* 0 short, 1 full */
+	int64_t tls;		     /* enum sim_tls_mode */
+	int64_t sign_date;	     /* 0 short, 1 full */
 	const char *tls_dir, *project_id, *group_id, *stream_id, *consumer_group_name;
 	const char *region, *ak, *sk, *security_token;
 	bool exit_with_parent, help;
 	struct buf faults; /* the rules, one a line */
 };
 
-/* Texts point into argv. LTS_INVALID: error_out holds one line. Undone by sim_options_fini. */
+/* Texts point into argv. LTS_INVALID: error_out holds one line. Undone by
+ * sim_options_fini. */
 enum lts_err sim_options_load(struct sim_options *options, int argc, char **argv,
 			      struct buf *error_out) LTS_MUST_USE;
 void sim_options_fini(struct sim_options *options);

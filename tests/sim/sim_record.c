@@ -1,10 +1,10 @@
 /*
  * sim_record.c - makes the text of records.
  *
- * In lts-sim and its verifier. Owns nothing. Must never depend on anything but its arguments: the same
- * seed gives the same log_content on every machine. About a tenth of the bytes are Chinese and an
- * escape comes every 60 bytes, because parsers that only meet ASCII prove nothing.
- * Held by tests/support/test_sim_stream.c.
+ * In lts-sim and its verifier. Owns nothing. Must never depend on anything but its
+ * arguments: the same seed gives the same log_content on every machine. About a tenth of
+ * the bytes are Chinese and an escape comes every 60 bytes, because parsers that only
+ * meet ASCII prove nothing. Held by tests/support/test_sim_stream.c.
  */
 #include "tests/sim/sim_record.h"
 
@@ -12,17 +12,20 @@
 #include <string.h>
 
 enum {
-	FRAME_BYTES = 240,      /* what the labels hold beside log_content */
+	FRAME_BYTES = 240, /* what the labels hold beside log_content */
 	CONTENT_LEAST = 16,
-	GROUP_ASCII_BYTES = 46, /* of a group of about 60: then one Chinese word, then one escape */
-	GROUP_MOST = 96,        /* no group is longer */
+	GROUP_ASCII_BYTES =
+		46, /* of a group of about 60: then one Chinese word, then one escape */
+	GROUP_MOST = 96, /* no group is longer */
 };
 
 static const char *const words[] = {
-	"GET /v1/orders/4711 ",  "status=200 ",        "elapsed_ms=17 ",      "user=li.wei ",
-	"connection reset by ",  "peer 10.3.7.41 ",    "retrying in 250 ms ", "cache miss for key ",
-	"session 8f3a91c0 ",     "POST /v1/payments ", "level=info ",         "trace=5b8c2e17f0 ",
-	"queue depth 128, ",     "disk sda1 at 71% ",  "gc pause 12.5ms ",    "{code: 0, ok: true} ",
+	"GET /v1/orders/4711 ", "status=200 ",		"elapsed_ms=17 ",
+	"user=li.wei ",		"connection reset by ", "peer 10.3.7.41 ",
+	"retrying in 250 ms ",	"cache miss for key ",	"session 8f3a91c0 ",
+	"POST /v1/payments ",	"level=info ",		"trace=5b8c2e17f0 ",
+	"queue depth 128, ",	"disk sda1 at 71% ",	"gc pause 12.5ms ",
+	"{code: 0, ok: true} ",
 };
 
 static const char *const chinese[] = {
@@ -30,11 +33,13 @@ static const char *const chinese[] = {
 };
 
 static const char *const escapes[] = {
-	"\\\"quoted\\\" ", "C:\\\\log\\\\app ", "\\n", "\\t", "\\u4e2d", "\\r\\n", "\\/", "\\ud83d\\ude00",
+	"\\\"quoted\\\" ", "C:\\\\log\\\\app ", "\\n", "\\t", "\\u4e2d", "\\r\\n", "\\/",
+	"\\ud83d\\ude00",
 };
 
-static const char filler[] = "the tank is drained record by record, nothing is lost and nothing is "
-			     "delivered twice; ";
+static const char filler[] =
+	"the tank is drained record by record, nothing is lost and nothing is "
+	"delivered twice; ";
 
 uint64_t
 sim_mix(uint64_t x)
@@ -62,7 +67,8 @@ sum_bytes(uint64_t sum, const char *data, size_t len)
 }
 
 uint64_t
-sim_record_sum(const char *shard, size_t shard_len, uint64_t seq, const char *content, size_t content_len)
+sim_record_sum(const char *shard, size_t shard_len, uint64_t seq, const char *content,
+	       size_t content_len)
 {
 	return sum_bytes(sum_bytes(sim_mix(seq), shard, shard_len), content, content_len);
 }
@@ -109,7 +115,8 @@ put_group(char *out, uint64_t dice)
 	return put_word(out, escapes[(dice >> 3) % 8]);
 }
 
-/* Exactly `target` bytes: whole groups, then plain text, so that nothing is cut in its middle. */
+/* Exactly `target` bytes: whole groups, then plain text, so that nothing is cut in its
+ * middle. */
 static char *
 put_content(char *out, uint64_t dice, size_t target)
 {
@@ -120,7 +127,8 @@ put_content(char *out, uint64_t dice, size_t target)
 	}
 	while (out < end) {
 		size_t room = (size_t)(end - out);
-		out = put_text(out, filler, room < sizeof(filler) - 1 ? room : sizeof(filler) - 1);
+		out = put_text(out, filler,
+			       room < sizeof(filler) - 1 ? room : sizeof(filler) - 1);
 	}
 	return out;
 }
@@ -130,7 +138,8 @@ static size_t
 content_bytes(uint64_t dice, size_t record_bytes)
 {
 	size_t spread = record_bytes * 2 / 5;
-	size_t total = record_bytes - spread / 2 + (spread ? (size_t)(dice % (spread + 1)) : 0);
+	size_t total =
+		record_bytes - spread / 2 + (spread ? (size_t)(dice % (spread + 1)) : 0);
 	return total > FRAME_BYTES + CONTENT_LEAST ? total - FRAME_BYTES : CONTENT_LEAST;
 }
 
@@ -142,7 +151,8 @@ put_tail(char *out, const char *content, size_t content_len, unsigned shard, uin
 	out = PUT(out, ",\"shard\":\"");
 	const char *shard_text = out;
 	out = put_number(out, shard);
-	uint64_t sum = sim_record_sum(shard_text, (size_t)(out - shard_text), seq, content, content_len);
+	uint64_t sum = sim_record_sum(shard_text, (size_t)(out - shard_text), seq,
+				      content, content_len);
 	out = PUT(out, "\",\"seq\":");
 	out = put_number(out, seq);
 	out = PUT(out, ",\"sum\":\"");
@@ -183,8 +193,8 @@ finish(struct buf *out, char *end)
 }
 
 void
-sim_record_render(struct buf *out, uint64_t seed, size_t record_bytes, unsigned shard, uint64_t seq,
-		  int64_t time_ns)
+sim_record_render(struct buf *out, uint64_t seed, size_t record_bytes, unsigned shard,
+		  uint64_t seq, int64_t time_ns)
 {
 	uint64_t dice = sim_mix(seed ^ sim_mix(((uint64_t)shard << 48) ^ seq));
 	size_t target = content_bytes(dice, record_bytes);
@@ -198,7 +208,8 @@ sim_record_render(struct buf *out, uint64_t seed, size_t record_bytes, unsigned 
 }
 
 void
-sim_record_wrap(struct buf *out, const char *fields, const char *content, unsigned shard, uint64_t seq)
+sim_record_wrap(struct buf *out, const char *fields, const char *content, unsigned shard,
+		uint64_t seq)
 {
 	char *at = reserve(out, strlen(fields) + FRAME_BYTES);
 	at = PUT(at, "{\"labels\":{");

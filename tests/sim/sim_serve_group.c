@@ -18,7 +18,8 @@ parse_array(const struct sim_request *request, struct sim_answer *answer)
 	if (!list) {
 		sim_answer_error(answer, 400, "LTS.0007", "The body is not JSON");
 	} else if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) > LIST_MAX) {
-		sim_answer_error(answer, 400, "LTS.0009", "The body is not an array, or too long");
+		sim_answer_error(answer, 400, "LTS.0009",
+				 "The body is not an array, or too long");
 		cJSON_Delete(list);
 		list = NULL;
 	}
@@ -26,12 +27,14 @@ parse_array(const struct sim_request *request, struct sim_answer *answer)
 }
 
 static bool
-parse_consumer(const struct sim_target *target, struct consumer_name *name, struct sim_answer *answer)
+parse_consumer(const struct sim_target *target, struct consumer_name *name,
+	       struct sim_answer *answer)
 {
 	const char *text = sim_target_query(target, "consumer_name");
 	if (text && text[0] && consumer_name_set(name, text))
 		return true;
-	sim_answer_error(answer, 400, "LTS.0009", "consumer_name is missing or malformed");
+	sim_answer_error(answer, 400, "LTS.0009",
+			 "consumer_name is missing or malformed");
 	return false;
 }
 
@@ -59,7 +62,8 @@ parse_listed(const struct sim *sim, const cJSON *list, unsigned *listed, size_t 
 	cJSON_ArrayForEach(item, list)
 	{
 		if (!cJSON_IsString(item)) {
-			sim_answer_error(answer, 400, "LTS.0009", "A shard is not a string");
+			sim_answer_error(answer, 400, "LTS.0009",
+					 "A shard is not a string");
 			return false;
 		}
 		n += !sim_stream_find(sim->stream, item->valuestring, &listed[n]);
@@ -69,19 +73,23 @@ parse_listed(const struct sim *sim, const cJSON *list, unsigned *listed, size_t 
 }
 
 static void
-serve_heartbeat(struct sim *sim, const struct sim_request *request, const struct sim_target *target,
-		struct sim_time now, struct sim_answer *answer)
+serve_heartbeat(struct sim *sim, const struct sim_request *request,
+		const struct sim_target *target, struct sim_time now,
+		struct sim_answer *answer)
 {
 	struct consumer_name name;
 	unsigned listed[LIST_MAX + 1];
 	bool granted[SIM_SHARDS_MAX];
 	size_t n;
 	cJSON *list = NULL;
-	if (!parse_consumer(target, &name, answer) || !(list = parse_array(request, answer)))
+	if (!parse_consumer(target, &name, answer) ||
+	    !(list = parse_array(request, answer)))
 		return;
 	if (parse_listed(sim, list, listed, &n, answer)) {
-		if (sim_group_heartbeat(sim->group, &name, listed, n, now.mono_ms, granted))
-			sim_answer_error(answer, 400, "LTS.0009", "The group has too many consumers");
+		if (sim_group_heartbeat(sim->group, &name, listed, n, now.mono_ms,
+					granted))
+			sim_answer_error(answer, 400, "LTS.0009",
+					 "The group has too many consumers");
 		else
 			put_granted(sim, granted, answer);
 	}
@@ -102,11 +110,12 @@ serve_read(struct sim *sim, const struct sim_target *target, struct sim_answer *
 		sim_group_shard(sim->group, i, &view);
 		if (!view.has_checkpoint || (one && i != only))
 			continue;
-		sim_answer_printf(answer,
-				  "%s{\"shard_id\":\"%u\",\"checkpoint\":%s,\"update_time\":%lld,"
-				  "\"consumer_name\":\"%s\"}",
-				  comma, i, sim_stream_cursor(sim->stream, i, view.checkpoint).text,
-				  (long long)view.updated_ms, view.writer);
+		sim_answer_printf(
+			answer,
+			"%s{\"shard_id\":\"%u\",\"checkpoint\":%s,\"update_time\":%lld,"
+			"\"consumer_name\":\"%s\"}",
+			comma, i, sim_stream_cursor(sim->stream, i, view.checkpoint).text,
+			(long long)view.updated_ms, view.writer);
 		comma = ",";
 	}
 	sim_answer_printf(answer, "]");
@@ -114,8 +123,8 @@ serve_read(struct sim *sim, const struct sim_target *target, struct sim_answer *
 
 /* False: the answer says what is wrong. */
 static bool
-parse_checkpoints(const struct sim *sim, const cJSON *list, struct sim_checkpoint *out, size_t *n_out,
-		  struct sim_answer *answer)
+parse_checkpoints(const struct sim *sim, const cJSON *list, struct sim_checkpoint *out,
+		  size_t *n_out, struct sim_answer *answer)
 {
 	const cJSON *item;
 	size_t n = 0;
@@ -123,8 +132,10 @@ parse_checkpoints(const struct sim *sim, const cJSON *list, struct sim_checkpoin
 	{
 		const char *shard = sim_json_text(item, "shard_id");
 		const char *cursor = sim_json_text(item, "checkpoint");
-		if (!shard || !cursor || sim_stream_find(sim->stream, shard, &out[n].shard)) {
-			sim_answer_error(answer, 400, "LTS.0009", "A shard_id or checkpoint is malformed");
+		if (!shard || !cursor ||
+		    sim_stream_find(sim->stream, shard, &out[n].shard)) {
+			sim_answer_error(answer, 400, "LTS.0009",
+					 "A shard_id or checkpoint is malformed");
 			return false;
 		}
 		if (sim_stream_index(sim->stream, out[n].shard, cursor, &out[n].index)) {
@@ -139,18 +150,22 @@ parse_checkpoints(const struct sim *sim, const cJSON *list, struct sim_checkpoin
 }
 
 static void
-serve_write(struct sim *sim, const struct sim_request *request, const struct sim_target *target,
-	    struct sim_time now, struct sim_answer *answer)
+serve_write(struct sim *sim, const struct sim_request *request,
+	    const struct sim_target *target, struct sim_time now,
+	    struct sim_answer *answer)
 {
 	struct consumer_name name;
 	struct sim_checkpoint points[LIST_MAX];
 	size_t n;
 	cJSON *list = NULL;
-	if (!parse_consumer(target, &name, answer) || !(list = parse_array(request, answer)))
+	if (!parse_consumer(target, &name, answer) ||
+	    !(list = parse_array(request, answer)))
 		return;
 	if (parse_checkpoints(sim, list, points, &n, answer)) {
-		if (sim_group_write(sim->group, &name, points, n, now.mono_ms, now.wall_ns / 1000000))
-			sim_answer_error(answer, 409, "LTS.0409", "A shard belongs to another consumer");
+		if (sim_group_write(sim->group, &name, points, n, now.mono_ms,
+				    now.wall_ns / 1000000))
+			sim_answer_error(answer, 409, "LTS.0409",
+					 "A shard belongs to another consumer");
 		else
 			sim_answer_printf(answer, "{}");
 	}
@@ -158,8 +173,9 @@ serve_write(struct sim *sim, const struct sim_request *request, const struct sim
 }
 
 void
-sim_serve_group(struct sim *sim, const struct sim_request *request, const struct sim_target *target,
-		struct sim_time now, struct sim_answer *answer)
+sim_serve_group(struct sim *sim, const struct sim_request *request,
+		const struct sim_target *target, struct sim_time now,
+		struct sim_answer *answer)
 {
 	if (answer->kind == SIM_HEARTBEAT)
 		serve_heartbeat(sim, request, target, now, answer);

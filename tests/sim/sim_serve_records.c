@@ -1,8 +1,8 @@
 /*
  * sim_serve_records.c - cursor by time, and batches.
  *
- * In lts-sim. Owns nothing. Must never return a record at or past `end`, nor render one twice that is
- * still in the cache: these answers are what throughput is measured with.
+ * In lts-sim. Owns nothing. Must never return a record at or past `end`, nor render one
+ * twice that is still in the cache: these answers are what throughput is measured with.
  * Held by tests/support/test_sim_serve.c.
  */
 #include "tests/sim/sim.h"
@@ -26,7 +26,8 @@ parse_number(const char *text, int64_t *out)
 }
 
 static void
-serve_cursor(struct sim *sim, const struct sim_target *target, unsigned shard, struct sim_answer *answer)
+serve_cursor(struct sim *sim, const struct sim_target *target, unsigned shard,
+	     struct sim_answer *answer)
 {
 	const char *from = sim_target_query(target, "from");
 	uint64_t index;
@@ -55,12 +56,13 @@ static bool
 parse_batch(const struct sim *sim, const struct sim_target *target, unsigned shard,
 	    struct batch *batch, struct sim_answer *answer)
 {
-	const char *start = sim_target_query(target, "start"), *end = sim_target_query(target, "end");
+	const char *start = sim_target_query(target, "start"),
+		   *end = sim_target_query(target, "end");
 	int64_t limit = 0;
 	const char *wrong = NULL;
 	*batch = (struct batch){ .shard = shard, .end = UINT64_MAX };
-	if (!parse_number(sim_target_query(target, "limit"), &limit) || limit < SIM_LIMIT_LEAST ||
-	    limit > SIM_LIMIT_MOST)
+	if (!parse_number(sim_target_query(target, "limit"), &limit) ||
+	    limit < SIM_LIMIT_LEAST || limit > SIM_LIMIT_MOST)
 		wrong = "limit must be 10 to 1000";
 	else if (!start || sim_stream_index(sim->stream, shard, start, &batch->start))
 		wrong = "start is not a cursor of this shard";
@@ -71,7 +73,8 @@ parse_batch(const struct sim *sim, const struct sim_target *target, unsigned sha
 		return false;
 	}
 	batch->limit = (unsigned)limit;
-	if (sim_stream_count(sim->stream, shard, batch->start, batch->limit, batch->end, &batch->count)) {
+	if (sim_stream_count(sim->stream, shard, batch->start, batch->limit, batch->end,
+			     &batch->count)) {
 		sim_answer_error(answer, 410, "LTS.0410", "The cursor has expired");
 		return false;
 	}
@@ -105,8 +108,9 @@ serve_batch(struct sim *sim, const struct sim_target *target, unsigned shard,
 }
 
 void
-sim_serve_records(struct sim *sim, const struct sim_target *target, const struct sim_effect *effect,
-		  struct sim_time now, struct sim_answer *answer)
+sim_serve_records(struct sim *sim, const struct sim_target *target,
+		  const struct sim_effect *effect, struct sim_time now,
+		  struct sim_answer *answer)
 {
 	unsigned shard;
 	if (sim_stream_find(sim->stream, target->shard, &shard))

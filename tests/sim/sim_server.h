@@ -1,5 +1,6 @@
 /*
- * sim_server.h - lts-sim's network: libmicrohttpd on one epoll, one thread, with timers of its own.
+ * sim_server.h - lts-sim's network: libmicrohttpd on one epoll, one thread, with timers
+ * of its own.
  */
 #ifndef TESTS_SIM_SIM_SERVER_H
 #define TESTS_SIM_SIM_SERVER_H
@@ -12,8 +13,8 @@
 
 struct sim_server;
 
-/* Listens on 127.0.0.1:port (0: a free one). tls NULL: plain http; else borrowed for the server's life,
- * as is sim. LTS_SYS: could not listen. */
+/* Listens on 127.0.0.1:port (0: a free one). tls NULL: plain http; else borrowed for the
+ * server's life, as is sim. LTS_SYS: could not listen. */
 enum lts_err sim_server_create(struct sim *sim, const struct sim_tls *tls, uint16_t port,
 			       struct sim_server **server_out) LTS_MUST_USE;
 uint16_t sim_server_port(const struct sim_server *server);

@@ -1,9 +1,10 @@
 /*
  * sim_stream.c - which records exist, when they came, and where cursors point.
  *
- * In lts-sim. Owns the shards. Must never give a record another index or another text than before, nor
- * read a clock. Receive times are kept as runs (first index, first time, gap), so that a million
- * records cost one entry; texts are in sim_chunk.c. Held by tests/support/test_sim_stream.c.
+ * In lts-sim. Owns the shards. Must never give a record another index or another text
+ * than before, nor read a clock. Receive times are kept as runs (first index, first time,
+ * gap), so that a million records cost one entry; texts are in sim_chunk.c. Held by
+ * tests/support/test_sim_stream.c.
  */
 #include "tests/sim/sim_stream.h"
 
@@ -18,8 +19,9 @@
 
 enum { HISTORY_GAP_NS = 1000000 };
 
-/* Cursors look like nanoseconds, as the service's do; a shard's never meet those of another. */
-#define CURSOR_BASE  UINT64_C(1767322800000000001)
+/* Cursors look like nanoseconds, as the service's do; a shard's never meet those of
+ * another. */
+#define CURSOR_BASE UINT64_C(1767322800000000001)
 #define CURSOR_RANGE UINT64_C(10000000000000)
 
 struct run {
@@ -46,7 +48,8 @@ static void
 add_run(struct shard *shard, struct run run)
 {
 	struct run *last = shard->n_runs ? &shard->runs[shard->n_runs - 1] : NULL;
-	if (last && !run.live && run.gap_ns == 0 && last->gap_ns == 0 && last->first_ns == run.first_ns) {
+	if (last && !run.live && run.gap_ns == 0 && last->gap_ns == 0 &&
+	    last->first_ns == run.first_ns) {
 		last->count += run.count;
 		shard->produced += run.count;
 		return;
@@ -72,18 +75,22 @@ sim_stream_create(const struct sim_stream_config *config)
 	struct sim_stream *stream = xcalloc(1, sizeof(*stream));
 	stream->config = *config;
 	stream->now_ns = config->start_ns;
-	size_t per_chunk = SIM_CHUNK_BYTES / (config->record_bytes ? config->record_bytes : 1);
+	size_t per_chunk =
+		SIM_CHUNK_BYTES / (config->record_bytes ? config->record_bytes : 1);
 	stream->cache = sim_cache_create(config->cache_bytes, per_chunk ? per_chunk : 1);
 	stream->shards = xcalloc(config->shards, sizeof(struct shard));
-	/* All of history is older than the second of the start, so that "now" is after all of it. */
+	/* All of history is older than the second of the start, so that "now" is after
+	 * all of it. */
 	int64_t length_ns = (int64_t)config->records * HISTORY_GAP_NS;
 	for (unsigned i = 0; i < config->shards; i++) {
 		struct shard *shard = &stream->shards[i];
 		shard->chunks = sim_chunks_create(stream->cache);
 		if (config->records)
-			add_run(shard, (struct run){ .count = config->records,
-						     .first_ns = whole_second(config->start_ns) - length_ns,
-						     .gap_ns = HISTORY_GAP_NS });
+			add_run(shard,
+				(struct run){ .count = config->records,
+					      .first_ns = whole_second(config->start_ns) -
+							  length_ns,
+					      .gap_ns = HISTORY_GAP_NS });
 	}
 	return stream;
 }
@@ -104,7 +111,8 @@ sim_stream_destroy(struct sim_stream **streamp)
 	free(stream);
 }
 
-/* The stream's g-th live record belongs to shard g % shards and comes at (g + 1) / rate. */
+/* The stream's g-th live record belongs to shard g % shards and comes at (g + 1) / rate.
+ */
 static void
 settle_shard(struct sim_stream *stream, unsigned number, uint64_t total)
 {
@@ -119,10 +127,14 @@ settle_shard(struct sim_stream *stream, unsigned number, uint64_t total)
 		last->count += count;
 		shard->produced += count;
 	} else {
-		double first_s = (double)(shard->live * shards + number + 1) / (double)rate;
-		add_run(shard, (struct run){ .count = count, .live = true,
-					     .first_ns = stream->config.start_ns + (int64_t)(first_s * 1e9),
-					     .gap_ns = (int64_t)(shards * NS_PER_S / rate) });
+		double first_s =
+			(double)(shard->live * shards + number + 1) / (double)rate;
+		add_run(shard,
+			(struct run){ .count = count,
+				      .live = true,
+				      .first_ns = stream->config.start_ns +
+						  (int64_t)(first_s * 1e9),
+				      .gap_ns = (int64_t)(shards * NS_PER_S / rate) });
 	}
 	shard->live = due;
 }
@@ -142,7 +154,8 @@ sim_stream_settle(struct sim_stream *stream, int64_t now_ns)
 }
 
 void
-sim_stream_produce(struct sim_stream *stream, unsigned number, uint64_t count, int64_t now_ns)
+sim_stream_produce(struct sim_stream *stream, unsigned number, uint64_t count,
+		   int64_t now_ns)
 {
 	sim_stream_settle(stream, now_ns);
 	if (count)
@@ -188,8 +201,8 @@ make_record(void *arg, uint64_t index, struct buf *out)
 }
 
 void
-sim_stream_ingest(struct sim_stream *stream, unsigned number, const char *fields, const char *content,
-		  int64_t now_ns)
+sim_stream_ingest(struct sim_stream *stream, unsigned number, const char *fields,
+		  const char *content, int64_t now_ns)
 {
 	struct shard *shard = &stream->shards[number];
 	struct maker maker = { stream, number };
@@ -252,7 +265,8 @@ sim_stream_cursor(const struct sim_stream *stream, unsigned shard, uint64_t inde
 }
 
 enum lts_err
-sim_stream_index(const struct sim_stream *stream, unsigned shard, const char *cursor, uint64_t *index_out)
+sim_stream_index(const struct sim_stream *stream, unsigned shard, const char *cursor,
+		 uint64_t *index_out)
 {
 	uint64_t base = CURSOR_BASE + shard * CURSOR_RANGE;
 	char *end;
@@ -281,25 +295,29 @@ sim_stream_at_time(const struct sim_stream *stream, unsigned number, int64_t fro
 }
 
 enum lts_err
-sim_stream_count(const struct sim_stream *stream, unsigned number, uint64_t start, unsigned limit,
-		 uint64_t end, unsigned *count_out)
+sim_stream_count(const struct sim_stream *stream, unsigned number, uint64_t start,
+		 unsigned limit, uint64_t end, unsigned *count_out)
 {
 	const struct shard *shard = &stream->shards[number];
 	if (start < shard->oldest)
 		return LTS_EXPIRED;
 	uint64_t last = end < shard->produced ? end : shard->produced;
-	*count_out = start >= last ? 0 : last - start < limit ? (unsigned)(last - start) : limit;
+	*count_out = start >= last	    ? 0
+		     : last - start < limit ? (unsigned)(last - start)
+					    : limit;
 	return LTS_OK;
 }
 
 void
-sim_stream_copy(struct sim_stream *stream, unsigned number, uint64_t start, unsigned count, struct buf *out)
+sim_stream_copy(struct sim_stream *stream, unsigned number, uint64_t start,
+		unsigned count, struct buf *out)
 {
 	struct maker maker = { stream, number };
 	if (count == 0)
 		return;
 	if (buf_reserve(out, count * (stream->config.record_bytes + 64)))
 		abort(); /* the answer's buffer has no ceiling */
-	sim_chunks_copy(stream->shards[number].chunks, start, start + count, out, make_record, &maker);
+	sim_chunks_copy(stream->shards[number].chunks, start, start + count, out,
+			make_record, &maker);
 	out->data[--out->len] = '\0'; /* the last record's comma */
 }

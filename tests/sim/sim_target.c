@@ -1,8 +1,9 @@
 /*
  * sim_target.c - takes a request's target apart.
  *
- * In lts-sim. Owns the decoded text. Must never lose the difference between a slash and an encoded one:
- * the signature covers segments. Held by tests/support/test_sim_target.c.
+ * In lts-sim. Owns the decoded text. Must never lose the difference between a slash and
+ * an encoded one: the signature covers segments. Held by
+ * tests/support/test_sim_options.c.
  */
 #include "tests/sim/sim_target.h"
 
@@ -41,7 +42,8 @@ decode(char *text, bool plus_is_space)
 	return true;
 }
 
-/* Cuts the text at the first `separator`, which it returns the rest after; NULL: it was the last. */
+/* Cuts the text at the first `separator`, which it returns the rest after; NULL: it was
+ * the last. */
 static char *
 cut(char *text, char separator)
 {
@@ -72,8 +74,8 @@ parse_query(struct sim_target *target, char *query)
 		char *rest = cut(query, '&');
 		char *value = cut(query, '=');
 		if (*query || value) {
-			if (target->n_query == LTS_SIGN_PAIRS_MAX || !decode(query, true) ||
-			    (value && !decode(value, true)))
+			if (target->n_query == LTS_SIGN_PAIRS_MAX ||
+			    !decode(query, true) || (value && !decode(value, true)))
 				return false;
 			target->query[target->n_query++] =
 				(struct lts_sign_pair){ query, value ? value : "" };
@@ -83,20 +85,25 @@ parse_query(struct sim_target *target, char *query)
 	return true;
 }
 
-/* A pattern's word stands for itself; of the capitals P is the project, G the group, S the stream,
- * C the consumer group and N the shard. */
+/* A pattern's word stands for itself; of the capitals P is the project, G the group, S
+ * the stream, C the consumer group and N the shard. */
 static const struct {
 	enum sim_route route;
 	const char *pattern[SIM_SEGMENTS_MAX];
 } routes[] = {
 	{ SIM_ROUTE_HEARTBEAT,
-	  { "v2", "P", "groups", "G", "streams", "S", "consumer-groups", "C", "heartbeat" } },
-	{ SIM_ROUTE_CHECKPOINTS, { "v2", "P", "groups", "G", "streams", "S", "consumer-groups", "C" } },
-	{ SIM_ROUTE_CURSOR, { "v2", "P", "groups", "G", "streams", "S", "shards", "N", "cursor" } },
+	  { "v2", "P", "groups", "G", "streams", "S", "consumer-groups", "C",
+	    "heartbeat" } },
+	{ SIM_ROUTE_CHECKPOINTS,
+	  { "v2", "P", "groups", "G", "streams", "S", "consumer-groups", "C" } },
+	{ SIM_ROUTE_CURSOR,
+	  { "v2", "P", "groups", "G", "streams", "S", "shards", "N", "cursor" } },
 	{ SIM_ROUTE_BATCH, { "v2", "P", "groups", "G", "streams", "S", "shards", "N" } },
-	{ SIM_ROUTE_INGEST_V3, { "v3", "P", "lts", "groups", "G", "streams", "S", "logs" } },
+	{ SIM_ROUTE_INGEST_V3,
+	  { "v3", "P", "lts", "groups", "G", "streams", "S", "logs" } },
 	{ SIM_ROUTE_INGEST_RAW,
-	  { "v2", "internal", "P", "lts", "groups", "G", "streams", "S", "tenant", "batch-contents" } },
+	  { "v2", "internal", "P", "lts", "groups", "G", "streams", "S", "tenant",
+	    "batch-contents" } },
 };
 
 static const char **
@@ -129,7 +136,8 @@ matches(struct sim_target *target, const char *const *pattern)
 	if (n != target->n_segments)
 		return false;
 	for (size_t i = 0; i < n; i++)
-		if (!variable(target, pattern[i]) && strcmp(pattern[i], target->segments[i]) != 0)
+		if (!variable(target, pattern[i]) &&
+		    strcmp(pattern[i], target->segments[i]) != 0)
 			return false;
 	for (size_t i = 0; i < n; i++) {
 		const char **place = variable(target, pattern[i]);
@@ -157,7 +165,10 @@ find_route(struct sim_target *target)
 enum lts_err
 sim_target_parse(struct sim_target *target, const char *raw)
 {
-	*target = (struct sim_target){ .project = "", .group = "", .stream = "", .consumer_group = "",
+	*target = (struct sim_target){ .project = "",
+				       .group = "",
+				       .stream = "",
+				       .consumer_group = "",
 				       .shard = "" };
 	if (raw[0] != '/')
 		return LTS_INVALID;

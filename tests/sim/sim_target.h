@@ -1,6 +1,6 @@
 /*
- * sim_target.h - a request's target, taken apart and decoded: path segments, query pairs, and which of
- * the service's requests it is.
+ * sim_target.h - a request's target, taken apart and decoded: path segments, query pairs,
+ * and which of the service's requests it is.
  */
 #ifndef TESTS_SIM_SIM_TARGET_H
 #define TESTS_SIM_SIM_TARGET_H
@@ -35,7 +35,8 @@ struct sim_target {
 	const char *project, *group, *stream, *consumer_group, *shard;
 };
 
-/* LTS_INVALID: not a target, or above a ceiling. Undone by sim_target_fini, which takes a failed one. */
+/* LTS_INVALID: not a target, or above a ceiling. Undone by sim_target_fini, which takes a
+ * failed one. */
 enum lts_err sim_target_parse(struct sim_target *target, const char *raw) LTS_MUST_USE;
 void sim_target_fini(struct sim_target *target);
 /* NULL: not in the query. */

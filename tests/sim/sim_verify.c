@@ -1,9 +1,10 @@
 /*
- * sim_verify.c - `lts-sim verify`: reads a file sink's directories and says what is wrong in them.
+ * sim_verify.c - `lts-sim verify`: reads a file sink's directories and says what is wrong
+ * in them.
  *
- * A process of its own. Owns nothing that lasts; only reads. Must never need more than the lines
- * themselves and the number of records, nor stop at the first fault. The last line of its output is the
- * verdict in one line. Held by tests/support/test_sim_verify.c.
+ * A process of its own. Owns nothing that lasts; only reads. Must never need more than
+ * the lines themselves and the number of records, nor stop at the first fault. The last
+ * line of its output is the verdict in one line. Held by tests/support/test_sim_verify.c.
  */
 #include "tests/sim/sim_verify.h"
 
@@ -36,7 +37,8 @@ struct verify {
 };
 
 static void
-say(struct verify *verify, const struct sim_segment *segment, uint64_t line, const char *what)
+say(struct verify *verify, const struct sim_segment *segment, uint64_t line,
+    const char *what)
 {
 	if (verify->said++ < SAID_MOST)
 		fprintf(verify->out, "%s:%" PRIu64 ": %s\n", segment->path, line, what);
@@ -47,7 +49,8 @@ on_lost(void *arg, unsigned shard, uint64_t from, uint64_t to)
 {
 	struct verify *verify = arg;
 	if (verify->said++ < SAID_MOST)
-		fprintf(verify->out, "lost: shard %u, seq %" PRIu64 " to %" PRIu64 "\n", shard, from, to);
+		fprintf(verify->out, "lost: shard %u, seq %" PRIu64 " to %" PRIu64 "\n",
+			shard, from, to);
 }
 
 /* The shard's number, or one that does not exist. */
@@ -58,12 +61,13 @@ shard_number(const char *name)
 	unsigned long number = strtoul(name, &end, 10);
 	char again[24];
 	snprintf(again, sizeof(again), "%lu", number);
-	return strcmp(again, name) == 0 && number < SIM_SHARDS_MAX ? (unsigned)number : SIM_SHARDS_MAX;
+	return strcmp(again, name) == 0 && number < SIM_SHARDS_MAX ? (unsigned)number
+								   : SIM_SHARDS_MAX;
 }
 
 static void
-check_line(struct verify *verify, const struct sim_segment *segment, uint64_t number, const char *text,
-	   size_t len)
+check_line(struct verify *verify, const struct sim_segment *segment, uint64_t number,
+	   const char *text, size_t len)
 {
 	static const char *const words[] = {
 		[SIM_DUPLICATED] = "duplicated",
@@ -71,32 +75,37 @@ check_line(struct verify *verify, const struct sim_segment *segment, uint64_t nu
 		[SIM_UNEXPECTED] = "no such record was made",
 	};
 	struct sim_line line;
-	if (!sim_line_parse(text, len, &line) || line.shard_len != strlen(segment->shard) ||
+	if (!sim_line_parse(text, len, &line) ||
+	    line.shard_len != strlen(segment->shard) ||
 	    memcmp(line.shard, segment->shard, line.shard_len) != 0) {
 		verify->torn++;
 		say(verify, segment, number, "torn: not a whole record of this shard");
 		return;
 	}
-	enum sim_verdict verdict = sim_ledger_note(verify->ledger, shard_number(segment->shard), line.seq);
+	enum sim_verdict verdict =
+		sim_ledger_note(verify->ledger, shard_number(segment->shard), line.seq);
 	if (verdict != SIM_FINE)
 		say(verify, segment, number, words[verdict]);
 }
 
 static void
-check_text(struct verify *verify, const struct sim_segment *segment, const char *text, size_t len)
+check_text(struct verify *verify, const struct sim_segment *segment, const char *text,
+	   size_t len)
 {
 	uint64_t number = 1;
 	const char *end = text + len;
 	for (const char *newline; text < end; text = newline + 1, number++) {
 		newline = memchr(text, '\n', (size_t)(end - text));
 		if (newline) {
-			check_line(verify, segment, number, text, (size_t)(newline - text));
+			check_line(verify, segment, number, text,
+				   (size_t)(newline - text));
 			continue;
 		}
 		/* What is still being written may end anywhere. */
 		verify->partial += segment->is_part;
 		verify->torn += !segment->is_part;
-		say(verify, segment, number, segment->is_part ? "partial last line" : "torn: no newline");
+		say(verify, segment, number,
+		    segment->is_part ? "partial last line" : "torn: no newline");
 		return;
 	}
 }
@@ -138,7 +147,8 @@ check_all(struct verify *verify, const struct sim_segments *segments)
 			continue;
 		enum lts_err err = check_file(verify, segment);
 		if (err) {
-			fprintf(stderr, "lts-sim verify: %s: %s\n", segment->path, strerror(errno));
+			fprintf(stderr, "lts-sim verify: %s: %s\n", segment->path,
+				strerror(errno));
 			return err;
 		}
 	}
@@ -156,17 +166,20 @@ report(struct verify *verify, const struct sim_segments *segments)
 		fprintf(verify->out, "verify: %" PRIu64 " records that were never made\n",
 			totals.unexpected);
 	if (verify->partial)
-		fprintf(verify->out, "verify: %" PRIu64 " partial last lines in .part files\n",
+		fprintf(verify->out,
+			"verify: %" PRIu64 " partial last lines in .part files\n",
 			verify->partial);
 	if (segments->ignored)
-		fprintf(verify->out, "verify: %zu other files ignored\n", segments->ignored);
+		fprintf(verify->out, "verify: %zu other files ignored\n",
+			segments->ignored);
 	fprintf(verify->out,
-		"verify: %" PRIu64 " records, %" PRIu64 " lost, %" PRIu64 " duplicated, %" PRIu64
-		" reordered, %" PRIu64 " torn, %" PRIu64 " unsealed\n",
-		totals.records, totals.lost, totals.duplicated, totals.reordered, verify->torn,
-		verify->unsealed);
-	bool fine = !totals.lost && !totals.duplicated && !totals.reordered && !totals.unexpected &&
-		    !verify->torn;
+		"verify: %" PRIu64 " records, %" PRIu64 " lost, %" PRIu64
+		" duplicated, %" PRIu64 " reordered, %" PRIu64 " torn, %" PRIu64
+		" unsealed\n",
+		totals.records, totals.lost, totals.duplicated, totals.reordered,
+		verify->torn, verify->unsealed);
+	bool fine = !totals.lost && !totals.duplicated && !totals.reordered &&
+		    !totals.unexpected && !verify->torn;
 	return fine ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -174,12 +187,17 @@ static void
 print_help(FILE *out)
 {
 	fputs("lts-sim verify --shards N [--records M] [--parts] DIR...\n"
-	      "Checks a file sink's segments, <shard>-<instance>-<number>.log, against what lts-sim makes.\n"
+	      "Checks a file sink's segments, <shard>-<instance>-<number>.log, against "
+	      "what lts-sim makes.\n"
 	      "  --shards N    shards of the stream\n"
-	      "  --records M   records that each shard holds; without: up to the latest delivered\n"
-	      "  --parts       read unsealed segments (.part) too, up to their last newline\n"
-	      "Lost and duplicated are counted over all directories, order within each instance's\n"
-	      "segments of a shard. Exit 0: every record is there once, in order and whole; 1: not.\n",
+	      "  --records M   records that each shard holds; without: up to the latest "
+	      "delivered\n"
+	      "  --parts       read unsealed segments (.part) too, up to their last "
+	      "newline\n"
+	      "Lost and duplicated are counted over all directories, order within each "
+	      "instance's\n"
+	      "segments of a shard. Exit 0: every record is there once, in order and "
+	      "whole; 1: not.\n",
 	      out);
 }
 
@@ -197,7 +215,8 @@ parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *out)
 	return true;
 }
 
-/* The value of --name when arg is that option, else NULL; a value in the next word advances *at. */
+/* The value of --name when arg is that option, else NULL; a value in the next word
+ * advances *at. */
 static const char *
 option_value(char **argv, int *at, const char *name)
 {
@@ -236,13 +255,16 @@ parse_args(struct verify *verify, int argc, char **argv, int *dirs_out)
 			argv[dirs++] = argv[i];
 		}
 		if (!ok) {
-			fprintf(stderr, "lts-sim verify: %s: not an option, or a bad value (see --help)\n",
+			fprintf(stderr,
+				"lts-sim verify: %s: not an option, or a bad value (see "
+				"--help)\n",
 				arg);
 			return EXIT_USAGE;
 		}
 	}
 	if (shards == 0 || dirs == 0) {
-		fprintf(stderr, "lts-sim verify: --shards and a directory are needed (see --help)\n");
+		fprintf(stderr, "lts-sim verify: --shards and a directory are needed "
+				"(see --help)\n");
 		return EXIT_USAGE;
 	}
 	verify->shards = (unsigned)shards;
@@ -259,11 +281,13 @@ sim_verify_main(int argc, char **argv)
 	int code = parse_args(&verify, argc, argv, &dirs);
 	if (code >= 0)
 		return code;
-	verify.ledger = sim_ledger_create(verify.shards, verify.has_records, verify.records);
+	verify.ledger =
+		sim_ledger_create(verify.shards, verify.has_records, verify.records);
 	code = EXIT_USAGE;
 	for (int i = 0; i < dirs; i++) {
 		if (sim_segments_add(&segments, argv[i])) {
-			fprintf(stderr, "lts-sim verify: %s: %s\n", argv[i], strerror(errno));
+			fprintf(stderr, "lts-sim verify: %s: %s\n", argv[i],
+				strerror(errno));
 			goto out;
 		}
 	}

@@ -1,5 +1,6 @@
 /*
- * test_dump.c - holds what lts-state shows to its headers: human, table, proc, snapshot, verify, dump.
+ * test_dump.c - holds what lts-state shows to its headers: proc, snapshot, verify, dump.
+ * Texts and tables: test_human.c.
  */
 #include <cjson/cJSON.h>
 #include <check.h>
@@ -14,7 +15,6 @@
 #include "state/dump.h"
 #include "state/events.h"
 #include "state/proc.h"
-#include "state/table.h"
 #include "state/worker_record.h"
 #include "tests/support/state_env.h"
 #include "tests/support/tmpdir.h"
@@ -36,7 +36,8 @@ setup(void)
 		struct lease_take take = take_of(shards[i], epoch_of(1, i + 1));
 		ck_assert_int_eq(state_env_take(&env, &take, NULL), LTS_OK);
 	}
-	struct checkpoint_move move = move_of("2", epoch_of(1, 3), "100", "9007199254740993");
+	struct checkpoint_move move =
+		move_of("2", epoch_of(1, 3), "100", "9007199254740993");
 	move.records = (1ull << 53) + 1; /* not a double */
 	move.close = LEASE_FINISHED;
 	move.end_ns = 1767322800000000000;
@@ -68,112 +69,14 @@ shown(const struct snapshot *snapshot, unsigned tables, shower *show)
 	char *text = NULL;
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
-	struct dump dump = { .snapshot = snapshot, .state_dir = "DIR", .tables = tables,
+	struct dump dump = { .snapshot = snapshot,
+			     .state_dir = "DIR",
+			     .tables = tables,
 			     .supervisor_err = LTS_NOTFOUND };
 	show(&dump, out);
 	fclose(out);
 	return text;
 }
-
-START_TEST(ages_read_as_people_say_them)
-{
-	static const int64_t s = 1000000000;
-	ck_assert_str_eq(human_age(0).text, "0.0s");
-	ck_assert_str_eq(human_age(s / 5).text, "0.2s");
-	ck_assert_str_eq(human_age(60 * s - 1).text, "59.9s");
-	ck_assert_str_eq(human_age(192 * s).text, "3m12s");
-	ck_assert_str_eq(human_age(3600 * s - 1).text, "59m59s");
-	ck_assert_str_eq(human_age(7500 * s).text, "2h05m");
-	ck_assert_str_eq(human_age((4 * 86400 + 7 * 3600) * s).text, "4d07h");
-	ck_assert_str_eq(human_age(-3 * s).text, "-3.0s");
-	ck_assert_str_eq(human_age(INT64_MIN).text, "-106751d23h");
-}
-END_TEST
-
-START_TEST(bytes_read_as_people_say_them)
-{
-	ck_assert_str_eq(human_bytes(0).text, "0B");
-	ck_assert_str_eq(human_bytes(1023).text, "1023B");
-	ck_assert_str_eq(human_bytes(1024).text, "1.0KiB");
-	ck_assert_str_eq(human_bytes(13000000).text, "12.4MiB");
-	ck_assert_str_eq(human_bytes((1 << 20) - 1).text, "1.0MiB");
-	ck_assert_str_eq(human_bytes(UINT64_MAX).text, "16.0EiB");
-}
-END_TEST
-
-START_TEST(times_are_rfc_3339)
-{
-	ck_assert_str_eq(human_time(0).text, "1970-01-01T00:00:00.000000000Z");
-	ck_assert_str_eq(human_time(1767322800000000001).text, "2026-01-02T03:00:00.000000001Z");
-	ck_assert_str_eq(human_time(-1).text, "1969-12-31T23:59:59.999999999Z");
-	ck_assert_str_eq(human_time(INT64_MIN).text, "1677-09-21T00:12:43.145224192Z");
-	ck_assert_str_eq(human_epoch(epoch_of(3, 17)).text, "3.17");
-	ck_assert_str_eq(human_epoch(epoch_of(UINT32_MAX, UINT32_MAX)).text, "4294967295.4294967295");
-}
-END_TEST
-
-START_TEST(only_printable_text_comes_through)
-{
-	static const struct {
-		const char *in, *out;
-	} texts[] = {
-		{ "plain ~", "plain ~" },
-		{ "\033[2J\r\n\t\x7f", "?[2J????" },
-		{ "\xe6\x97\xa5\xc3\xa9\xf0\x9f\x98\x80", "\xe6\x97\xa5\xc3\xa9\xf0\x9f\x98\x80" },
-		{ "\xc2\x9b" "31m", "??31m" },      /* a C1 control */
-		{ "cut \xe6\x97", "cut ??" },
-		{ "\xc0\xaf \xe0\x80\xaf", "?? ???" }, /* longer than need be */
-		{ "\xed\xa0\x80", "???" },          /* a surrogate */
-		{ "\xf4\x90\x80\x80\xff\xfe", "??????" },
-	};
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		char text[32];
-		snprintf(text, sizeof(text), "%s", texts[i].in);
-		human_clean(text);
-		ck_assert_str_eq(text, texts[i].out);
-	}
-}
-END_TEST
-
-static const struct table_column columns[] = { { "N", true }, { "NAME", false }, { "X", false } };
-
-START_TEST(tables_are_aligned)
-{
-	char *text = NULL;
-	size_t len;
-	struct table table;
-	FILE *out = open_memstream(&text, &len);
-	table_init(&table, columns, 3);
-	table_add(&table, "%d", 7);
-	table_add(&table, "%s", "longer name");
-	table_add(&table, "%s", "a");
-	table_add(&table, "%d", 1234);
-	table_add(&table, "%s", "\xc3\xa9"); /* one character of two bytes */
-	table_add(&table, "%s", "");
-	table_print(&table, out);
-	table_fini(&table);
-	fclose(out);
-	ck_assert_str_eq(text, "   N  NAME         X\n"
-			       "   7  longer name  a\n"
-			       "1234  \xc3\xa9            -\n");
-	free(text);
-}
-END_TEST
-
-START_TEST(empty_table_is_its_header)
-{
-	char *text = NULL;
-	size_t len;
-	struct table table;
-	FILE *out = open_memstream(&text, &len);
-	table_init(&table, columns, 3);
-	table_print(&table, out);
-	table_fini(&table);
-	fclose(out);
-	ck_assert_str_eq(text, "N  NAME  X\n");
-	free(text);
-}
-END_TEST
 
 START_TEST(process_is_live_stopped_or_gone)
 {
@@ -184,7 +87,8 @@ START_TEST(process_is_live_stopped_or_gone)
 			pause();
 	uint64_t start = worker_pid_start((uint32_t)pid);
 	ck_assert_int_eq(proc_state_of((uint32_t)pid, start), PROC_LIVE);
-	ck_assert_int_eq(proc_state_of((uint32_t)pid, start + 1), PROC_GONE); /* another one's pid now */
+	ck_assert_int_eq(proc_state_of((uint32_t)pid, start + 1),
+			 PROC_GONE); /* another one's pid now */
 	ck_assert_int_eq(proc_state_of((uint32_t)pid, 0), PROC_UNKNOWN);
 	kill(pid, SIGSTOP);
 	ck_assert_int_eq(waitpid(pid, &status, WUNTRACED), pid);
@@ -203,7 +107,8 @@ START_TEST(lock_holder_is_named_without_touching_the_lock)
 {
 	uint32_t pid = 99;
 	char *path = tmpdir_path(env.dir, "supervisor.lock");
-	ck_assert_int_eq(proc_lock_holder(path, &pid), LTS_NOTFOUND); /* and does not make it */
+	ck_assert_int_eq(proc_lock_holder(path, &pid),
+			 LTS_NOTFOUND); /* and does not make it */
 	ck_assert_int_lt(access(path, F_OK), 0);
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	ck_assert_int_eq(proc_lock_holder(path, &pid), LTS_NOTFOUND);
@@ -251,7 +156,8 @@ put(enum store_table table, const void *key, size_t len, const struct schema_val
 {
 	struct store_txn txn = { 0 };
 	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
-	ck_assert_int_eq(store_put(&txn, table, (struct store_key){ key, len }, value), LTS_OK);
+	ck_assert_int_eq(store_put(&txn, table, (struct store_key){ key, len }, value),
+			 LTS_OK);
 	ck_assert_int_eq(store_commit(&txn), LTS_OK);
 }
 
@@ -260,7 +166,8 @@ drop(enum store_table table, const void *key, size_t len)
 {
 	struct store_txn txn = { 0 };
 	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
-	ck_assert_int_eq(store_delete(&txn, table, (struct store_key){ key, len }), LTS_OK);
+	ck_assert_int_eq(store_delete(&txn, table, (struct store_key){ key, len }),
+			 LTS_OK);
 	ck_assert_int_eq(store_commit(&txn), LTS_OK);
 }
 
@@ -268,7 +175,9 @@ static void
 put_lease(const char *key, const char *shard, struct epoch epoch)
 {
 	struct schema_value value;
-	struct lease_record r = { .shard = shard_of(shard), .epoch = epoch, .state = LEASE_HELD };
+	struct lease_record r = { .shard = shard_of(shard),
+				  .epoch = epoch,
+				  .state = LEASE_HELD };
 	lease_encode(&r, &value);
 	put(STORE_LEASES, key, strlen(key), &value);
 }
@@ -277,7 +186,8 @@ put_lease(const char *key, const char *shard, struct epoch epoch)
 static void
 spoil(int way)
 {
-	static const uint8_t second[8] = { 0, 0, 0, 0, 0, 0, 0, 2 }, first[8] = { 0, 0, 0, 0, 0, 0, 0, 1 };
+	static const uint8_t second[8] = { 0, 0, 0, 0, 0, 0, 0, 2 },
+			     first[8] = { 0, 0, 0, 0, 0, 0, 0, 1 };
 	static const uint8_t slot[4] = { 0, 0, 0, 5 };
 	struct schema_value value;
 	struct worker_record worker = { .slot = 6 };
@@ -376,11 +286,14 @@ START_TEST(checkpoint_table_shows_all_that_people_need)
 	struct snapshot s = taken();
 	s.read_ns = 5000 + 200000000; /* 0.2 s after the move */
 	char *text = shown(&s, 1u << STORE_CHECKPOINTS, dump_tables);
-	ck_assert_str_eq(text,
-		"SHARD            CURSOR           RECORDS  BYTES    SINK  EPOCH   AGE  PUBLISHED  NOTE\n"
-		"    2  9007199254740993  9007199254740993  1000B  2:4096    1.3  0.2s          -  finished\n"
-		"    9               100                 0     0B     0:0    1.2  0.2s          -  -\n"
-		"   10               100                 0     0B     0:0    1.1  0.2s          -  -\n");
+	ck_assert_str_eq(text, "SHARD            CURSOR           RECORDS  BYTES    SINK "
+			       " EPOCH   AGE  PUBLISHED  NOTE\n"
+			       "    2  9007199254740993  9007199254740993  1000B  2:4096 "
+			       "   1.3  0.2s          -  finished\n"
+			       "    9               100                 0     0B     0:0 "
+			       "   1.2  0.2s          -  -\n"
+			       "   10               100                 0     0B     0:0 "
+			       "   1.1  0.2s          -  -\n");
 	free(text);
 	snapshot_fini(&s);
 }
@@ -395,7 +308,8 @@ START_TEST(json_keeps_every_digit)
 	ck_assert_ptr_nonnull(strstr(text, "\"cursor\":\"9007199254740993\""));
 	cJSON *root = cJSON_Parse(text);
 	ck_assert_ptr_nonnull(root);
-	const cJSON *finished = cJSON_GetArrayItem(cJSON_GetObjectItem(root, "checkpoints"), 0);
+	const cJSON *finished =
+		cJSON_GetArrayItem(cJSON_GetObjectItem(root, "checkpoints"), 0);
 	ck_assert_str_eq(cJSON_GetObjectItem(finished, "epoch")->valuestring, "1.3");
 	ck_assert_str_eq(cJSON_GetObjectItem(finished, "finished_end")->valuestring,
 			 "2026-01-02T03:00:00.000000000Z");
@@ -404,8 +318,10 @@ START_TEST(json_keeps_every_digit)
 	ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(root, "events")), 4);
 	ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(root, "problems")), 0);
 	const cJSON *meta = cJSON_GetObjectItem(root, "meta");
-	ck_assert_str_eq(cJSON_GetObjectItem(cJSON_GetObjectItem(meta, "identity"), "instance")->valuestring,
-			 "a1b2c3");
+	ck_assert_str_eq(
+		cJSON_GetObjectItem(cJSON_GetObjectItem(meta, "identity"), "instance")
+			->valuestring,
+		"a1b2c3");
 	cJSON_Delete(root);
 	free(text);
 	snapshot_fini(&s);
@@ -431,7 +347,9 @@ START_TEST(holder_is_known_by_its_worker_record)
 {
 	struct snapshot s = { 0 };
 	uint32_t mine = (uint32_t)getpid();
-	struct worker_record worker = { .slot = 3, .pid = mine, .pid_start = worker_pid_start(mine) };
+	struct worker_record worker = { .slot = 3,
+					.pid = mine,
+					.pid_start = worker_pid_start(mine) };
 	struct lease_record lease = { .slot = 3, .pid = mine, .state = LEASE_HELD };
 	ck_assert_str_eq(dump_holder_alive(&s, &lease), "unknown");
 	s.workers = &worker;
@@ -451,27 +369,22 @@ Suite *
 suite_dump(void)
 {
 	Suite *suite = suite_create("dump");
-	TCase *text = tcase_create("text"), *state = tcase_create("state");
-	tcase_add_test(text, ages_read_as_people_say_them);
-	tcase_add_test(text, bytes_read_as_people_say_them);
-	tcase_add_test(text, times_are_rfc_3339);
-	tcase_add_test(text, only_printable_text_comes_through);
-	tcase_add_test(text, tables_are_aligned);
-	tcase_add_test(text, empty_table_is_its_header);
-	tcase_add_test(text, process_is_live_stopped_or_gone);
+	TCase *proc = tcase_create("proc"), *state = tcase_create("state");
+	tcase_add_test(proc, process_is_live_stopped_or_gone);
 	tcase_add_checked_fixture(state, setup, teardown);
 	tcase_set_timeout(state, 30);
 	tcase_add_test(state, lock_holder_is_named_without_touching_the_lock);
 	tcase_add_test(state, snapshot_sorts_shards_as_numbers);
 	tcase_add_test(state, healthy_environment_has_no_findings);
-	tcase_add_loop_test(state, verify_finds_it, 0, sizeof(findings) / sizeof(findings[0]));
+	tcase_add_loop_test(state, verify_finds_it, 0,
+			    sizeof(findings) / sizeof(findings[0]));
 	tcase_add_test(state, same_epoch_twice_is_found);
 	tcase_add_test(state, good_records_are_shown_beside_a_damaged_one);
 	tcase_add_test(state, checkpoint_table_shows_all_that_people_need);
 	tcase_add_test(state, json_keeps_every_digit);
 	tcase_add_test(state, last_events_are_shown_last);
 	tcase_add_test(state, holder_is_known_by_its_worker_record);
-	suite_add_tcase(suite, text);
+	suite_add_tcase(suite, proc);
 	suite_add_tcase(suite, state);
 	return suite;
 }

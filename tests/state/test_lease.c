@@ -1,6 +1,6 @@
 /*
- * test_lease.c - holds state/lease.c to rules 4 (epochs), 10 (which position wins) and 11 (a starting cursor is a
- * checkpoint) of the architecture.
+ * test_lease.c - holds state/lease.c to rules 4 (epochs), 10 (which position wins) and 11
+ * (a starting cursor is a checkpoint) of the architecture.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -32,7 +32,8 @@ put_checkpoint(const struct checkpoint_record *record)
 	ck_assert_int_eq(store_commit(&txn), LTS_OK);
 }
 
-/* A shard that another start of this agent left at cursor 500, while 400 stood at the service. */
+/* A shard that another start of this agent left at cursor 500, while 400 stood at the
+ * service. */
 static struct checkpoint_record
 left_behind(void)
 {
@@ -50,10 +51,12 @@ left_behind(void)
 
 enum seen { NOTHING, AS_STORED, OTHER };
 
-/* Every combination of rule 10: what is stored here, what stands at the service and by whom. */
+/* Every combination of rule 10: what is stored here, what stands at the service and by
+ * whom. */
 static const struct {
 	bool local;
-	enum seen service; /* none; what the local record says stands there; another one */
+	enum seen
+		service; /* none; what the local record says stands there; another one */
 	bool ours, unbroken, forced;
 	enum lease_origin origin;
 } choices[] = {
@@ -85,7 +88,8 @@ static const struct {
 	{ true, AS_STORED, true, false, true, LEASE_FROM_LOCAL },
 	{ true, AS_STORED, true, true, false, LEASE_FROM_LOCAL },
 	{ true, AS_STORED, true, true, true, LEASE_FROM_LOCAL },
-	/* both, and the service's is new to us: another host's, unless we wrote it or nobody could have */
+	/* both, and the service's is new to us: another host's, unless we wrote it or
+	   nobody could have */
 	{ true, OTHER, false, false, false, LEASE_FROM_SERVICE },
 	{ true, OTHER, false, false, true, LEASE_FROM_LOCAL },
 	{ true, OTHER, false, true, false, LEASE_FROM_LOCAL },
@@ -109,16 +113,18 @@ START_TEST(position_wins_as_rule_10_says)
 	take.service_is_ours = choices[_i].ours;
 	take.unbroken = choices[_i].unbroken;
 	ck_assert_int_eq(state_env_take(&env, &take, &taken), LTS_OK);
-	ck_assert_str_eq(lease_origin_name(taken.origin), lease_origin_name(choices[_i].origin));
+	ck_assert_str_eq(lease_origin_name(taken.origin),
+			 lease_origin_name(choices[_i].origin));
 	ck_assert_int_eq(state_env_checkpoint(&env, "0", &stored), LTS_OK);
-	const char *cursor = taken.origin == LEASE_FROM_LOCAL	? "500" :
-			     taken.origin == LEASE_FROM_SERVICE ? take.service.text :
-								  "100";
+	const char *cursor = taken.origin == LEASE_FROM_LOCAL	  ? "500"
+			     : taken.origin == LEASE_FROM_SERVICE ? take.service.text
+								  : "100";
 	ck_assert_str_eq(stored.cursor.text, cursor);
 	ck_assert_str_eq(taken.checkpoint.cursor.text, cursor);
 	ck_assert(epoch_equal(stored.epoch, take.epoch));
 	ck_assert(!stored.forced); /* it wins once */
-	/* What stands at the service is now known, unless a sibling knew better under the same grant. */
+	/* What stands at the service is now known, unless a sibling knew better under the
+	 * same grant. */
 	bool kept = choices[_i].unbroken && choices[_i].local;
 	ck_assert_str_eq(stored.service.text, kept ? "400" : take.service.text);
 }
@@ -126,8 +132,10 @@ END_TEST
 
 START_TEST(table_of_choices_is_complete)
 {
-	/* local, service, ours, unbroken, forced; without a local record there is nothing to be forced or stored */
-	ck_assert_uint_eq(sizeof(choices) / sizeof(choices[0]), 2 * 2 * 2 + 3 * 2 * 2 * 2);
+	/* local, service, ours, unbroken, forced; without a local record there is nothing
+	 * to be forced or stored */
+	ck_assert_uint_eq(sizeof(choices) / sizeof(choices[0]),
+			  2 * 2 * 2 + 3 * 2 * 2 * 2);
 	for (size_t a = 0; a < sizeof(choices) / sizeof(choices[0]); a++)
 		for (size_t b = 0; b < a; b++)
 			ck_assert(choices[a].local != choices[b].local ||
@@ -150,7 +158,8 @@ START_TEST(position_once_taken_from_the_service_is_known_at_the_next_grant)
 	struct checkpoint_move move = move_of("0", take.epoch, "900", "950");
 	ck_assert_int_eq(state_env_move(&env, &move, 1), LTS_OK);
 	ck_assert_int_eq(move.result, LTS_OK);
-	/* After a restart the same 900 stands there: nobody else has moved on, so 950 it is. */
+	/* After a restart the same 900 stands there: nobody else has moved on, so 950 it
+	 * is. */
 	take.epoch = epoch_of(2, 1);
 	take.unbroken = false;
 	ck_assert_int_eq(state_env_take(&env, &take, &taken), LTS_OK);
@@ -193,7 +202,8 @@ START_TEST(stale_or_equal_epoch_is_gone_and_changes_nothing)
 {
 	static const struct {
 		uint32_t boot, sequence;
-	} stale[] = { { 3, 17 }, { 3, 16 }, { 3, 0 }, { 2, 18 }, { 2, UINT32_MAX }, { 0, 0 } };
+	} stale[] = { { 3, 17 }, { 3, 16 },	    { 3, 0 },
+		      { 2, 18 }, { 2, UINT32_MAX }, { 0, 0 } };
 	struct lease_take take = take_of("0", epoch_of(3, 17));
 	struct lease_taken untouched = { .origin = 99 };
 	struct lease_record lease;
@@ -305,7 +315,8 @@ START_TEST(position_of_another_host_keeps_the_sink_and_is_not_finished)
 	ck_assert_str_eq(stored.cursor.text, "900");
 	ck_assert_int_eq(stored.finished_end_ns, 0);
 	ck_assert_int_eq(stored.committed_ns, 1000);
-	ck_assert_uint_eq(stored.position.segment, 3); /* our own file goes on where it was */
+	ck_assert_uint_eq(stored.position.segment,
+			  3); /* our own file goes on where it was */
 	ck_assert_uint_eq(stored.position.offset, 4096);
 	ck_assert_uint_eq(stored.records, 10);
 }
@@ -359,14 +370,18 @@ put_raw(enum store_table table, const char *key, const struct schema_value *valu
 {
 	struct store_txn txn = { 0 };
 	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
-	ck_assert_int_eq(store_put(&txn, table, (struct store_key){ key, strlen(key) }, value), LTS_OK);
+	ck_assert_int_eq(
+		store_put(&txn, table, (struct store_key){ key, strlen(key) }, value),
+		LTS_OK);
 	ck_assert_int_eq(store_commit(&txn), LTS_OK);
 }
 
 START_TEST(record_of_another_shard_is_bad_data)
 {
 	struct schema_value value;
-	struct lease_record lease = { .shard = shard_of("1"), .epoch = { 1 }, .state = LEASE_HELD };
+	struct lease_record lease = { .shard = shard_of("1"),
+				      .epoch = { 1 },
+				      .state = LEASE_HELD };
 	struct checkpoint_record local = left_behind();
 	lease_encode(&lease, &value);
 	put_raw(STORE_LEASES, "2", &value);
@@ -381,7 +396,9 @@ START_TEST(damaged_record_stops_the_take)
 {
 	struct schema_value value;
 	struct checkpoint_record local = left_behind();
-	struct lease_record lease = { .shard = shard_of("0"), .epoch = { 1 }, .state = LEASE_HELD };
+	struct lease_record lease = { .shard = shard_of("0"),
+				      .epoch = { 1 },
+				      .state = LEASE_HELD };
 	struct lease_take take = take_of("0", epoch_of(2, 1));
 	take.service = cursor_of("900");
 	checkpoint_encode(&local, &value);
@@ -402,9 +419,11 @@ suite_lease(void)
 	Suite *suite = suite_create("lease");
 	TCase *tc = tcase_create("lease");
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_loop_test(tc, position_wins_as_rule_10_says, 0, sizeof(choices) / sizeof(choices[0]));
+	tcase_add_loop_test(tc, position_wins_as_rule_10_says, 0,
+			    sizeof(choices) / sizeof(choices[0]));
 	tcase_add_test(tc, table_of_choices_is_complete);
-	tcase_add_test(tc, position_once_taken_from_the_service_is_known_at_the_next_grant);
+	tcase_add_test(tc,
+		       position_once_taken_from_the_service_is_known_at_the_next_grant);
 	tcase_add_test(tc, take_stores_the_lease);
 	tcase_add_test(tc, starting_cursor_is_a_checkpoint);
 	tcase_add_test(tc, stale_or_equal_epoch_is_gone_and_changes_nothing);
@@ -414,7 +433,8 @@ suite_lease(void)
 	tcase_add_test(tc, position_without_start_needs_none);
 	tcase_add_test(tc, local_position_keeps_counts_sink_and_finish);
 	tcase_add_test(tc, position_of_another_host_keeps_the_sink_and_is_not_finished);
-	tcase_add_test(tc, take_leaves_an_event_and_the_fate_of_the_last_holder_before_it);
+	tcase_add_test(tc,
+		       take_leaves_an_event_and_the_fate_of_the_last_holder_before_it);
 	tcase_add_test(tc, fate_longer_than_its_room_is_cut);
 	tcase_add_test(tc, record_of_another_shard_is_bad_data);
 	tcase_add_test(tc, damaged_record_stops_the_take);

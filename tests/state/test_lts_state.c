@@ -1,6 +1,6 @@
 /*
- * test_lts_state.c - holds the program lts-state to its promises: the command line, exit codes, damage, and that
- * it disturbs nobody.
+ * test_lts_state.c - holds the program lts-state to its promises: the command line, exit
+ * codes, damage, and that it disturbs nobody.
  *
  * Runs the lts-state beside the test program, or the one named by LTS_STATE_PROGRAM.
  */
@@ -41,7 +41,8 @@ setup(void)
 	struct identity_record mine = identity_of_test(), identity;
 	struct buf why;
 	program = find_program();
-	ck_assert_msg(access(program, X_OK) == 0, "%s is not there: build it first (make all)", program);
+	ck_assert_msg(access(program, X_OK) == 0,
+		      "%s is not there: build it first (make all)", program);
 	buf_init(&why, 0);
 	state_env_init(&env);
 	ck_assert_int_eq(identity_claim(env.store, &mine, &identity, &why), LTS_OK);
@@ -91,9 +92,11 @@ finish(pid_t pid)
 	output = errors = NULL;
 	errors = tmpdir_read(env.dir, "stderr", &len);
 	char *path = tmpdir_path(env.dir, "stdout");
-	output = access(path, F_OK) == 0 ? tmpdir_read(env.dir, "stdout", &len) : xstrdup("");
+	output = access(path, F_OK) == 0 ? tmpdir_read(env.dir, "stdout", &len)
+					 : xstrdup("");
 	free(path);
-	ck_assert_msg(WIFEXITED(status), "ended by signal %d: %s", WTERMSIG(status), errors);
+	ck_assert_msg(WIFEXITED(status), "ended by signal %d: %s", WTERMSIG(status),
+		      errors);
 	return WEXITSTATUS(status);
 }
 
@@ -123,8 +126,8 @@ run(const char *words)
 
 START_TEST(every_command_answers_as_table_and_as_json)
 {
-	static const char *const names[] = { "dump", "leases", "checkpoints", "workers", "events", "meta",
-					     "verify" };
+	static const char *const names[] = { "dump",   "leases", "checkpoints", "workers",
+					     "events", "meta",	 "verify" };
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		char words[64];
 		snprintf(words, sizeof(words), "--state_dir . %s", names[i]);
@@ -188,7 +191,8 @@ START_TEST(usage_error_is_one_line_and_exit_2)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		ck_assert_msg(run(wrong[i][0]) == 2, "%s", wrong[i][0]);
 		ck_assert_str_eq(output, "");
-		ck_assert_msg(strstr(errors, wrong[i][1]) != NULL, "%s: %s", wrong[i][0], errors);
+		ck_assert_msg(strstr(errors, wrong[i][1]) != NULL, "%s: %s", wrong[i][0],
+			      errors);
 		ck_assert_ptr_eq(strchr(errors, '\n'), errors + strlen(errors) - 1);
 	}
 }
@@ -222,7 +226,8 @@ START_TEST(garbage_is_a_clear_error)
 	tmpdir_write(env.dir, "data.mdb", "garbage", 7);
 	ck_assert_int_eq(run("dump --state_dir ."), 1);
 	ck_assert_str_eq(output, "");
-	ck_assert_ptr_nonnull(strstr(errors, "./data.mdb: damaged, or not a state environment"));
+	ck_assert_ptr_nonnull(
+		strstr(errors, "./data.mdb: damaged, or not a state environment"));
 	ck_assert_ptr_eq(strchr(errors, '\n'), errors + strlen(errors) - 1);
 }
 END_TEST
@@ -233,9 +238,11 @@ START_TEST(cut_file_is_a_clear_error_never_a_crash)
 	char *data = tmpdir_read(env.dir, "data.mdb", &len);
 	for (size_t cut = 2 * 4096; cut < len; cut += 4096) {
 		tmpdir_write(env.dir, "data.mdb", data, cut);
-		int code = run("verify --state_dir ."); /* the last pages may be unused ones */
+		int code = run(
+			"verify --state_dir ."); /* the last pages may be unused ones */
 		ck_assert(code == 0 || code == 1);
-		ck_assert_msg(code == 0 || strlen(errors) + strlen(output) > 0, "said nothing");
+		ck_assert_msg(code == 0 || strlen(errors) + strlen(output) > 0,
+			      "said nothing");
 		if (cut < 4 * 4096)
 			ck_assert_int_eq(code, 1);
 	}
@@ -266,7 +273,9 @@ START_TEST(damaged_record_is_exit_1_with_the_good_ones_shown)
 	struct store_txn txn = { 0 };
 	ck_assert_int_eq(store_open(env.dir, STORE_WRITE, &env.store), LTS_OK);
 	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
-	ck_assert_int_eq(store_put(&txn, STORE_LEASES, (struct store_key){ "7", 1 }, &value), LTS_OK);
+	ck_assert_int_eq(
+		store_put(&txn, STORE_LEASES, (struct store_key){ "7", 1 }, &value),
+		LTS_OK);
 	ck_assert_int_eq(store_commit(&txn), LTS_OK);
 	store_close(&env.store);
 	ck_assert_int_eq(run("leases --state_dir ."), 1);
@@ -274,7 +283,8 @@ START_TEST(damaged_record_is_exit_1_with_the_good_ones_shown)
 	ck_assert_ptr_null(strstr(output, "\n    7  "));
 	ck_assert_ptr_nonnull(strstr(errors, "leases: record '7' is damaged"));
 	ck_assert_int_eq(run("verify --state_dir ."), 1);
-	ck_assert_ptr_nonnull(strstr(output, "verify: 61 records, 2 problems\n")); /* and no lease for it */
+	ck_assert_ptr_nonnull(strstr(
+		output, "verify: 61 records, 2 problems\n")); /* and no lease for it */
 }
 END_TEST
 
@@ -331,13 +341,15 @@ END_TEST
 
 START_TEST(lock_held_by_a_stopped_process_ends_with_a_clear_error)
 {
-	/* What LMDB's first reader or opener waits for, held here as a stopped process would. */
+	/* What LMDB's first reader or opener waits for, held here as a stopped process
+	 * would. */
 	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	char *path = tmpdir_path(env.dir, "lock.mdb");
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	ck_assert_int_eq(fcntl(fd, F_SETLK, &all), 0);
 	ck_assert_int_eq(run("dump --state_dir ."), 1);
-	ck_assert_ptr_nonnull(strstr(errors, "the state's lock is held by a stopped process"));
+	ck_assert_ptr_nonnull(
+		strstr(errors, "the state's lock is held by a stopped process"));
 	close(fd);
 	free(path);
 }

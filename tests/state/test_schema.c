@@ -1,5 +1,6 @@
 /*
- * test_schema.c - holds state/schema.c to what its header says: LMDB does not notice damage, this does.
+ * test_schema.c - holds state/schema.c to what its header says: LMDB does not notice
+ * damage, this does.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -7,31 +8,64 @@
 
 #include "common/pack.h"
 #include "common/xalloc.h"
-#include "state/schema.h"
+#include "state/schema_codec.h"
 #include "tests/suites.h"
 
 static const struct identity_record identity = {
-	.schema = 1, .project_id = "p", .group_id = "g", .stream_id = "s", .consumer_group = "cg",
-	.host = "h", .machine_id = "0123456789abcdef0123456789abcdef", .instance = "a1b2c3",
-	.boot_count = 41, .created_ns = 1767322800000000001,
+	.schema = 1,
+	.project_id = "p",
+	.group_id = "g",
+	.stream_id = "s",
+	.consumer_group = "cg",
+	.host = "h",
+	.machine_id = "0123456789abcdef0123456789abcdef",
+	.instance = "a1b2c3",
+	.boot_count = 41,
+	.created_ns = 1767322800000000001,
 };
 static const struct start_record start = { 1767322800000000002 };
 static const struct lease_record lease = {
-	.shard = { "12" }, .epoch = { 41ull << 32 | 7 }, .state = LEASE_FINISHED, .slot = 2, .home = 3,
-	.pid = 4194303, .since_ns = -1,
+	.shard = { "12" },
+	.epoch = { 41ull << 32 | 7 },
+	.state = LEASE_FINISHED,
+	.slot = 2,
+	.home = 3,
+	.pid = 4194303,
+	.since_ns = -1,
 };
 static const struct checkpoint_record checkpoint = {
-	.shard = { "12" }, .epoch = { 41ull << 32 | 7 }, .cursor = { "1767322800000000003" },
-	.service = { "1767322800000000004" }, .position = { 9, UINT64_MAX }, .records = 1ull << 60,
-	.bytes = 1ull << 61, .committed_ns = 5, .finished_end_ns = 6, .forced = true,
+	.shard = { "12" },
+	.epoch = { 41ull << 32 | 7 },
+	.cursor = { "1767322800000000003" },
+	.service = { "1767322800000000004" },
+	.position = { 9, UINT64_MAX },
+	.records = 1ull << 60,
+	.bytes = 1ull << 61,
+	.committed_ns = 5,
+	.finished_end_ns = 6,
+	.forced = true,
 };
 static const struct worker_record worker = {
-	.slot = 255, .name = { "h-a1b2c3-255" }, .pid = 77, .pid_start = 1ull << 40, .started_ns = 1,
-	.updated_ns = 2, .records = 3, .bytes = 4, .commits = 5, .exited = true,
+	.slot = 255,
+	.name = { "h-a1b2c3-255" },
+	.pid = 77,
+	.pid_start = 1ull << 40,
+	.started_ns = 1,
+	.updated_ns = 2,
+	.records = 3,
+	.bytes = 4,
+	.commits = 5,
+	.exited = true,
 };
 static const struct event_record event = {
-	.number = 1ull << 33, .time_ns = 8, .kind = EVENT_EXPIRED, .shard = { "12" }, .epoch = { 9 },
-	.slot = 10, .cursor = { "11" }, .text = "why",
+	.number = 1ull << 33,
+	.time_ns = 8,
+	.kind = EVENT_EXPIRED,
+	.shard = { "12" },
+	.epoch = { 9 },
+	.slot = 10,
+	.cursor = { "11" },
+	.text = "why",
 };
 
 /* Each kind of value by number, so that a loop test sees them all. */
@@ -62,7 +96,8 @@ encode_kind(int kind, struct schema_value *out)
 	}
 }
 
-/* Decodes from an allocation of the exact size, and sees to it that a failure leaves `out` alone. */
+/* Decodes from an allocation of the exact size, and sees to it that a failure leaves
+ * `out` alone. */
 static enum lts_err
 decode_kind(int kind, const uint8_t *data, size_t len)
 {
@@ -78,12 +113,12 @@ decode_kind(int kind, const uint8_t *data, size_t len)
 	uint8_t *copy = xmalloc(len);
 	memcpy(copy, data, len);
 	memset(&out, 0x5a, sizeof(out));
-	enum lts_err err = kind == 0 ? identity_decode(copy, len, &out.identity) :
-			   kind == 1 ? start_decode(copy, len, &out.start) :
-			   kind == 2 ? lease_decode(copy, len, &out.lease) :
-			   kind == 3 ? checkpoint_decode(copy, len, &out.checkpoint) :
-			   kind == 4 ? worker_decode(copy, len, &out.worker) :
-				       event_decode(copy, len, &out.event);
+	enum lts_err err = kind == 0   ? identity_decode(copy, len, &out.identity)
+			   : kind == 1 ? start_decode(copy, len, &out.start)
+			   : kind == 2 ? lease_decode(copy, len, &out.lease)
+			   : kind == 3 ? checkpoint_decode(copy, len, &out.checkpoint)
+			   : kind == 4 ? worker_decode(copy, len, &out.worker)
+				       : event_decode(copy, len, &out.event);
 	free(copy);
 	for (size_t i = 0; err && i < sizeof(out.bytes); i++)
 		ck_assert_uint_eq(out.bytes[i], 0x5a);
@@ -94,7 +129,9 @@ decode_kind(int kind, const uint8_t *data, size_t len)
 static void
 sign(struct schema_value *value)
 {
-	struct packer p = { .data = value->data, .cap = value->len, .len = value->len - 4 };
+	struct packer p = { .data = value->data,
+			    .cap = value->len,
+			    .len = value->len - 4 };
 	pack_crc(&p);
 }
 
@@ -206,7 +243,8 @@ START_TEST(every_flipped_bit_is_refused)
 	ck_assert_int_eq(decode_kind(_i, value.data, value.len), LTS_OK);
 	for (size_t bit = 0; bit < value.len * 8; bit++) {
 		value.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
-		ck_assert_msg(decode_kind(_i, value.data, value.len) == LTS_BADDATA, "bit %zu", bit);
+		ck_assert_msg(decode_kind(_i, value.data, value.len) == LTS_BADDATA,
+			      "bit %zu", bit);
 		value.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	}
 }
@@ -218,7 +256,8 @@ START_TEST(every_other_length_is_refused)
 	encode_kind(_i, &value);
 	memset(value.data + value.len, 0, sizeof(value.data) - value.len);
 	for (size_t len = 0; len < value.len + 16; len++)
-		ck_assert_int_eq(decode_kind(_i, value.data, len), len == value.len ? LTS_OK : LTS_BADDATA);
+		ck_assert_int_eq(decode_kind(_i, value.data, len),
+				 len == value.len ? LTS_OK : LTS_BADDATA);
 }
 END_TEST
 
@@ -256,7 +295,8 @@ START_TEST(value_of_another_kind_is_refused)
 	encode_kind(_i, &value);
 	for (int other = 0; other < KINDS; other++)
 		if (other != _i)
-			ck_assert_int_eq(decode_kind(other, value.data, value.len), LTS_BADDATA);
+			ck_assert_int_eq(decode_kind(other, value.data, value.len),
+					 LTS_BADDATA);
 }
 END_TEST
 
@@ -276,7 +316,8 @@ START_TEST(lease_in_no_state_is_refused)
 		r.state = (enum lease_state)state;
 		lease_encode(&r, &value);
 		bool good = state >= LEASE_HELD && state <= LEASE_PAUSED;
-		ck_assert_int_eq(decode_kind(2, value.data, value.len), good ? LTS_OK : LTS_BADDATA);
+		ck_assert_int_eq(decode_kind(2, value.data, value.len),
+				 good ? LTS_OK : LTS_BADDATA);
 		ck_assert_int_eq(strcmp(lease_state_name(r.state), "?") != 0, good);
 	}
 }
@@ -330,8 +371,10 @@ suite_schema(void)
 	tcase_add_test(tc, event_comes_back);
 	tcase_add_loop_test(tc, every_flipped_bit_is_refused, 0, KINDS);
 	tcase_add_loop_test(tc, every_other_length_is_refused, 0, KINDS);
-	tcase_add_loop_test(tc, wrong_version_is_refused_though_its_crc_is_right, 0, KINDS);
-	tcase_add_loop_test(tc, byte_more_or_less_is_refused_though_its_crc_is_right, 0, KINDS);
+	tcase_add_loop_test(tc, wrong_version_is_refused_though_its_crc_is_right, 0,
+			    KINDS);
+	tcase_add_loop_test(tc, byte_more_or_less_is_refused_though_its_crc_is_right, 0,
+			    KINDS);
 	tcase_add_loop_test(tc, value_of_another_kind_is_refused, 0, KINDS);
 	tcase_add_loop_test(tc, zeroes_are_refused, 0, KINDS);
 	tcase_add_test(tc, lease_in_no_state_is_refused);

@@ -1,6 +1,6 @@
 /*
- * test_store.c - holds state/store.c to what its header says, on real files. With other processes:
- * test_store_processes.c.
+ * test_store.c - holds state/store.c to what its header says, on real files. With other
+ * processes: test_store_processes.c.
  *
  * Includes <lmdb.h> to make an environment that is not ours.
  */
@@ -99,7 +99,8 @@ START_TEST(committed_value_survives_closing)
 	ck_assert_int_eq(store_open(env.dir, STORE_WRITE, &env.store), LTS_OK);
 	expect_value(env.store, "0", "second");
 	store_close(&env.store);
-	ck_assert_int_eq(store_open(env.dir, STORE_CREATE, &env.store), LTS_OK); /* keeps what is there */
+	ck_assert_int_eq(store_open(env.dir, STORE_CREATE, &env.store),
+			 LTS_OK); /* keeps what is there */
 	expect_value(env.store, "0", "second");
 }
 END_TEST
@@ -125,8 +126,9 @@ START_TEST(tables_are_apart)
 	put_committed(env.store, "0", "lease");
 	ck_assert_int_eq(store_read_begin(env.store, &txn), LTS_OK);
 	for (int t = 0; t < STORE_TABLES; t++)
-		ck_assert_int_eq(store_get(&txn, (enum store_table)t, key_of("0"), &data, &len),
-				 t == STORE_LEASES ? LTS_OK : LTS_NOTFOUND);
+		ck_assert_int_eq(
+			store_get(&txn, (enum store_table)t, key_of("0"), &data, &len),
+			t == STORE_LEASES ? LTS_OK : LTS_NOTFOUND);
 	store_abort(&txn);
 }
 END_TEST

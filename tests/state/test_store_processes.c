@@ -1,6 +1,6 @@
 /*
- * test_store_processes.c - holds state/store.c to what it says about several processes: a killed writer blocks
- * nobody, a reader sees one moment, slots of the dead are freed.
+ * test_store_processes.c - holds state/store.c to what it says about several processes: a
+ * killed writer blocks nobody, a reader sees one moment, slots of the dead are freed.
  *
  * The environment is never open here across a fork.
  */
@@ -80,8 +80,9 @@ expect_value(struct store *store, const char *key, const char *wanted)
 	free(text);
 }
 
-/* A child with the environment open, made while nobody here has it open. It says so, waits for a byte, puts
- * "new" under "0" if `writes`, and exits. Give the byte with go_on. */
+/* A child with the environment open, made while nobody here has it open. It says so,
+ * waits for a byte, puts "new" under "0" if `writes`, and exits. Give the byte with
+ * go_on. */
 static pid_t
 start_other(bool writes, int *to_child_out)
 {
@@ -95,8 +96,8 @@ start_other(bool writes, int *to_child_out)
 	if (pid == 0) {
 		struct store *store;
 		close(go[1]);
-		if (store_open(env.dir, STORE_CREATE, &store) || write(ready[1], "x", 1) != 1 ||
-		    read(go[0], &byte, 1) != 1)
+		if (store_open(env.dir, STORE_CREATE, &store) ||
+		    write(ready[1], "x", 1) != 1 || read(go[0], &byte, 1) != 1)
 			_exit(1);
 		if (writes)
 			put_committed(store, "0", "new");
@@ -153,8 +154,10 @@ start_writer_that_stays_inside(void)
 		struct store *store;
 		struct store_txn txn = { 0 };
 		struct schema_value value = value_of("half");
-		if (store_open(env.dir, STORE_WRITE, &store) || store_write_begin(store, &txn) ||
-		    store_put(&txn, STORE_LEASES, key_of("0"), &value) || write(ready[1], "x", 1) != 1)
+		if (store_open(env.dir, STORE_WRITE, &store) ||
+		    store_write_begin(store, &txn) ||
+		    store_put(&txn, STORE_LEASES, key_of("0"), &value) ||
+		    write(ready[1], "x", 1) != 1)
 			_exit(1);
 		for (;;)
 			pause();
@@ -188,14 +191,16 @@ START_TEST(slots_of_dead_readers_are_freed_on_request)
 	struct store_usage usage;
 	int to_child;
 	store_close(&env.store);
-	pid_t keeper = start_other(false, &to_child); /* else the table would begin anew */
+	pid_t keeper =
+		start_other(false, &to_child); /* else the table would begin anew */
 	for (int i = 0; i < 5; i++) {
 		int status;
 		pid_t pid = fork();
 		if (pid == 0) {
 			struct store *store;
 			struct store_txn txn;
-			_exit(store_open(env.dir, STORE_READ, &store) || store_read_begin(store, &txn));
+			_exit(store_open(env.dir, STORE_READ, &store) ||
+			      store_read_begin(store, &txn));
 		}
 		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 		ck_assert_int_eq(status, 0);

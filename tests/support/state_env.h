@@ -1,5 +1,6 @@
 /*
- * state_env.h - a state environment of a test's own, and short words for what goes into it.
+ * state_env.h - a state environment of a test's own, and short words for what goes into
+ * it.
  */
 #ifndef TESTS_SUPPORT_STATE_ENV_H
 #define TESTS_SUPPORT_STATE_ENV_H
@@ -25,10 +26,14 @@ struct cursor cursor_of(const char *text); /* "": none */
 struct epoch epoch_of(uint32_t boot, uint32_t sequence);
 struct identity_record identity_of_test(void);
 
-/* Each in a transaction of its own, committed; they fail the test when it does not begin or commit. */
-enum lts_err state_env_take(struct state_env *env, const struct lease_take *take, struct lease_taken *out);
-enum lts_err state_env_move(struct state_env *env, struct checkpoint_move *moves, size_t n);
-enum lts_err state_env_lease(struct state_env *env, const char *shard, struct lease_record *out);
+/* Each in a transaction of its own, committed; they fail the test when it does not begin
+ * or commit. */
+enum lts_err state_env_take(struct state_env *env, const struct lease_take *take,
+			    struct lease_taken *out);
+enum lts_err state_env_move(struct state_env *env, struct checkpoint_move *moves,
+			    size_t n);
+enum lts_err state_env_lease(struct state_env *env, const char *shard,
+			     struct lease_record *out);
 enum lts_err state_env_checkpoint(struct state_env *env, const char *shard,
 				  struct checkpoint_record *out);
 /* All events, oldest first; the caller frees. */
@@ -36,6 +41,7 @@ struct event_record *state_env_events(struct state_env *env, size_t *n_out);
 
 /* A take of `shard` that starts at cursor "100", and a move of it, both allowed. */
 struct lease_take take_of(const char *shard, struct epoch epoch);
-struct checkpoint_move move_of(const char *shard, struct epoch epoch, const char *from, const char *to);
+struct checkpoint_move move_of(const char *shard, struct epoch epoch, const char *from,
+			       const char *to);
 
 #endif

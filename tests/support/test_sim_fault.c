@@ -1,5 +1,6 @@
 /*
- * test_sim_fault.c - holds tests/sim/sim_fault.c: what a rule says is what strikes, and a seed repeats it.
+ * test_sim_fault.c - holds tests/sim/sim_fault.c: what a rule says is what strikes, and a
+ * seed repeats it.
  */
 #include <check.h>
 #include <string.h>
@@ -26,7 +27,8 @@ set_rules(const char *rules)
 {
 	struct buf error;
 	buf_init(&error, 0);
-	ck_assert_msg(sim_faults_set(faults, rules, &error) == LTS_OK, "%s", error.data ? error.data : "");
+	ck_assert_msg(sim_faults_set(faults, rules, &error) == LTS_OK, "%s",
+		      error.data ? error.data : "");
 	buf_fini(&error);
 }
 
@@ -40,7 +42,8 @@ apply(enum sim_kind kind, int shard, const char *consumer)
 
 START_TEST(conditions_pick_the_request)
 {
-	set_rules("batch shard=2 latency=40\nheartbeat consumer=a status=404\nany bandwidth=5000\n");
+	set_rules("batch shard=2 latency=40\nheartbeat consumer=a status=404\nany "
+		  "bandwidth=5000\n");
 	ck_assert_int_eq(apply(SIM_BATCH, 2, NULL).latency_ms, 40);
 	ck_assert_int_eq(apply(SIM_BATCH, 1, NULL).latency_ms, 0);
 	ck_assert_int_eq(apply(SIM_CURSOR, 2, NULL).latency_ms, 0);
@@ -62,7 +65,8 @@ END_TEST
 
 START_TEST(several_rules_add_up_and_the_later_wins)
 {
-	set_rules("batch latency=10 status=500\nbatch status=503 retry_after=7\nbatch truncate=0");
+	set_rules("batch latency=10 status=500\nbatch status=503 retry_after=7\nbatch "
+		  "truncate=0");
 	struct sim_effect effect = apply(SIM_BATCH, 0, NULL);
 	ck_assert_int_eq(effect.latency_ms, 10);
 	ck_assert_int_eq(effect.status, 503);
@@ -76,7 +80,8 @@ START_TEST(quoted_values_and_the_rest_of_the_line)
 {
 	set_rules("cursor retry_after=\"Wed, 21 Oct 2099 07:28:00 GMT\" status=429\n"
 		  "\r\n  \nbatch garbage={\"a\": [1, 2]} x=y\nheartbeat redirect");
-	ck_assert_str_eq(apply(SIM_CURSOR, 0, NULL).retry_after, "Wed, 21 Oct 2099 07:28:00 GMT");
+	ck_assert_str_eq(apply(SIM_CURSOR, 0, NULL).retry_after,
+			 "Wed, 21 Oct 2099 07:28:00 GMT");
 	ck_assert_int_eq(apply(SIM_CURSOR, 0, NULL).status, 429);
 	ck_assert_str_eq(apply(SIM_BATCH, 0, NULL).garbage, "{\"a\": [1, 2]} x=y");
 	ck_assert_ptr_nonnull(apply(SIM_HEARTBEAT, -1, NULL).redirect);
@@ -118,15 +123,27 @@ END_TEST
 START_TEST(bad_rules_are_refused_whole_and_named)
 {
 	static const char *const wrong[] = {
-		"x reset", "batch", "batch wat", "batch status", "batch status=9", "batch p=2 reset",
-		"batch p= reset", "batch latency=1x", "batch reset=1", "batch=1 reset", "batch count=-1 reset",
-		"batch latency=99999999999999999999", "batch shard= reset", "batch garbage",
+		"x reset",
+		"batch",
+		"batch wat",
+		"batch status",
+		"batch status=9",
+		"batch p=2 reset",
+		"batch p= reset",
+		"batch latency=1x",
+		"batch reset=1",
+		"batch=1 reset",
+		"batch count=-1 reset",
+		"batch latency=99999999999999999999",
+		"batch shard= reset",
+		"batch garbage",
 	};
 	set_rules("batch latency=5");
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		struct buf error;
 		buf_init(&error, 0);
-		ck_assert_msg(sim_faults_set(faults, wrong[i], &error) == LTS_INVALID, "%s", wrong[i]);
+		ck_assert_msg(sim_faults_set(faults, wrong[i], &error) == LTS_INVALID,
+			      "%s", wrong[i]);
 		ck_assert_msg(strstr(error.data, wrong[i]) != NULL, "%s", error.data);
 		buf_fini(&error);
 	}

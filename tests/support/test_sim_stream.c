@@ -1,6 +1,6 @@
 /*
- * test_sim_stream.c - holds sim_stream.c, sim_chunk.c and sim_record.c: same records every time, cursors
- * that point where they should.
+ * test_sim_stream.c - holds sim_stream.c, sim_chunk.c and sim_record.c: same records
+ * every time, cursors that point where they should.
  */
 #include <check.h>
 #include <string.h>
@@ -10,14 +10,19 @@
 #include "tests/suites.h"
 
 #define NS_PER_S INT64_C(1000000000)
-#define START	 (INT64_C(1767322800) * NS_PER_S + 300000000)
+#define START (INT64_C(1767322800) * NS_PER_S + 300000000)
 
 static struct sim_stream *
 make(uint64_t records, uint64_t rate, size_t cache_bytes)
 {
 	const struct sim_stream_config config = {
-		.shards = 3, .records = records, .record_bytes = 500, .rate = rate, .seed = 7,
-		.start_ns = START, .cache_bytes = cache_bytes,
+		.shards = 3,
+		.records = records,
+		.record_bytes = 500,
+		.rate = rate,
+		.seed = 7,
+		.start_ns = START,
+		.cache_bytes = cache_bytes,
 	};
 	return sim_stream_create(&config);
 }
@@ -49,7 +54,8 @@ START_TEST(records_are_whole_numbered_and_repeatable)
 	buf_init(&b, 0);
 	sim_stream_copy(one, 2, 0, 1000, &a);
 	check_records(&a, "2", 0, 1000);
-	for (unsigned at = 0; at < 1000; at += 10) { /* another cut, and a cache that keeps nothing */
+	for (unsigned at = 0; at < 1000;
+	     at += 10) { /* another cut, and a cache that keeps nothing */
 		sim_stream_copy(two, 2, at, 10, &b);
 		ck_assert(at == 990 || !buf_put(&b, ",", 1));
 	}
@@ -79,9 +85,11 @@ START_TEST(text_is_mixed)
 	ck_assert_uint_gt(high, text.len / 40);
 	ck_assert_uint_lt(high, text.len / 8);
 	ck_assert_uint_gt(escapes, text.len / 200);
-	static const char *const must_have[] = { "\\\"", "\\\\", "\\n", "\\t", "\\u4e2d", "日志" };
+	static const char *const must_have[] = { "\\\"", "\\\\",    "\\n",
+						 "\\t",	 "\\u4e2d", "日志" };
 	for (size_t i = 0; i < sizeof(must_have) / sizeof(must_have[0]); i++)
-		ck_assert_msg(strstr(text.data, must_have[i]) != NULL, "%s", must_have[i]);
+		ck_assert_msg(strstr(text.data, must_have[i]) != NULL, "%s",
+			      must_have[i]);
 	buf_fini(&text);
 	sim_stream_destroy(&stream);
 }
@@ -91,7 +99,8 @@ START_TEST(cursors_belong_to_one_shard_and_end_at_its_end)
 {
 	struct sim_stream *stream = make(10, 0, 0);
 	uint64_t index = 99;
-	struct cursor end = sim_stream_cursor(stream, 1, 10), past = sim_stream_cursor(stream, 1, 11);
+	struct cursor end = sim_stream_cursor(stream, 1, 10),
+		      past = sim_stream_cursor(stream, 1, 11);
 	ck_assert_int_eq(sim_stream_index(stream, 1, end.text, &index), LTS_OK);
 	ck_assert_uint_eq(index, 10);
 	ck_assert_int_eq(sim_stream_index(stream, 1, past.text, &index), LTS_INVALID);
@@ -99,7 +108,8 @@ START_TEST(cursors_belong_to_one_shard_and_end_at_its_end)
 	ck_assert_int_eq(sim_stream_index(stream, 2, end.text, &index), LTS_INVALID);
 	ck_assert_int_eq(sim_stream_index(stream, 1, "", &index), LTS_INVALID);
 	ck_assert_int_eq(sim_stream_index(stream, 1, "-1", &index), LTS_INVALID);
-	ck_assert_int_eq(sim_stream_index(stream, 1, "1767332800000000001x", &index), LTS_INVALID);
+	ck_assert_int_eq(sim_stream_index(stream, 1, "1767332800000000001x", &index),
+			 LTS_INVALID);
 	ck_assert_uint_eq(index, 10);
 	sim_stream_destroy(&stream);
 }
@@ -117,7 +127,8 @@ START_TEST(count_stops_at_limit_end_and_tail)
 	ck_assert_uint_eq(count, 5);
 	ck_assert_int_eq(sim_stream_count(stream, 0, 20, 30, 15, &count), LTS_OK);
 	ck_assert_uint_eq(count, 0);
-	ck_assert_int_eq(sim_stream_count(stream, 0, 100, 30, UINT64_MAX, &count), LTS_OK);
+	ck_assert_int_eq(sim_stream_count(stream, 0, 100, 30, UINT64_MAX, &count),
+			 LTS_OK);
 	ck_assert_uint_eq(count, 0);
 	sim_stream_destroy(&stream);
 }
@@ -162,14 +173,16 @@ START_TEST(ingested_and_generated_records_share_one_numbering)
 	struct sim_stream *stream = make(600, 0, 0);
 	struct buf text;
 	buf_init(&text, 0);
-	sim_stream_ingest(stream, 1, "\"log_content\":\"x\\\"y\"", "x\\\"y", START + NS_PER_S);
+	sim_stream_ingest(stream, 1, "\"log_content\":\"x\\\"y\"", "x\\\"y",
+			  START + NS_PER_S);
 	sim_stream_ingest(stream, 1, "\"log_content\":\"z\"", "z", START + NS_PER_S);
 	sim_stream_produce(stream, 1, 500, START + 2 * NS_PER_S);
 	sim_stream_ingest(stream, 1, "\"log_content\":\"w\"", "w", START + 3 * NS_PER_S);
 	ck_assert_uint_eq(sim_stream_produced(stream, 1), 1103);
 	sim_stream_copy(stream, 1, 590, 513, &text);
 	check_records(&text, "1", 590, 513);
-	ck_assert_ptr_nonnull(strstr(text.data, "{\"log_content\":\"x\\\"y\",\"shard\":\"1\",\"seq\":600,"));
+	ck_assert_ptr_nonnull(strstr(
+		text.data, "{\"log_content\":\"x\\\"y\",\"shard\":\"1\",\"seq\":600,"));
 	ck_assert_uint_eq(sim_stream_at_time(stream, 1, START + NS_PER_S), 600);
 	ck_assert_uint_eq(sim_stream_at_time(stream, 1, START + NS_PER_S + 1), 602);
 	ck_assert_uint_eq(sim_stream_at_time(stream, 1, START + 3 * NS_PER_S), 1102);
@@ -203,7 +216,8 @@ START_TEST(expired_records_are_refused)
 	sim_stream_expire(stream, 0, 40);
 	sim_stream_expire(stream, 0, 20);
 	ck_assert_uint_eq(sim_stream_oldest(stream, 0), 40);
-	ck_assert_int_eq(sim_stream_count(stream, 0, 39, 10, UINT64_MAX, &count), LTS_EXPIRED);
+	ck_assert_int_eq(sim_stream_count(stream, 0, 39, 10, UINT64_MAX, &count),
+			 LTS_EXPIRED);
 	ck_assert_int_eq(sim_stream_count(stream, 0, 40, 10, UINT64_MAX, &count), LTS_OK);
 	ck_assert_uint_eq(sim_stream_at_time(stream, 0, 1), 40);
 	sim_stream_expire(stream, 0, 1000);

@@ -1,8 +1,8 @@
 /*
  * tmpdir.c - makes and removes a test's directory.
  *
- * In the test runner. Owns nothing. Must never follow a symbolic link out of the directory while removing. A test
- * that fails leaves its directory for people to look at.
+ * In the test runner. Owns nothing. Must never follow a symbolic link out of the
+ * directory while removing. A test that fails leaves its directory for people to look at.
  */
 #include "tests/support/tmpdir.h"
 

@@ -6,7 +6,8 @@
 
 #include <stddef.h>
 
-/* Fails the test when it cannot be made. The text is the caller's, to be given to tmpdir_remove. */
+/* Fails the test when it cannot be made. The text is the caller's, to be given to
+ * tmpdir_remove. */
 char *tmpdir_make(void);
 /* Removes it with all it holds, frees the text, sets it to NULL. */
 void tmpdir_remove(char **dir);

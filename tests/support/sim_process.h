@@ -1,0 +1,38 @@
+/*
+ * sim_process.h - a running lts-sim: started, steered, asked.
+ */
+#ifndef TESTS_SUPPORT_SIM_PROCESS_H
+#define TESTS_SUPPORT_SIM_PROCESS_H
+
+#include <cjson/cJSON.h>
+
+#include "tests/support/scenario.h"
+
+struct sim_process {
+	const struct scenario *scenario;
+	struct process process;
+	char url[64];
+	char ca_file[256]; /* "" without TLS */
+};
+
+/* options as on its command line; it listens when this returns. */
+void sim_start(struct sim_process *sim, const struct scenario *scenario, const char *options);
+void sim_stop(struct sim_process *sim);
+
+/* POST /sim/faults: one rule a line, replaces all; "" ends them. */
+void sim_faults(const struct sim_process *sim, const char *rules);
+/* POST to another of its paths, "/sim/expire?before=5000". */
+void sim_post(const struct sim_process *sim, const char *path);
+/* GET /sim/status; the caller deletes it. */
+cJSON *sim_status(const struct sim_process *sim);
+
+/* One number of the status: "served_records", "requests/batch/429". */
+double sim_number(const struct sim_process *sim, const char *path);
+/* One text of the status; the caller frees. */
+char *sim_text(const struct sim_process *sim, const char *path);
+/* So many members, each shard listed by the one that owns it, and nobody has two more than another. */
+bool sim_is_settled(const struct sim_process *sim, unsigned members);
+/* The sum of the shards' checkpoints, as numbers of records. */
+double sim_published(const struct sim_process *sim);
+
+#endif

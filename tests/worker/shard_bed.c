@@ -1,0 +1,296 @@
+/*
+ * shard_bed.c - a shard machine with a fake worker around it.
+ *
+ * In the test runner. Owns the machine, its lease and the batch that was submitted. Must never answer from
+ * inside an operation: neither does the worker.
+ */
+#include "tests/worker/shard_bed.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/support/state_env.h"
+
+#define SAY(bed, ...) ck_assert_int_eq(buf_printf(&(bed)->said, __VA_ARGS__), LTS_OK)
+
+static const char *
+or_dash(const char *text)
+{
+	return text[0] ? text : "-";
+}
+
+static void
+op_take(void *arg, struct shard *shard, const struct cursor *start)
+{
+	SAY((struct shard_bed *)arg, "take %s\n", or_dash(start->text));
+}
+
+static void
+op_fetch_cursor(void *arg, struct shard *shard, const char *from)
+{
+	SAY((struct shard_bed *)arg, "cursor %s\n", from);
+}
+
+static void
+op_fetch_batch(void *arg, struct shard *shard, const struct cursor *from, const struct cursor *end,
+	       unsigned limit)
+{
+	struct shard_bed *bed = arg;
+	bed->from = *from;
+	SAY(bed, "batch %s %s %u\n", from->text, or_dash(end->text), limit);
+}
+
+static void
+op_cancel_fetch(void *arg, struct shard *shard)
+{
+	SAY((struct shard_bed *)arg, "cancel\n");
+}
+
+static void
+op_submit(void *arg, struct shard *shard, struct batch *batch)
+{
+	struct shard_bed *bed = arg;
+	ck_assert_msg(!bed->submitted, "two batches in delivery");
+	bed->submitted = batch;
+	SAY(bed, "submit %s>%s %zu%s\n", batch->from.text, batch->to.text, batch->n_records,
+	    batch->gap ? " gap" : "");
+}
+
+static void
+op_close(void *arg, struct shard *shard, enum lease_state state, int64_t end_ns)
+{
+	struct shard_bed *bed = arg;
+	ck_assert_msg(!bed->submitted, "closed before the last batch came back");
+	SAY(bed, "close %s %lld\n", lease_state_name(state), (long long)end_ns);
+}
+
+static void
+op_forget(void *arg, struct shard *shard)
+{
+	struct shard_bed *bed = arg;
+	bed->forgotten++;
+	SAY(bed, "forget\n");
+}
+
+static void
+op_wait(void *arg, struct shard *shard, int64_t delay_ms)
+{
+	SAY((struct shard_bed *)arg, "wait %lld\n", (long long)delay_ms);
+}
+
+static bool
+op_reserve(void *arg, struct shard *shard, size_t bytes)
+{
+	struct shard_bed *bed = arg;
+	if (!bed->full)
+		bed->used_bytes += (int64_t)bytes;
+	return !bed->full;
+}
+
+static void
+op_release(void *arg, struct shard *shard, size_t bytes)
+{
+	struct shard_bed *bed = arg;
+	bed->used_bytes -= (int64_t)bytes;
+	ck_assert_int_ge(bed->used_bytes, 0);
+}
+
+static void
+op_charge(void *arg, struct shard *shard, size_t bytes)
+{
+	struct shard_bed *bed = arg;
+	bed->used_bytes += (int64_t)bytes;
+}
+
+static void
+op_drop(void *arg, struct shard *shard, struct batch *batch)
+{
+	struct shard_bed *bed = arg;
+	bed->dropped += batch->n_records;
+	op_release(arg, shard, batch->bytes);
+	batch_destroy(&batch);
+}
+
+static void
+op_report(void *arg, struct shard *shard, enum message_type type, enum lts_err err,
+	  const char *text)
+{
+	struct shard_bed *bed = arg;
+	bed->released += type == MSG_RELEASED;
+	SAY(bed, "%s", message_name(type));
+	if (type == MSG_RELEASED || type == MSG_STUCK)
+		SAY(bed, " %s", lts_err_name(err));
+	if (text[0])
+		SAY(bed, " %s", text);
+	SAY(bed, "\n");
+}
+
+static void
+op_trouble(void *arg, struct shard *shard, enum lts_err err, const char *text, int64_t retry_ms)
+{
+	SAY((struct shard_bed *)arg, "trouble %s\n", lts_err_name(err));
+}
+
+static const struct shard_ops ops = {
+	.take = op_take,
+	.fetch_cursor = op_fetch_cursor,
+	.fetch_batch = op_fetch_batch,
+	.cancel_fetch = op_cancel_fetch,
+	.submit = op_submit,
+	.close = op_close,
+	.forget = op_forget,
+	.wait = op_wait,
+	.reserve = op_reserve,
+	.release = op_release,
+	.charge = op_charge,
+	.drop = op_drop,
+	.report = op_report,
+	.trouble = op_trouble,
+};
+
+static void
+make(struct shard_bed *bed, int64_t end_ns)
+{
+	struct message_assign assign = { .shard = shard_of("7"),
+					 .epoch = epoch_of(1, 1),
+					 .start = "begin",
+					 .end_ns = end_ns };
+	bed->lease = (struct lease){ .shard = assign.shard, .epoch = assign.epoch };
+	bed->shard = shard_create(&bed->config, &ops, bed, &bed->lease, &assign, 42);
+}
+
+void
+shard_bed_init(struct shard_bed *bed, int64_t end_ns)
+{
+	memset(bed, 0, sizeof(*bed));
+	bed->now_ms = 1000;
+	bed->config = (struct shard_config){
+		.batch_size = BED_BATCH,
+		.fetch_interval_ms = BED_FETCH_INTERVAL_MS,
+		.clock = &bed->clock,
+		.first_bytes = BED_FIRST_BYTES,
+	};
+	buf_init(&bed->said, 0);
+	make(bed, end_ns);
+}
+
+void
+shard_bed_fini(struct shard_bed *bed)
+{
+	ck_assert_ptr_null(bed->submitted);
+	ck_assert_int_eq(bed->used_bytes, 0);
+	ck_assert_uint_eq(bed->fetched, bed->delivered + bed->dropped);
+	shard_destroy(&bed->shard);
+	buf_fini(&bed->said);
+}
+
+void
+shard_bed_ignore(struct shard_bed *bed)
+{
+	buf_clear(&bed->said);
+	if (bed->said.data)
+		bed->said.data[0] = '\0';
+}
+
+void
+shard_bed_again(struct shard_bed *bed, int64_t end_ns)
+{
+	shard_destroy(&bed->shard);
+	shard_bed_ignore(bed);
+	make(bed, end_ns);
+}
+
+void
+shard_bed_expect(struct shard_bed *bed, const char *lines)
+{
+	ck_assert_str_eq(bed->said.data ? bed->said.data : "", lines);
+	shard_bed_ignore(bed);
+}
+
+int64_t
+shard_bed_expect_wait(struct shard_bed *bed)
+{
+	long long ms = -1;
+	int used = 0;
+	ck_assert_int_eq(sscanf(bed->said.data, "wait %lld\n%n", &ms, &used), 1);
+	ck_assert_uint_eq((size_t)used, bed->said.len);
+	shard_bed_ignore(bed);
+	return ms;
+}
+
+void
+shard_bed_taken(struct shard_bed *bed, enum lts_err err, const char *cursor)
+{
+	struct lease_taken taken = { .origin = LEASE_FROM_LOCAL };
+	taken.checkpoint.cursor = cursor_of(cursor);
+	shard_on_taken(bed->shard, err, &taken, "the reason", bed->now_ms);
+}
+
+void
+shard_bed_fetching(struct shard_bed *bed)
+{
+	shard_start(bed->shard);
+	shard_bed_taken(bed, LTS_OK, "10");
+	shard_bed_ignore(bed);
+}
+
+void
+shard_bed_batch(struct shard_bed *bed, const char *to, size_t n, size_t bytes)
+{
+	struct batch *batch = batch_create(&bed->lease, &bed->from);
+	struct shard_answer answer = { .retry_after_ms = -1, .batch = batch };
+	batch->to = cursor_of(to);
+	batch->n_records = n;
+	batch->bytes = bytes;
+	bed->fetched += n;
+	answer.service_ns = service_clock_at_least_ns(&bed->clock, bed->now_ms);
+	shard_on_answer(bed->shard, &answer, bed->now_ms);
+}
+
+void
+shard_bed_cursor(struct shard_bed *bed, const char *cursor)
+{
+	struct shard_answer answer = { .retry_after_ms = -1, .cursor = cursor_of(cursor) };
+	shard_on_answer(bed->shard, &answer, bed->now_ms);
+}
+
+void
+shard_bed_error(struct shard_bed *bed, enum lts_err err, int64_t retry_after_ms)
+{
+	struct shard_answer answer = { .err = err,
+				       .retry_after_ms = retry_after_ms,
+				       .text = "the reason" };
+	shard_on_answer(bed->shard, &answer, bed->now_ms);
+}
+
+void
+shard_bed_delivered(struct shard_bed *bed, enum lts_err err)
+{
+	struct batch *batch = bed->submitted;
+	bed->submitted = NULL;
+	ck_assert_ptr_nonnull(batch);
+	if (!err)
+		bed->delivered += batch->n_records;
+	shard_on_delivered(bed->shard, batch, err, "the reason", bed->now_ms);
+}
+
+void
+shard_bed_closed(struct shard_bed *bed, enum lts_err err)
+{
+	shard_on_closed(bed->shard, err, bed->now_ms);
+}
+
+void
+shard_bed_timer(struct shard_bed *bed, int64_t later_ms)
+{
+	bed->now_ms += later_ms;
+	shard_on_timer(bed->shard, bed->now_ms);
+}
+
+void
+shard_bed_set_service_clock(struct shard_bed *bed, int64_t ns)
+{
+	bed->clock = (struct service_clock){ true, ns - bed->now_ms * 1000000 };
+}

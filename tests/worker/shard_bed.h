@@ -1,0 +1,55 @@
+/*
+ * shard_bed.h - a shard machine with a fake worker around it: what it wants becomes lines of text, time is
+ * a number, the budget is counted.
+ */
+#ifndef TESTS_WORKER_SHARD_BED_H
+#define TESTS_WORKER_SHARD_BED_H
+
+#include "worker/shard.h"
+
+enum { BED_BATCH = 100, BED_FIRST_BYTES = 1000, BED_FETCH_INTERVAL_MS = 200 };
+
+struct shard_bed {
+	struct shard_config config;
+	struct service_clock clock;
+	struct lease lease;
+	struct shard *shard;
+	int64_t now_ms;
+	struct buf said;
+	int64_t used_bytes; /* of the budget */
+	bool full;	    /* it has no room */
+	unsigned released, forgotten;
+	uint64_t fetched, delivered, dropped; /* records */
+	struct batch *submitted;
+	struct cursor from; /* of the request under way */
+};
+
+void shard_bed_init(struct shard_bed *bed, int64_t end_ns);
+/* Frees it, and fails if bytes are still reserved. */
+void shard_bed_fini(struct shard_bed *bed);
+/* Made anew with the bed's config; nothing was said. */
+void shard_bed_again(struct shard_bed *bed, int64_t end_ns);
+
+/* Fails unless the shard did exactly that since the last look, one thing a line:
+ *   take CURSOR|- | cursor FROM | batch FROM END|- LIMIT | cancel | submit A>B N[ gap] | close STATE NS |
+ *   forget | wait MS | HELD TEXT | RELEASED ERR | FINISHED | STUCK ERR TEXT | trouble ERR */
+void shard_bed_expect(struct shard_bed *bed, const char *lines);
+/* Whatever it did, it was looked at. */
+void shard_bed_ignore(struct shard_bed *bed);
+/* The wait that it asks for last; fails when it did anything else. */
+int64_t shard_bed_expect_wait(struct shard_bed *bed);
+
+void shard_bed_taken(struct shard_bed *bed, enum lts_err err, const char *cursor);
+/* Started, taken at cursor 10, its first fetch out; looked at. */
+void shard_bed_fetching(struct shard_bed *bed);
+/* An answer with n records; to "": no next. bytes: of the body. */
+void shard_bed_batch(struct shard_bed *bed, const char *to, size_t n, size_t bytes);
+void shard_bed_cursor(struct shard_bed *bed, const char *cursor);
+void shard_bed_error(struct shard_bed *bed, enum lts_err err, int64_t retry_after_ms);
+void shard_bed_delivered(struct shard_bed *bed, enum lts_err err);
+void shard_bed_closed(struct shard_bed *bed, enum lts_err err);
+void shard_bed_timer(struct shard_bed *bed, int64_t later_ms);
+/* The service's clock shows ns from now on. */
+void shard_bed_set_service_clock(struct shard_bed *bed, int64_t ns);
+
+#endif

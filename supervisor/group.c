@@ -309,7 +309,8 @@ on_written(void *arg, struct lts_answer *answer)
 	struct group *g = writing->group;
 	service_clock_learn(&g->clock, answer->service_time_ns, clock_boot_ms());
 	if (answer->err)
-		log_warn(g->config.log, "checkpoints not published",
+		log_warn(g->config.log, "checkpoints not published; tried again",
+			 LOG_TEXT("consumer", g->consumers[writing->home].name.text),
 			 LOG_TEXT("reason", lts_err_name(answer->err)),
 			 LOG_INT("status", answer->status),
 			 LOG_TEXT("text", answer->message),

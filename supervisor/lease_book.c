@@ -117,9 +117,10 @@ step(struct lease_book *book, struct entry *e, int64_t now_ms)
 			lease_entry_revoke(book, e);
 		if (e->hold != HOLD_NONE)
 			return true;
-		lease_publish_one(book, e, now_ms);
-		if (!lease_may_leave(book, e, now_ms))
+		if (!lease_may_leave(book, e, now_ms)) {
+			lease_publish_one(book, e, now_ms);
 			return true;
+		}
 		lease_entry_note(book, e, "given back", NULL);
 		book->ops->left(book->arg, e->home);
 		return false;
@@ -194,6 +195,7 @@ grant(struct lease_book *book, struct entry *e, uint32_t home, int64_t deadline_
 	e->no_publish = false;
 	e->doubtful = false;
 	e->current = false;
+	e->publish_after_ms = 0;
 	e->stale_write = e->writing;
 	e->ask_again_ms = 0;
 	e->finished = false; /* the next holder's take says so again */

@@ -43,8 +43,9 @@ struct entry {
 	uint32_t fate_slot;
 	bool finished, stuck;
 	char why[200];
-	struct cursor published; /* what stands at the service, as far as we know */
-	bool writing;		 /* a write is under way */
+	struct cursor published;  /* what stands at the service, as far as we know */
+	bool writing;		  /* a write is under way */
+	int64_t publish_after_ms; /* not before: the last write failed */
 	bool stale_write; /* of a former grant: its answer says nothing about this one */
 	bool doubtful;	  /* its answer was lost: read back before the next */
 	bool no_publish;  /* the service refuses: let it go without */

@@ -13,6 +13,8 @@
 
 #include "common/xalloc.h"
 
+enum { PUBLISH_AGAIN_MS = 1000 };
+
 /* What is committed under the present epoch and not yet at the service; false: nothing.
  */
 bool
@@ -29,11 +31,19 @@ lease_unpublished(struct lease_book *book, const struct entry *e,
 	return true;
 }
 
+/* The present grant is in force, and the service takes our word for it. */
+static bool
+is_ours(const struct entry *e, int64_t now_ms)
+{
+	return e->granted && e->deadline_ms > now_ms && e->know == KNOW_IT &&
+	       !e->no_publish;
+}
+
 static bool
 may_publish(const struct entry *e, int64_t now_ms)
 {
-	return e->granted && e->deadline_ms > now_ms && e->know == KNOW_IT &&
-	       !e->writing && !e->doubtful && !e->no_publish;
+	return is_ours(e, now_ms) && !e->writing && !e->doubtful &&
+	       e->publish_after_ms <= now_ms;
 }
 
 void
@@ -98,6 +108,11 @@ book_on_written(struct lease_book *book, const struct shard_id *shard,
 	e->writing = false;
 	if (e->stale_write) {
 		e->stale_write = false;
+		if (e->granted && (err == LTS_OK || err == LTS_UNKNOWN)) {
+			/* It may have landed after the present grant's read. */
+			e->doubtful = true;
+			lease_entry_ask(book, e, now_ms);
+		}
 		lease_book_settle(book, now_ms);
 		return;
 	}
@@ -124,7 +139,8 @@ book_on_written(struct lease_book *book, const struct shard_id *shard,
 			e->no_publish = true;
 		break;
 	default:
-		break; /* again with the next round */
+		e->publish_after_ms = now_ms + PUBLISH_AGAIN_MS;
+		break;
 	}
 	lease_book_settle(book, now_ms);
 }
@@ -182,7 +198,7 @@ lease_book_all_published(struct lease_book *book, int64_t now_ms)
 		const struct entry *e = &book->entries[i];
 		if (e->writing || e->doubtful)
 			return false;
-		if (may_publish(e, now_ms) && lease_unpublished(book, e, &cursor))
+		if (is_ours(e, now_ms) && lease_unpublished(book, e, &cursor))
 			return false;
 	}
 	return true;

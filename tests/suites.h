@@ -56,7 +56,13 @@
 	X(kills) \
 	X(stops) \
 	X(restarts) \
-	X(hosts)
+	X(hosts) \
+	X(signals) \
+	X(bad_service) \
+	X(gaps) \
+	X(refusals) \
+	X(pipes) \
+	X(footprint)
 
 #define DECLARE(name) Suite *suite_##name(void);
 SUITES(DECLARE)

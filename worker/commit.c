@@ -368,6 +368,17 @@ commit_moves(struct committer *c)
 	return err;
 }
 
+/* A segment may be due for its final name though no record comes any more. */
+static void
+remind(struct committer *c, struct track *t)
+{
+	int64_t due_ms = INT64_MAX;
+	if (t->stream && c->sink->ops->due_ms)
+		due_ms = c->sink->ops->due_ms(t->stream);
+	if (due_ms != INT64_MAX)
+		mark_dirty(c, t, due_ms);
+}
+
 /* Step three: what is committed may be acted on. */
 static void
 settle(struct committer *c, struct track *t, const struct checkpoint_move *move,
@@ -394,12 +405,17 @@ settle(struct committer *c, struct track *t, const struct checkpoint_move *move,
 			die(c, EXIT_SYNC_FAILED, "sink directory could not be synced");
 		if (err)
 			log_error(c->config.log,
-				  "segment not sealed; it will be when the shard is next "
-				  "opened",
+				  err == LTS_BADDATA
+					  ? "segment was removed or replaced before it was "
+					    "sealed: delivered records are lost"
+					  : "segment not sealed; it will be when the shard "
+					    "is next opened",
 				  LOG_TEXT("shard", t->lease->shard.text));
 	}
-	if (!t->close)
+	if (!t->close) {
+		remind(c, t);
 		return;
+	}
 	t->close = 0;
 	if (t->stream)
 		c->sink->ops->close(&t->stream);

@@ -118,20 +118,35 @@ segment_open(const struct segment_dir *dir, uint64_t number, uint64_t len, int *
 	return err;
 }
 
+static enum lts_err
+seal_one(const struct segment_dir *dir, uint64_t number)
+{
+	char part[SEGMENT_NAME_MAX], final[SEGMENT_NAME_MAX];
+	name_of(dir, number, ".log.part", part);
+	name_of(dir, number, ".log", final);
+	if (renameat2(dir->fd, part, dir->fd, final, RENAME_NOREPLACE) == 0)
+		return LTS_OK;
+	if (errno == EEXIST)
+		return LTS_BADDATA;
+	if (errno != ENOENT)
+		return LTS_SYS;
+	/* Sealed before, or removed behind our back. */
+	return faccessat(dir->fd, final, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? LTS_OK
+									 : LTS_BADDATA;
+}
+
 enum lts_err
 segment_seal(const struct segment_dir *dir, uint64_t from, uint64_t to)
 {
-	char part[SEGMENT_NAME_MAX], final[SEGMENT_NAME_MAX];
+	enum lts_err err = LTS_OK;
 	if (from == to)
 		return LTS_OK;
 	for (uint64_t n = from; n < to; n++) {
-		name_of(dir, n, ".log.part", part);
-		name_of(dir, n, ".log", final);
-		if (renameat2(dir->fd, part, dir->fd, final, RENAME_NOREPLACE) < 0 &&
-		    errno != ENOENT)
-			return errno == EEXIST ? LTS_BADDATA : LTS_SYS;
+		enum lts_err one = seal_one(dir, n);
+		err = err ? err : one;
 	}
-	return sync_dir(dir);
+	enum lts_err synced = sync_dir(dir);
+	return synced ? synced : err;
 }
 
 enum lts_err

@@ -32,8 +32,8 @@ enum lts_err segment_open(const struct segment_dir *dir, uint64_t number, uint64
 			  int *fd_out) LTS_MUST_USE;
 /* Removes a .part, if it is there. */
 enum lts_err segment_remove(const struct segment_dir *dir, uint64_t number) LTS_MUST_USE;
-/* Gives [from, to) their final names, those that are still .part, durably. LTS_BADDATA:
- * taken already. */
+/* Gives [from, to) their final names, those that are still .part, durably. LTS_BADDATA: a
+ * name was taken already, or there is neither; the others were given theirs. */
 enum lts_err segment_seal(const struct segment_dir *dir, uint64_t from,
 			  uint64_t to) LTS_MUST_USE;
 /* Makes the directory agree with a committed position in segment `number`: older parts

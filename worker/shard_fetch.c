@@ -140,6 +140,19 @@ on_empty(struct shard *s, struct batch *batch, int64_t now_ms)
 	wait_for(s, s->idle_ms);
 }
 
+/* Whether a batch with records says where it goes on, and that is not where we have been.
+ */
+static bool
+makes_progress(const struct shard *s, const struct batch *batch)
+{
+	if (cursor_is_none(&batch->to) || cursor_equal(&batch->to, &batch->from))
+		return false;
+	for (unsigned i = 0; i < s->n_passed && i < SHARD_PASSED; i++)
+		if (cursor_equal(&batch->to, &s->passed[i]))
+			return false;
+	return true;
+}
+
 static void
 on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 {
@@ -152,8 +165,7 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 		shard_pump(s, now_ms);
 		return;
 	}
-	if (batch->n_records &&
-	    (cursor_is_none(&batch->to) || cursor_equal(&batch->to, &batch->from))) {
+	if (batch->n_records && !makes_progress(s, batch)) {
 		s->ops->drop(s->arg, s, batch);
 		retry(s, LTS_BADDATA, "an answer with records and no new position", -1);
 		return;
@@ -169,6 +181,7 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 	}
 	s->last_bytes = batch->bytes;
 	s->idle_ms = 0;
+	s->passed[s->n_passed++ % SHARD_PASSED] = s->next;
 	s->next = batch->to;
 	s->ready = batch;
 	shard_pump(s, now_ms);
@@ -230,6 +243,7 @@ on_cursor(struct shard *s, enum fetch_what what, const struct cursor *cursor,
 		s->ready = batch_create(s->lease, &s->next);
 		s->ready->to = s->next = *cursor;
 		s->ready->gap = true;
+		s->n_passed = 0;
 		s->resumed = true;
 		s->ops->trouble(s->arg, s, LTS_EXPIRED,
 				"records were dropped by the service", 0);

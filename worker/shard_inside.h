@@ -24,6 +24,10 @@ enum fetch_how {
 	FETCH_NO_ROOM, /* for the budget */
 };
 
+/* Of the cursors passed, so many are kept: a service that sends us back further than that
+ * has lost more than we can notice. */
+enum { SHARD_PASSED = 16 };
+
 struct shard {
 	const struct shard_config *config;
 	const struct shard_ops *ops;
@@ -39,6 +43,8 @@ struct shard {
 	struct cursor next; /* where the next batch starts */
 	struct cursor end;  /* none: not known yet, or no end */
 	bool at_end;
+	struct cursor passed[SHARD_PASSED]; /* the last starts, to notice a circle */
+	unsigned n_passed;
 	bool resumed;	     /* over a gap, and no batch has come since */
 	bool in_hand;	     /* a batch is with the delivery thread */
 	bool closing;	     /* the last commit was asked for */

@@ -36,6 +36,9 @@ struct sink_ops {
 			      struct sink_position *position_out);
 	/* The position of the last flush is committed. */
 	enum lts_err (*committed)(struct sink_stream *stream);
+	/* When it wants the next flush though nothing is submitted, CLOCK_MONOTONIC
+	 * milliseconds; INT64_MAX, or no function: never. */
+	int64_t (*due_ms)(const struct sink_stream *stream);
 	/* Lets go without a trace of what was not committed. */
 	void (*close)(struct sink_stream **stream);
 	void (*destroy)(struct sink **sink);

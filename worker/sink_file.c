@@ -187,9 +187,17 @@ static enum lts_err
 file_committed(struct sink_stream *stream)
 {
 	enum lts_err err = segment_seal(&stream->dir, stream->unsealed, stream->segment);
-	if (!err)
+	if (!err || err == LTS_BADDATA) /* which no second try would mend */
 		stream->unsealed = stream->segment;
 	return err;
+}
+
+static int64_t
+file_due_ms(const struct sink_stream *stream)
+{
+	if (!stream->sink->rotate_interval_ms || !stream->len)
+		return INT64_MAX;
+	return stream->created_ms + stream->sink->rotate_interval_ms;
 }
 
 static void
@@ -248,6 +256,7 @@ sink_file_create(const char *dir, const struct sink_config *config, struct sink 
 		.submit = file_submit,
 		.flush = file_flush,
 		.committed = file_committed,
+		.due_ms = file_due_ms,
 		.close = file_close,
 		.destroy = file_destroy,
 	};

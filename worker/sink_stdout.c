@@ -4,11 +4,12 @@
  * In a worker's delivery thread. Owns its scratch memory. Must never write outside the
  * lock on the inherited file, or records of two workers would mix on a pipe. At least
  * once: what a reader saw of a batch that was not committed it will see again. Held by
- * tests/scenario.
+ * tests/worker/test_sink_stdout.c.
  */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/xalloc.h"
@@ -43,6 +44,20 @@ set_lock(int fd, short type)
 	return fcntl(fd, F_SETLKW, &lock);
 }
 
+/* Part of a batch in a file is cut off again, or the next try would write behind a torn
+ * record. What went into a pipe or a terminal is gone. */
+static void
+cut_back(uint64_t written)
+{
+	struct stat st;
+	off_t end = lseek(STDOUT_FILENO, 0, SEEK_CUR);
+	off_t begin = end - (off_t)written;
+	if (written == 0 || begin < 0 || fstat(STDOUT_FILENO, &st) < 0 || st.st_size != end)
+		return;
+	if (ftruncate(STDOUT_FILENO, begin) == 0)
+		lseek(STDOUT_FILENO, begin, SEEK_SET);
+}
+
 static enum lts_err
 stdout_submit(struct sink_stream *stream, const struct record *records, size_t n,
 	      struct buf *why_out)
@@ -53,6 +68,8 @@ stdout_submit(struct sink_stream *stream, const struct record *records, size_t n
 		return LTS_SYS;
 	enum lts_err err = record_write(STDOUT_FILENO, -1, sink->format, records, n,
 					&sink->scratch, &written);
+	if (err)
+		cut_back(written);
 	set_lock(sink->lock_fd, F_UNLCK);
 	return err;
 }

@@ -15,7 +15,7 @@ START_TEST(stream_is_drained_to_its_end_over_tls)
 	one_host_begin(&h, "--shards 4 --records 20000 --consumer_timeout 3",
 		       "--consumer_count 4 --end_time end");
 	one_host_expect_drained(&h, 4, 20000);
-	ck_assert_uint_eq(agent_said(&h.agent, "msg=FINISHED"), 4);
+	ck_assert_uint_eq(agent_said(&h.agent, "msg=\"shard finished\""), 4);
 	ck_assert_uint_eq(agent_said(&h.agent, "msg=finished shards=4 records=80000"), 1);
 	ck_assert_uint_eq(agent_said(&h.agent, "level=error"), 0);
 	for (int i = 0; i < 4; i++) {

@@ -32,7 +32,7 @@ begin(struct two_hosts *h)
 	until("the first is at work", sim_number(&h->sim, "served_records") >= 8000);
 	agent_start(&h->b);
 	until("they share the shards", sim_is_settled(&h->sim, 4));
-	until("the second has its share", agent_said(&h->b, "msg=HELD") >= 4);
+	until("the second has its share", agent_said(&h->b, "msg=\"shard held\"") >= 4);
 }
 
 static void

@@ -79,7 +79,7 @@ restart_by(int sig)
 		process_signal(&h.agent.process, sig);
 		until("it has ended", process_has_ended(&h.agent.process));
 		agent_start(&h.agent);
-		until("it holds its shards again", agent_said(&h.agent, "msg=HELD") >= 6);
+		until("it holds its shards again", agent_said(&h.agent, "msg=\"shard held\"") >= 6);
 		char *after = describe_group(&h.sim);
 		ck_assert_str_eq(before, after);
 		free(after);

@@ -120,8 +120,11 @@ decode_kind(int kind, const uint8_t *data, size_t len)
 			   : kind == 4 ? worker_decode(copy, len, &out.worker)
 				       : event_decode(copy, len, &out.event);
 	free(copy);
+	/* One assertion a call: each is a message to the parent, and calls are many. */
+	bool touched = false;
 	for (size_t i = 0; err && i < sizeof(out.bytes); i++)
-		ck_assert_uint_eq(out.bytes[i], 0x5a);
+		touched |= out.bytes[i] != 0x5a;
+	ck_assert(!touched);
 	return err;
 }
 

@@ -65,7 +65,7 @@ START_TEST(before_end_time_batches_are_fetched_without_an_end)
 	shard_bed_batch(&bed, "25", 2, 500);
 	shard_bed_delivered(&bed, LTS_OK);
 	shard_bed_delivered(&bed, LTS_OK);
-	shard_bed_expect(&bed, "submit 20>25 2\nclose FINISHED 1767322800000000000\n");
+	shard_bed_expect(&bed, "submit 20>25 2\nclose finished 1767322800000000000\n");
 }
 END_TEST
 
@@ -110,7 +110,7 @@ START_TEST(shard_that_starts_at_its_end_is_finished)
 	shard_bed_taken(&bed, LTS_OK, "10");
 	shard_bed_ignore(&bed);
 	shard_bed_cursor(&bed, "10");
-	shard_bed_expect(&bed, "close FINISHED 1767322800000000000\n");
+	shard_bed_expect(&bed, "close finished 1767322800000000000\n");
 	ck_assert_int_eq(shard_state(bed.shard), SHARD_FINISHING);
 	shard_bed_closed(&bed, LTS_OK);
 	shard_bed_expect(&bed, "FINISHED\n");
@@ -124,7 +124,7 @@ START_TEST(shard_is_finished_when_next_is_its_end)
 	shard_bed_batch(&bed, "90", 5, 500);
 	shard_bed_expect(&bed, "submit 10>90 5\n");
 	shard_bed_delivered(&bed, LTS_OK);
-	shard_bed_expect(&bed, "close FINISHED 1767322800000000000\n");
+	shard_bed_expect(&bed, "close finished 1767322800000000000\n");
 }
 END_TEST
 
@@ -132,7 +132,7 @@ START_TEST(shard_is_finished_by_an_empty_answer_that_does_not_move)
 {
 	fetch_with_end("90");
 	shard_bed_batch(&bed, _i ? "10" : "", 0, 50);
-	shard_bed_expect(&bed, "close FINISHED 1767322800000000000\n");
+	shard_bed_expect(&bed, "close finished 1767322800000000000\n");
 }
 END_TEST
 
@@ -153,7 +153,7 @@ START_TEST(finish_waits_for_everything_delivered)
 	shard_bed_delivered(&bed, LTS_OK);
 	shard_bed_expect(&bed, "submit 50>90 5\n");
 	shard_bed_delivered(&bed, LTS_OK);
-	shard_bed_expect(&bed, "close FINISHED 1767322800000000000\n");
+	shard_bed_expect(&bed, "close finished 1767322800000000000\n");
 }
 END_TEST
 
@@ -164,7 +164,7 @@ START_TEST(shard_finished_for_this_end_time_fetches_nothing)
 	taken.checkpoint.finished_end_ns = END_NS;
 	shard_start(bed.shard);
 	shard_on_taken(bed.shard, LTS_OK, &taken, "", bed.now_ms);
-	shard_bed_expect(&bed, "take -\nHELD local\nclose FINISHED 1767322800000000000\n");
+	shard_bed_expect(&bed, "take -\nHELD local\nclose finished 1767322800000000000\n");
 }
 END_TEST
 
@@ -185,7 +185,7 @@ START_TEST(finish_that_cannot_be_committed_gives_the_shard_back)
 	fetch_with_end("10");
 	shard_bed_ignore(&bed);
 	shard_bed_closed(&bed, LTS_GONE);
-	shard_bed_expect(&bed, "close RELEASED 0\n");
+	shard_bed_expect(&bed, "close released 0\n");
 	shard_bed_closed(&bed, LTS_GONE);
 	shard_bed_expect(&bed, "RELEASED GONE\nforget\n");
 }

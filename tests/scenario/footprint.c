@@ -1,0 +1,111 @@
+/*
+ * footprint.c - what an agent costs, and that it costs no more after a while.
+ *
+ * Real programs against lts-sim. Holds the memory of an idle agent, and that deaths of workers leave no
+ * descriptor behind. Without meaning under ASan, where the memory part is left out.
+ */
+#include "tests/suites.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/support/one_host.h"
+
+/* The sum of those lines of smaps_rollup that begin with one of the names, in KiB. */
+static long
+memory_kib(pid_t pid, const char *const *names)
+{
+	char path[64], line[256];
+	long sum = 0, kib;
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
+	FILE *file = fopen(path, "re");
+	ck_assert_ptr_nonnull(file);
+	while (fgets(line, sizeof(line), file))
+		for (const char *const *name = names; *name; name++)
+			if (strncmp(line, *name, strlen(*name)) == 0 &&
+			    sscanf(line + strlen(*name), "%ld", &kib) == 1)
+				sum += kib;
+	fclose(file);
+	return sum;
+}
+
+static void
+expect_small(pid_t pid)
+{
+	static const char *const private[] = { "Private_Clean:", "Private_Dirty:", NULL };
+	static const char *const resident[] = { "Rss:", NULL };
+	ck_assert_int_gt(memory_kib(pid, resident), 0);
+	ck_assert_int_le(memory_kib(pid, private), 6 * 1024);
+	ck_assert_int_le(memory_kib(pid, resident), 20 * 1024);
+}
+
+START_TEST(idle_agent_is_small)
+{
+	struct one_host h;
+	pid_t pids[AGENT_WORKERS_MAX];
+	one_host_begin(&h, "--shards 2 --records 0 --consumer_timeout 3", "--consumer_count 2");
+	until("it holds its shards", agent_said(&h.agent, "msg=HELD") >= 2 && sim_is_settled(&h.sim, 2));
+	until("it has asked for records", sim_number(&h.sim, "requests/batch/200") >= 20);
+	ck_assert_uint_eq(agent_workers(&h.agent, pids), 2);
+	expect_small(h.agent.process.pid);
+	expect_small(pids[0]);
+	expect_small(pids[1]);
+	agent_stop(&h.agent);
+	one_host_end(&h);
+}
+END_TEST
+
+static size_t
+count_fds(pid_t pid)
+{
+	char path[64];
+	size_t n = 0;
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	DIR *dir = opendir(path);
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+START_TEST(deaths_of_workers_leave_no_descriptor_and_no_zombie)
+{
+	struct one_host h;
+	pid_t pids[AGENT_WORKERS_MAX];
+	char path[64], text[256];
+	one_host_begin(&h, "--tls off --shards 2 --records 100 --consumer_timeout 3", "--consumer_count 2");
+	until("it holds its shards", agent_said(&h.agent, "msg=HELD") >= 2 && sim_is_settled(&h.sim, 2));
+	size_t before = count_fds(h.agent.process.pid);
+	for (size_t deaths = 1; deaths <= 5; deaths++) {
+		until("both live", agent_workers(&h.agent, pids) == 2);
+		kill(pids[deaths % 2], SIGKILL);
+		until("it is buried", agent_said(&h.agent, "signal=9") == deaths);
+	}
+	until("all are live again", agent_said(&h.agent, "state=LIVE") == 2 + 5);
+	until("the descriptors are as many as before", count_fds(h.agent.process.pid) <= before);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", h.agent.process.pid, h.agent.process.pid);
+	FILE *children = fopen(path, "re");
+	ck_assert_ptr_nonnull(children);
+	size_t len = fread(text, 1, sizeof(text) - 1, children), n = 0;
+	fclose(children);
+	for (size_t i = 0; i < len; i++)
+		n += text[i] == ' ';
+	ck_assert_uint_eq(n, 2);
+	agent_stop(&h.agent);
+	one_host_end(&h);
+}
+END_TEST
+
+Suite *
+suite_footprint(void)
+{
+	Suite *suite = suite_create("footprint");
+	TCase *tc = scenario_case(suite, "footprint", NULL, NULL);
+	if (PATIENCE_SLOWNESS == 1)
+		tcase_add_test(tc, idle_agent_is_small);
+	tcase_add_test(tc, deaths_of_workers_leave_no_descriptor_and_no_zombie);
+	return suite;
+}

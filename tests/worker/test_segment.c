@@ -1,0 +1,239 @@
+/*
+ * test_segment.c - holds worker/segment.c to its names, its locks, and to never touching a file that has
+ * its final name.
+ */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/suites.h"
+#include "tests/support/state_env.h"
+#include "tests/support/tmpdir.h"
+#include "worker/segment.h"
+
+static char *path;
+static struct segment_dir dir;
+
+static void
+setup(void)
+{
+	struct shard_id shard = shard_of("7");
+	path = tmpdir_make();
+	int fd = open(path, O_RDONLY | O_DIRECTORY);
+	ck_assert_int_ge(fd, 0);
+	segment_dir_init(&dir, fd, &shard, "abc");
+}
+
+static void
+teardown(void)
+{
+	close(dir.fd);
+	tmpdir_remove(&path);
+}
+
+static bool
+is_there(const char *name)
+{
+	return faccessat(dir.fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static void
+put(const char *name, const char *text)
+{
+	tmpdir_write(path, name, text, strlen(text));
+}
+
+static void
+expect_content(const char *name, const char *wanted)
+{
+	size_t len;
+	char *text = tmpdir_read(path, name, &len);
+	ck_assert_str_eq(text, wanted);
+	free(text);
+}
+
+START_TEST(shard_is_encoded_so_that_no_two_share_a_name)
+{
+	static const struct {
+		const char *shard, *prefix;
+	} cases[] = {
+		{ "0", "0-abc-" },	      { "a_B9", "a_B9-abc-" },	 { "a-b", "a%2Db-abc-" },
+		{ "../x", "%2E%2E%2Fx-abc-" }, { "a%2Db", "a%252Db-abc-" }, { ".", "%2E-abc-" },
+	};
+	struct segment_dir other;
+	struct shard_id shard = shard_of(cases[_i].shard);
+	segment_dir_init(&other, -1, &shard, "abc");
+	ck_assert_str_eq(other.prefix, cases[_i].prefix);
+}
+END_TEST
+
+START_TEST(longest_shard_id_fits)
+{
+	char text[64];
+	struct segment_dir other;
+	memset(text, '/', 63);
+	text[63] = '\0';
+	struct shard_id shard = shard_of(text);
+	segment_dir_init(&other, dir.fd, &shard, "0123456789abcde");
+	ck_assert_uint_eq(strlen(other.prefix), 3 * 63 + 2 + 15);
+	int fd;
+	ck_assert_int_eq(segment_create(&other, 99999999, &fd), LTS_OK);
+	close(fd);
+	ck_assert_int_eq(segment_seal(&other, 99999999, 100000000), LTS_OK);
+}
+END_TEST
+
+START_TEST(created_segment_is_a_part_and_locked)
+{
+	int fd, second;
+	ck_assert_int_eq(segment_create(&dir, 3, &fd), LTS_OK);
+	ck_assert(is_there("7-abc-00000003.log.part"));
+	ck_assert_int_eq(segment_create(&dir, 3, &second), LTS_BUSY);
+	ck_assert_int_eq(segment_open(&dir, 3, 0, &second), LTS_BUSY);
+	close(fd);
+	ck_assert_int_eq(segment_open(&dir, 3, 0, &second), LTS_OK);
+	close(second);
+}
+END_TEST
+
+START_TEST(opened_segment_is_cut_to_the_committed_length)
+{
+	int fd;
+	put("7-abc-00000003.log.part", "committed, torn");
+	ck_assert_int_eq(segment_open(&dir, 3, 9, &fd), LTS_OK);
+	expect_content("7-abc-00000003.log.part", "committed");
+	close(fd);
+	ck_assert_int_eq(segment_open(&dir, 3, 10, &fd), LTS_BADDATA);
+	ck_assert_int_eq(segment_open(&dir, 4, 0, &fd), LTS_NOTFOUND);
+}
+END_TEST
+
+START_TEST(locked_segment_is_not_cut)
+{
+	int fd, second;
+	put("7-abc-00000003.log.part", "somebody's");
+	ck_assert_int_eq(segment_open(&dir, 3, 10, &fd), LTS_OK);
+	ck_assert_int_eq(segment_open(&dir, 3, 1, &second), LTS_BUSY);
+	expect_content("7-abc-00000003.log.part", "somebody's");
+	close(fd);
+}
+END_TEST
+
+START_TEST(sealing_never_replaces_a_file)
+{
+	put("7-abc-00000003.log.part", "new");
+	put("7-abc-00000003.log", "old");
+	ck_assert_int_eq(segment_seal(&dir, 3, 4), LTS_BADDATA);
+	expect_content("7-abc-00000003.log", "old");
+	expect_content("7-abc-00000003.log.part", "new");
+}
+END_TEST
+
+START_TEST(sealing_twice_is_sealing_once)
+{
+	put("7-abc-00000003.log.part", "3");
+	put("7-abc-00000004.log.part", "4");
+	ck_assert_int_eq(segment_seal(&dir, 3, 4), LTS_OK);
+	ck_assert_int_eq(segment_seal(&dir, 3, 5), LTS_OK);
+	ck_assert_int_eq(segment_seal(&dir, 5, 5), LTS_OK);
+	expect_content("7-abc-00000003.log", "3");
+	expect_content("7-abc-00000004.log", "4");
+	ck_assert(!is_there("7-abc-00000003.log.part"));
+}
+END_TEST
+
+START_TEST(sealing_what_is_not_there_is_noticed)
+{
+	ck_assert_int_eq(segment_seal(&dir, 3, 4), LTS_BADDATA);
+}
+END_TEST
+
+START_TEST(tidying_seals_the_older_and_removes_the_newer)
+{
+	put("7-abc-00000001.log", "1");
+	put("7-abc-00000002.log.part", "2");
+	put("7-abc-00000003.log.part", "3");
+	put("7-abc-00000004.log.part", "4");
+	put("7-abc-00000017.log.part", "17");
+	ck_assert_int_eq(segment_tidy(&dir, 3), LTS_OK);
+	ck_assert(is_there("7-abc-00000001.log") && is_there("7-abc-00000002.log"));
+	ck_assert(!is_there("7-abc-00000002.log.part"));
+	expect_content("7-abc-00000003.log.part", "3");
+	ck_assert(!is_there("7-abc-00000004.log.part") && !is_there("7-abc-00000017.log.part"));
+}
+END_TEST
+
+START_TEST(tidying_leaves_others_files_alone)
+{
+	static const char *const others[] = {
+		"8-abc-00000009.log.part",  "7-abd-00000009.log.part", "77-abc-00000009.log.part",
+		"7-abc-00000009.log.parts", "7-abc-x.log.part",	       "7-abc-.log.part",
+		"7-abc-00000009.txt",	    "README",
+	};
+	for (size_t i = 0; i < 8; i++)
+		put(others[i], "not ours");
+	ck_assert_int_eq(segment_tidy(&dir, 3), LTS_OK);
+	for (size_t i = 0; i < 8; i++)
+		expect_content(others[i], "not ours");
+}
+END_TEST
+
+START_TEST(tidying_refuses_a_state_older_than_the_files)
+{
+	put(_i ? "7-abc-00000004.log" : "7-abc-00000003.log", "sealed");
+	ck_assert_int_eq(segment_tidy(&dir, 3), LTS_BADDATA);
+	expect_content(_i ? "7-abc-00000004.log" : "7-abc-00000003.log", "sealed");
+}
+END_TEST
+
+START_TEST(what_happens_to_an_open_segment_is_seen)
+{
+	int fd;
+	ck_assert_int_eq(segment_create(&dir, 3, &fd), LTS_OK);
+	ck_assert_int_eq(write(fd, "12345", 5), 5);
+	ck_assert(segment_is_intact(&dir, 3, fd, 5));
+	ck_assert(!segment_is_intact(&dir, 3, fd, 4)); /* appended to by another */
+	ck_assert(!segment_is_intact(&dir, 3, fd, 6)); /* cut */
+	ck_assert_int_eq(renameat(dir.fd, "7-abc-00000003.log.part", dir.fd, "elsewhere"), 0);
+	ck_assert(!segment_is_intact(&dir, 3, fd, 5));
+	put("7-abc-00000003.log.part", "12345"); /* replaced by one that looks the same */
+	ck_assert(!segment_is_intact(&dir, 3, fd, 5));
+	close(fd);
+}
+END_TEST
+
+START_TEST(removing_what_is_not_there_is_fine)
+{
+	put("7-abc-00000003.log.part", "3");
+	ck_assert_int_eq(segment_remove(&dir, 3), LTS_OK);
+	ck_assert_int_eq(segment_remove(&dir, 3), LTS_OK);
+	ck_assert(!is_there("7-abc-00000003.log.part"));
+}
+END_TEST
+
+Suite *
+suite_segment(void)
+{
+	Suite *suite = suite_create("segment");
+	TCase *tc = tcase_create("segments");
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_loop_test(tc, shard_is_encoded_so_that_no_two_share_a_name, 0, 6);
+	tcase_add_test(tc, longest_shard_id_fits);
+	tcase_add_test(tc, created_segment_is_a_part_and_locked);
+	tcase_add_test(tc, opened_segment_is_cut_to_the_committed_length);
+	tcase_add_test(tc, locked_segment_is_not_cut);
+	tcase_add_test(tc, sealing_never_replaces_a_file);
+	tcase_add_test(tc, sealing_twice_is_sealing_once);
+	tcase_add_test(tc, sealing_what_is_not_there_is_noticed);
+	tcase_add_test(tc, tidying_seals_the_older_and_removes_the_newer);
+	tcase_add_test(tc, tidying_leaves_others_files_alone);
+	tcase_add_loop_test(tc, tidying_refuses_a_state_older_than_the_files, 0, 2);
+	tcase_add_test(tc, what_happens_to_an_open_segment_is_seen);
+	tcase_add_test(tc, removing_what_is_not_there_is_fine);
+	suite_add_tcase(suite, tc);
+	return suite;
+}

@@ -1,0 +1,201 @@
+/*
+ * test_sink_stdout.c - holds worker/sink_stdout.c to whole records: of several workers on one pipe, and in a
+ * file on a disk that is full for a while. Each test's process has a standard output of its own.
+ */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/suites.h"
+#include "tests/support/state_env.h"
+#include "tests/support/sys_spy.h"
+#include "tests/support/tmpdir.h"
+#include "worker/sink.h"
+
+enum { WRITERS = 4, BATCHES = 40, BATCH = 50 };
+
+static char *dir;
+static struct sink *sink;
+static struct sink_stream *stream;
+static struct buf why;
+
+static void
+open_sink(void)
+{
+	char *path = tmpdir_path(dir, "lock");
+	struct sink_config config = { .spec = "stdout", .instance = "abc" };
+	struct shard_id shard = shard_of("7");
+	config.lock_fd = open(path, O_RDWR | O_CREAT, 0600);
+	ck_assert_int_ge(config.lock_fd, 0);
+	free(path);
+	ck_assert_int_eq(sink_create(&config, &sink, &why), LTS_OK);
+	ck_assert_int_eq(sink->ops->open(sink, &shard, (struct sink_position){ 3, 4 }, &stream, &why),
+			 LTS_OK);
+}
+
+static void
+setup(void)
+{
+	dir = tmpdir_make();
+	buf_init(&why, 0);
+}
+
+static void
+teardown(void)
+{
+	sys_spy_set(NULL);
+	if (stream)
+		sink->ops->close(&stream);
+	if (sink)
+		sink->ops->destroy(&sink);
+	buf_fini(&why);
+	tmpdir_remove(&dir);
+}
+
+static enum lts_err
+submit(unsigned writer, unsigned batch)
+{
+	static char texts[BATCH][512];
+	struct record records[BATCH];
+	for (unsigned i = 0; i < BATCH; i++) {
+		int len = snprintf(texts[i], sizeof(texts[i]), "{\"writer\":%u,\"n\":%u,\"pad\":\"%0*d\"}",
+				   writer, batch * BATCH + i, (int)(i * 7), 0);
+		records[i] = (struct record){ texts[i], (size_t)len };
+	}
+	return sink->ops->submit(stream, records, BATCH, &why);
+}
+
+/* Each line is a whole record, and each writer's come in order. */
+static void
+expect_whole_records(FILE *file, unsigned wanted)
+{
+	unsigned next[WRITERS] = { 0 }, lines = 0, writer, n;
+	char line[1024];
+	for (; fgets(line, sizeof(line), file); lines++) {
+		size_t len = strlen(line);
+		ck_assert_int_eq(sscanf(line, "{\"writer\":%u,\"n\":%u,", &writer, &n), 2);
+		ck_assert_msg(len > 3 && strcmp(line + len - 3, "\"}\n") == 0, "torn: %s", line);
+		ck_assert_uint_eq(n, next[writer]++);
+	}
+	ck_assert_uint_eq(lines, wanted);
+}
+
+START_TEST(records_of_several_workers_on_one_pipe_are_whole)
+{
+	int fd[2];
+	ck_assert_int_eq(pipe(fd), 0);
+	for (unsigned writer = 0; writer < WRITERS; writer++) {
+		if (fork())
+			continue;
+		dup2(fd[1], STDOUT_FILENO);
+		close(fd[0]);
+		open_sink();
+		for (unsigned batch = 0; batch < BATCHES; batch++)
+			if (submit(writer, batch))
+				_exit(1);
+		_exit(0);
+	}
+	close(fd[1]);
+	FILE *file = fdopen(fd[0], "r");
+	expect_whole_records(file, WRITERS * BATCHES * BATCH);
+	fclose(file);
+	int status;
+	for (unsigned writer = 0; writer < WRITERS; writer++)
+		ck_assert(wait(&status) > 0 && status == 0);
+}
+END_TEST
+
+static size_t room;
+
+static int
+before_write(void *arg, enum sys_spy_call call, const char *path, size_t *bytes)
+{
+	if (call != SPY_WRITE)
+		return 0;
+	if (room == 0)
+		return ENOSPC;
+	if (*bytes > room)
+		*bytes = room;
+	room -= *bytes;
+	return 0;
+}
+
+static const struct sys_spy full_disk = { .before = before_write };
+
+/* `>` and `>>` of a shell. */
+static void
+redirect_to_file(int flags)
+{
+	char *path = tmpdir_path(dir, "out");
+	tmpdir_write(dir, "out", "", 0);
+	int fd = open(path, O_WRONLY | flags);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(dup2(fd, STDOUT_FILENO), STDOUT_FILENO);
+	close(fd);
+	free(path);
+}
+
+START_TEST(full_disk_leaves_no_torn_record_in_a_file)
+{
+	redirect_to_file(_i ? O_APPEND : 0);
+	open_sink();
+	ck_assert_int_eq(submit(0, 0), LTS_OK);
+	sys_spy_set(&full_disk);
+	for (size_t limit = 0; limit < 3000; limit += 131) {
+		room = limit;
+		ck_assert_int_eq(submit(0, 1), LTS_NOSPACE);
+	}
+	sys_spy_set(NULL);
+	ck_assert_int_eq(submit(0, 1), LTS_OK);
+	char *path = tmpdir_path(dir, "out");
+	FILE *file = fopen(path, "r");
+	expect_whole_records(file, 2 * BATCH);
+	fclose(file);
+	free(path);
+}
+END_TEST
+
+START_TEST(nobody_reading_is_told_as_such)
+{
+	int fd[2];
+	ck_assert_int_eq(pipe(fd), 0);
+	sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+	dup2(fd[1], STDOUT_FILENO);
+	close(fd[0]);
+	close(fd[1]);
+	open_sink();
+	ck_assert_int_eq(submit(0, 0), LTS_CLOSED);
+}
+END_TEST
+
+START_TEST(standard_output_has_no_position)
+{
+	struct sink_position position = { 7, 7 };
+	redirect_to_file(0);
+	open_sink();
+	ck_assert_int_eq(submit(0, 0), LTS_OK);
+	ck_assert_int_eq(sink->ops->flush(stream, true, &position), LTS_OK);
+	ck_assert_uint_eq(position.segment + position.offset, 0);
+	ck_assert_int_eq(sink->ops->committed(stream), LTS_OK);
+}
+END_TEST
+
+Suite *
+suite_sink_stdout(void)
+{
+	Suite *suite = suite_create("sink_stdout");
+	TCase *tc = tcase_create("standard output");
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, records_of_several_workers_on_one_pipe_are_whole);
+	tcase_add_loop_test(tc, full_disk_leaves_no_torn_record_in_a_file, 0, 2);
+	tcase_add_test(tc, nobody_reading_is_told_as_such);
+	tcase_add_test(tc, standard_output_has_no_position);
+	suite_add_tcase(suite, tc);
+	return suite;
+}

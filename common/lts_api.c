@@ -17,6 +17,7 @@
 #include "common/http.h"
 #include "common/lts_answer.h"
 #include "common/lts_sign.h"
+#include "common/options.h"
 #include "common/xalloc.h"
 
 enum { MAX_CONNECTIONS = 64, BATCH_TIMEOUT_MS = 60 * 1000 };
@@ -205,6 +206,27 @@ lts_api_create(struct ev_loop *loop, const struct lts_api_config *config)
 	api->control_timeout_ms = config->heartbeat_timeout_ms / 6;
 	api->sign_full_date = config->sign_full_date;
 	LIST_INIT(&api->requests);
+	return api;
+}
+
+struct lts_api *
+lts_api_from_options(struct ev_loop *loop, const struct options *o)
+{
+	char *url = options_endpoint_url(o);
+	struct lts_api_config config = {
+		.url = url,
+		.region = o->region,
+		.project_id = o->project_id,
+		.group_id = o->group_id,
+		.stream_id = o->stream_id,
+		.consumer_group = o->consumer_group_name,
+		.ca_file = o->ca_file,
+		.max_body_bytes = (size_t)o->max_body_bytes,
+		.heartbeat_timeout_ms = o->heartbeat_timeout_ms,
+		.sign_full_date = o->sign_date == SIGN_DATE_FULL,
+	};
+	struct lts_api *api = lts_api_create(loop, &config);
+	free(url);
 	return api;
 }
 

@@ -22,6 +22,7 @@
 #include "common/lts_wire.h"
 
 struct ev_loop;
+struct options;
 struct lts_api;
 struct lts_request;
 
@@ -62,6 +63,8 @@ struct lts_answer {
 typedef void lts_api_done(void *arg, struct lts_answer *answer);
 
 struct lts_api *lts_api_create(struct ev_loop *loop, const struct lts_api_config *config);
+/* The client that the options describe. */
+struct lts_api *lts_api_from_options(struct ev_loop *loop, const struct options *options);
 /* Cancels what is in flight; no callback comes after. NULL-safe. */
 void lts_api_destroy(struct lts_api **api);
 /* Copies; used from the next request on, and needed before the first. LTS_INVALID: they

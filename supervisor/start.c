@@ -181,24 +181,3 @@ start_resolve_times(struct start *start, const struct options *o, int64_t servic
 		 * there now. */
 		out->end_ns = service_ns + 1000000000;
 }
-
-struct lts_api *
-start_api(struct ev_loop *loop, const struct options *o)
-{
-	char *url = options_endpoint_url(o);
-	struct lts_api_config config = {
-		.url = url,
-		.region = o->region,
-		.project_id = o->project_id,
-		.group_id = o->group_id,
-		.stream_id = o->stream_id,
-		.consumer_group = o->consumer_group_name,
-		.ca_file = o->ca_file,
-		.max_body_bytes = (size_t)o->max_body_bytes,
-		.heartbeat_timeout_ms = o->heartbeat_timeout_ms,
-		.sign_full_date = o->sign_date == SIGN_DATE_FULL,
-	};
-	struct lts_api *api = lts_api_create(loop, &config);
-	free(url);
-	return api;
-}

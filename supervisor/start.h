@@ -34,6 +34,5 @@ void start_remember_leases(struct start *start, struct group *group);
 /* service_ns: the service's clock shows that or later. */
 void start_resolve_times(struct start *start, const struct options *options,
 			 int64_t service_ns, struct times *out);
-struct lts_api *start_api(struct ev_loop *loop, const struct options *options);
 
 #endif

@@ -217,7 +217,7 @@ set_up(struct supervisor *s, struct buf *why)
 	if (options_export(s->options, &text))
 		abort(); /* no ceiling */
 	s->options_text = text.data;
-	s->api = start_api(s->loop, s->options);
+	s->api = lts_api_from_options(s->loop, s->options);
 	if (lts_api_set_credentials(s->api, s->config.credentials)) {
 		enum lts_err ignored =
 			buf_put_text(why, "credentials: ak or sk is not printable");

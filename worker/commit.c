@@ -294,7 +294,8 @@ undirty(struct committer *c, struct track *track)
 		return;
 	*at = track->next_dirty;
 	track->dirty = false;
-	c->n_dirty--;
+	if (--c->n_dirty == 0)
+		c->due_ms = INT64_MAX;
 }
 
 void

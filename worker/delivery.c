@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,7 +18,7 @@
 #include "common/handoff.h"
 #include "common/xalloc.h"
 
-/* How long the thread waits before it asks a full disk again. */
+/* How long it is before a full disk is asked again. */
 enum { BLOCKED_RETRY_MS = 500 };
 
 struct done_item {
@@ -29,6 +30,10 @@ struct delivery {
 	struct committer_config config;
 	struct committer *committer; /* the thread's */
 	unsigned flushes;	     /* asked for since the last commit; the thread's */
+	/* For want of space, to be tried again at retry_ms; the thread's. At most a take or a
+	 * batch of each shard, and nothing else of that shard but PUBLISHED comes meanwhile. */
+	struct delivery_order *parked;
+	int64_t retry_ms;
 	void (*wake)(void *);
 	void *wake_arg;
 	pthread_t thread;
@@ -97,11 +102,13 @@ wait_until(struct delivery *d, int64_t due_ms)
 	pthread_cond_timedwait(&d->more, &d->lock, &ts);
 }
 
-/* The next order, or NULL when it is time to commit. */
+/* The next order, or NULL when it is time to commit or to try again. */
 static struct delivery_order *
 next_order(struct delivery *d)
 {
 	int64_t due_ms = committer_due_ms(d->committer);
+	if (d->parked && d->retry_ms < due_ms)
+		due_ms = d->retry_ms;
 	pthread_mutex_lock(&d->lock);
 	while (!d->orders && clock_mono_ms() < due_ms)
 		wait_until(d, due_ms);
@@ -127,56 +134,74 @@ on_committer_report(void *arg, struct lease *lease, enum lts_err result, bool cl
 	complete(d, &done);
 }
 
-/* Nothing can go on for want of space: say so, wait, and tell whether to try again. */
+/* True: there is no space, and the order is kept until there is; the other shards go on. */
 static bool
-wait_for_space(struct delivery *d, struct lease *lease, bool first, const char *why)
+park(struct delivery *d, struct delivery_order *order, const char *why)
 {
-	if (first) {
+	if (atomic_load(&order->lease->letting_go))
+		return false;
+	if (!order->blocked) {
 		struct delivery_done done = { .kind = DELIVERY_BLOCKED,
-					      .lease = lease,
+					      .lease = order->lease,
 					      .err = LTS_NOSPACE };
 		strncpy(done.why, why, sizeof(done.why) - 1);
 		complete(d, &done);
 	}
-	nanosleep(&(struct timespec){ .tv_nsec = BLOCKED_RETRY_MS * 1000000L }, NULL);
-	return !atomic_load(&lease->letting_go);
+	order->blocked = true;
+	order->next = d->parked;
+	d->parked = order;
+	d->retry_ms = clock_mono_ms() + BLOCKED_RETRY_MS;
+	return true;
 }
 
-static void
+/* Returns whether the order is done with. */
+static bool
 do_take(struct delivery *d, struct delivery_order *order)
 {
 	struct delivery_done done = { .kind = DELIVERY_TAKE, .lease = order->lease };
-	bool first = true;
-	do {
-		struct buf why;
-		buf_init(&why, sizeof(done.why) - 1);
-		done.err = committer_take(d->committer, order->lease, &order->take,
-					  &done.taken, &why);
-		if (why.len)
-			memcpy(done.why, why.data, why.len + 1);
-		buf_fini(&why);
-	} while (done.err == LTS_NOSPACE &&
-		 wait_for_space(d, order->lease, first, "state") && !(first = false));
+	struct buf why;
+	buf_init(&why, sizeof(done.why) - 1);
+	done.err = committer_take(d->committer, order->lease, &order->take, &done.taken,
+				  &why);
+	if (why.len)
+		memcpy(done.why, why.data, why.len + 1);
+	buf_fini(&why);
+	if (done.err == LTS_NOSPACE && park(d, order, "state"))
+		return false;
 	complete(d, &done);
+	return true;
 }
 
-static void
+static bool
 do_batch(struct delivery *d, struct delivery_order *order)
 {
 	struct delivery_done done = { .kind = DELIVERY_BATCH,
 				      .lease = order->lease,
 				      .batch = order->batch };
-	bool first = true;
-	do {
-		struct buf why;
-		buf_init(&why, sizeof(done.why) - 1);
-		done.err = committer_submit(d->committer, order->batch, &why);
-		if (why.len)
-			memcpy(done.why, why.data, why.len + 1);
-		buf_fini(&why);
-	} while (done.err == LTS_NOSPACE &&
-		 wait_for_space(d, order->lease, first, done.why) && !(first = false));
+	struct buf why;
+	buf_init(&why, sizeof(done.why) - 1);
+	done.err = committer_submit(d->committer, order->batch, &why);
+	if (why.len)
+		memcpy(done.why, why.data, why.len + 1);
+	buf_fini(&why);
+	if (done.err == LTS_NOSPACE && park(d, order, done.why))
+		return false;
 	complete(d, &done);
+	return true;
+}
+
+/* Those that had no space, once more. */
+static void
+retry(struct delivery *d)
+{
+	struct delivery_order *order = d->parked;
+	d->parked = NULL;
+	while (order) {
+		struct delivery_order *next = order->next;
+		if (order->kind == DELIVERY_TAKE ? do_take(d, order) : do_batch(d, order))
+			free(order);
+		order = next;
+	}
 }
 
 static void
@@ -188,17 +213,15 @@ do_close(struct delivery *d, struct delivery_order *order)
 		on_committer_report(d, order->lease, err, true);
 }
 
-/* Returns false when the thread shall end. */
+/* Returns whether the order is done with. */
 static bool
 obey(struct delivery *d, struct delivery_order *order)
 {
 	switch (order->kind) {
 	case DELIVERY_TAKE:
-		do_take(d, order);
-		break;
+		return do_take(d, order);
 	case DELIVERY_BATCH:
-		do_batch(d, order);
-		break;
+		return do_batch(d, order);
 	case DELIVERY_PUBLISHED:
 		committer_published(d->committer, order->lease, &order->cursor);
 		break;
@@ -217,7 +240,7 @@ obey(struct delivery *d, struct delivery_order *order)
 		d->flushes++;
 		break;
 	case DELIVERY_STOP:
-		return false;
+		break;
 	case DELIVERY_GONE:
 	case DELIVERY_BLOCKED:
 		abort(); /* completions */
@@ -252,12 +275,14 @@ run(void *arg)
 	bool go_on = true;
 	while (go_on) {
 		struct delivery_order *order = next_order(d);
-		if (!order || d->flushes)
-			commit(d);
-		if (order)
-			go_on = obey(d, order);
-		free(order);
-		if (d->flushes)
+		if (!order && d->parked && d->retry_ms <= clock_mono_ms())
+			retry(d);
+		if (order) {
+			go_on = order->kind != DELIVERY_STOP;
+			if (obey(d, order))
+				free(order);
+		}
+		if (d->flushes || committer_due_ms(d->committer) <= clock_mono_ms())
 			commit(d);
 	}
 	commit(d);
@@ -291,13 +316,30 @@ delivery_create(const struct committer_config *config, void (*wake)(void *), voi
 	return d;
 }
 
+static void
+free_orders(struct delivery_order *order)
+{
+	while (order) {
+		struct delivery_order *next = order->next;
+		batch_destroy(&order->batch);
+		free(order);
+		order = next;
+	}
+}
+
 void
 delivery_destroy(struct delivery **delivery)
 {
 	struct delivery *d = *delivery;
+	struct delivery_done done;
 	if (!d)
 		return;
 	pthread_join(d->thread, NULL);
+	/* What came behind STOP. */
+	free_orders(d->orders);
+	free_orders(d->parked);
+	while (delivery_next(d, &done))
+		batch_destroy(&done.batch);
 	pthread_cond_destroy(&d->more);
 	pthread_mutex_destroy(&d->lock);
 	free(d);

@@ -35,6 +35,7 @@ struct delivery_order {
 	struct cursor cursor;
 	enum lease_state close;
 	int64_t end_ns;
+	bool blocked; /* the thread's: it has said that there is no space */
 };
 
 struct delivery_done {

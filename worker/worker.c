@@ -184,26 +184,6 @@ open_logs(struct worker *w)
 }
 
 static void
-start_api(struct worker *w)
-{
-	char *url = options_endpoint_url(&w->options);
-	struct lts_api_config config = {
-		.url = url,
-		.region = w->options.region,
-		.project_id = w->options.project_id,
-		.group_id = w->options.group_id,
-		.stream_id = w->options.stream_id,
-		.consumer_group = w->options.consumer_group_name,
-		.ca_file = w->options.ca_file,
-		.max_body_bytes = (size_t)w->options.max_body_bytes,
-		.heartbeat_timeout_ms = w->options.heartbeat_timeout_ms,
-		.sign_full_date = w->options.sign_date == SIGN_DATE_FULL,
-	};
-	w->api = lts_api_create(w->loop, &config);
-	free(url);
-}
-
-static void
 start_delivery(struct worker *w)
 {
 	struct committer_config config = {
@@ -281,7 +261,7 @@ configure(struct worker *w, const struct message_config *m)
 	w->name = m->name;
 	memcpy(w->instance, m->instance, sizeof(w->instance));
 	open_logs(w);
-	start_api(w);
+	w->api = lts_api_from_options(w->loop, &w->options);
 	if (take_credentials(w, m)) {
 		refuse(w, "credentials", "not printable, empty or too long");
 		goto out;

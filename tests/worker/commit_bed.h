@@ -1,0 +1,43 @@
+/*
+ * commit_bed.h - a state environment, a directory for the file sink, and all that a committer is configured
+ * with; leases and batches in a word.
+ *
+ * LMDB may be opened once by a process: look at the state before the committer is made or after it is gone.
+ */
+#ifndef TESTS_WORKER_COMMIT_BED_H
+#define TESTS_WORKER_COMMIT_BED_H
+
+#include "tests/support/state_env.h"
+#include "worker/commit.h"
+
+struct commit_bed {
+	struct state_env env; /* its store is NULL while a committer may have it open */
+	char *sink_dir;
+	char spec[256];
+	struct board *board;
+	int board_fd;
+	struct log *log;
+	struct committer_config config;
+};
+
+/* interval_ms: an hour, so that nothing is due by itself. */
+void commit_bed_init(struct commit_bed *bed);
+void commit_bed_fini(struct commit_bed *bed);
+/* The state, opened again if need be. */
+struct state_env *commit_bed_state(struct commit_bed *bed);
+
+/* An hour's lease of epoch {1, sequence}. */
+struct lease commit_bed_lease(const char *shard, uint32_t sequence);
+struct lease_take commit_bed_take(const struct lease *lease, const char *start);
+/* Records {"n":first} ... {"n":last}, 10 bytes each for 100 to 999; first 0: none. */
+struct batch *commit_bed_batch(struct lease *lease, const char *from, const char *to, unsigned first,
+			       unsigned last);
+
+/* All that the sink's files of the shard hold, final or not, in order; the caller frees. */
+char *commit_bed_content(struct commit_bed *bed, const char *shard);
+/* "{\"n\":first}\n" ... */
+void commit_bed_expect(struct commit_bed *bed, const char *shard, unsigned first, unsigned last);
+void commit_bed_expect_checkpoint(struct commit_bed *bed, const char *shard, const char *cursor,
+				  uint64_t segment, uint64_t offset);
+
+#endif

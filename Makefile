@@ -13,7 +13,8 @@ BIN  := $(OUT)/bin
 CC      ?= cc
 CFLAGS_release = -O2 -g -D_FORTIFY_SOURCE=2
 CFLAGS_asan    = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
-LDFLAGS_asan   = -fsanitize=address,undefined
+# Beside a shared libasan, a shared libubsan would ignore log_path, which scripts/check reads.
+LDFLAGS_asan   = -fsanitize=address,undefined -static-libubsan
 WARN    = -Wall -Wextra -Wshadow -Wconversion -Wvla -Wno-unused-parameter $(if $(WERROR),-Werror)
 CFLAGS += $(CFLAGS_$(MODE)) -std=gnu11 -fPIE -fstack-protector-strong $(WARN)
 CPPFLAGS += -I. -D_GNU_SOURCE -DLTS_VERSION='"$(VERSION)"'

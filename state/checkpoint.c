@@ -80,8 +80,14 @@ apply(struct store_txn *txn, struct checkpoint_move *move, uint32_t slot, int64_
 		return LTS_OK;
 	if (lease.state == LEASE_FINISHED && !cursor_equal(&move->from, &move->to))
 		return LTS_OK;
-	if (move->deadline_ms <= now_ms || !cursor_equal(&record.cursor, &move->from))
+	if (!cursor_equal(&record.cursor, &move->from))
 		return LTS_OK;
+	/* Past its deadline a shard does not move; what was committed may still be
+	 * sealed. */
+	if (!cursor_equal(&move->from, &move->to) && move->deadline_ms <= now_ms) {
+		move->result = LTS_EXPIRED;
+		return LTS_OK;
+	}
 	move->result = LTS_OK;
 	if (!cursor_equal(&move->from, &move->to))
 		record.committed_ns = now_ns;

@@ -21,13 +21,14 @@ struct checkpoint_move {
 	enum lease_state
 		close;	/* LEASE_RELEASED, _FINISHED, _PAUSED: also let go; 0: go on */
 	int64_t end_ns; /* with LEASE_FINISHED: the end_time reached */
-	enum lts_err
-		result; /* set: LTS_OK, or LTS_GONE when the shard is not ours any more */
+	enum lts_err result; /* set: LTS_OK, LTS_GONE, LTS_EXPIRED */
 };
 
-/* Applies each move that is still allowed: the stored lease has this epoch and is held,
- * its deadline lies after now_ms, and the stored cursor is `from`. The others get
- * LTS_GONE and change nothing. The return value is about the transaction as a whole. */
+/* Applies each move that is still allowed. LTS_GONE: the stored lease has another epoch,
+ * or is let go, or is finished and the move is one, or the stored cursor is not `from`:
+ * somebody else's by now. LTS_EXPIRED: the cursor is to move and the deadline is not
+ * after now_ms: nobody else's on this host yet. Both change nothing. The return value is
+ * about the transaction as a whole. */
 enum lts_err checkpoint_apply(struct store_txn *txn, struct checkpoint_move *moves,
 			      size_t n, uint32_t slot, int64_t now_ms,
 			      int64_t now_ns) LTS_MUST_USE;

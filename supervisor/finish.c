@@ -2,19 +2,33 @@
  * finish.c - whether the other hosts' shards are at their end, too.
  *
  * Runs on the supervisor's loop, once all our own shards are finished and published. Owns
- * the end cursors it asked for. Must never call an empty list of shards finished. Held by
- * the scenario of two supervisors.
+ * the group's list while it goes through it, and the end cursors it asked for. Must never
+ * call an empty list of shards finished. Held by the scenarios of several hosts.
  */
 #include "supervisor/finish.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include <cjson/cJSON.h>
+
+#include "common/clock.h"
+#include "common/json.h"
 #include "common/xalloc.h"
 
+enum {
+	FINISH_AGAIN_MS = 1000, /* then doubling, up to */
+	FINISH_AGAIN_MAX_MS = 8000,
+	FINISH_PROBE_LIMIT = 10, /* the least that the service takes */
+};
+
+/* A shard of another host. */
 struct other {
 	struct shard_id shard;
 	struct cursor end;
+	bool done; /* its checkpoint was seen at the end or beyond; it does not move back
+		    */
 };
 
 struct finish {
@@ -23,10 +37,12 @@ struct finish {
 	void (*reached)(void *arg);
 	void *arg;
 	bool looking;
+	int64_t wait_ms, next_ms;
 	int64_t end_ns;
-	struct other *others; /* whose end cursor is known */
+	struct lts_checkpoint *list; /* of the whole group, being gone through */
+	size_t n, at;
+	struct other *others;
 	size_t n_others;
-	struct shard_id asking;
 };
 
 struct finish *
@@ -46,12 +62,24 @@ finish_destroy(struct finish **finish)
 {
 	if (!*finish)
 		return;
+	free((*finish)->list);
 	free((*finish)->others);
 	free(*finish);
 	*finish = NULL;
 }
 
-static const struct other *
+/* Not yet; look again in a while. */
+static void
+give_up(struct finish *f)
+{
+	f->looking = false;
+	f->wait_ms = f->wait_ms ? 2 * f->wait_ms : FINISH_AGAIN_MS;
+	if (f->wait_ms > FINISH_AGAIN_MAX_MS)
+		f->wait_ms = FINISH_AGAIN_MAX_MS;
+	f->next_ms = clock_boot_ms() + f->wait_ms;
+}
+
+static struct other *
 find(const struct finish *f, const struct shard_id *shard)
 {
 	for (size_t i = 0; i < f->n_others; i++)
@@ -60,15 +88,48 @@ find(const struct finish *f, const struct shard_id *shard)
 	return NULL;
 }
 
+static void walk(struct finish *f);
+
 static void
-on_cursor(void *arg, struct lts_answer *answer)
+on_end(void *arg, struct lts_answer *answer)
 {
 	struct finish *f = arg;
-	f->looking = false;
-	if (answer->err)
-		return; /* the next check asks again */
+	if (answer->err) {
+		give_up(f);
+		return;
+	}
 	f->others = xreallocarray(f->others, f->n_others + 1, sizeof(*f->others));
-	f->others[f->n_others++] = (struct other){ f->asking, answer->cursor };
+	f->others[f->n_others++] =
+		(struct other){ .shard = f->list[f->at].shard, .end = answer->cursor };
+	walk(f);
+}
+
+/* No record between the checkpoint and the end: it stands at the end or beyond. */
+static bool
+is_nothing_left(const struct lts_answer *answer, const struct cursor *from)
+{
+	struct cJSON *json = json_parse_exact(answer->body->data, answer->body->len);
+	const char *count = json ? json_text(json, "count") : NULL;
+	const char *next = json ? json_text(json, "next") : NULL;
+	bool nothing = count && strcmp(count, "0") == 0 &&
+		       (!next || strcmp(next, "0") == 0 || strcmp(next, from->text) == 0);
+	cJSON_Delete(json);
+	return nothing;
+}
+
+static void
+on_probe(void *arg, struct lts_answer *answer)
+{
+	struct finish *f = arg;
+	struct lts_checkpoint *at = &f->list[f->at];
+	/* INVALID: a start beyond the end, to a service that is strict. */
+	if (answer->err == LTS_INVALID ||
+	    (!answer->err && is_nothing_left(answer, &at->cursor))) {
+		find(f, &at->shard)->done = true;
+		walk(f);
+	} else {
+		give_up(f);
+	}
 }
 
 static void
@@ -76,9 +137,31 @@ ask_end(struct finish *f, const struct shard_id *shard)
 {
 	char from[24];
 	snprintf(from, sizeof(from), "%lld", (long long)f->end_ns);
-	f->asking = *shard;
-	f->looking = true;
-	lts_api_cursor(f->api, shard, from, on_cursor, f);
+	lts_api_cursor(f->api, shard, from, on_end, f);
+}
+
+/* From shard to shard, as far as answers are known. */
+static void
+walk(struct finish *f)
+{
+	for (; f->at < f->n; f->at++) {
+		const struct lts_checkpoint *at = &f->list[f->at];
+		if (lease_book_has(f->book, &at->shard))
+			continue;
+		struct other *other = find(f, &at->shard);
+		if (!other) {
+			ask_end(f, &at->shard);
+			return;
+		}
+		other->done |= cursor_equal(&other->end, &at->cursor);
+		if (!other->done) {
+			lts_api_batch(f->api, &at->shard, FINISH_PROBE_LIMIT, &at->cursor,
+				      &other->end, on_probe, f);
+			return;
+		}
+	}
+	f->looking = false;
+	f->reached(f->arg);
 }
 
 static bool
@@ -105,28 +188,21 @@ static void
 on_checkpoints(void *arg, struct lts_answer *answer)
 {
 	struct finish *f = arg;
-	f->looking = false;
-	if (answer->err || !all_listed(f, answer))
+	if (answer->err || !all_listed(f, answer)) {
+		give_up(f);
 		return;
-	for (size_t i = 0; i < answer->n_checkpoints; i++) {
-		const struct lts_checkpoint *at = &answer->checkpoints[i];
-		if (lease_book_has(f->book, &at->shard))
-			continue;
-		const struct other *other = find(f, &at->shard);
-		if (!other) {
-			ask_end(f, &at->shard);
-			return;
-		}
-		if (!cursor_equal(&other->end, &at->cursor))
-			return;
 	}
-	f->reached(f->arg);
+	f->n = answer->n_checkpoints;
+	f->at = 0;
+	f->list = xreallocarray(f->list, f->n, sizeof(*f->list));
+	memcpy(f->list, answer->checkpoints, f->n * sizeof(*f->list));
+	walk(f);
 }
 
 void
-finish_check(struct finish *f, int64_t end_ns)
+finish_check(struct finish *f, int64_t end_ns, int64_t now_ms)
 {
-	if (f->looking)
+	if (f->looking || now_ms < f->next_ms)
 		return;
 	f->end_ns = end_ns;
 	f->looking = true;

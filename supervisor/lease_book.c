@@ -299,7 +299,7 @@ book_on_message(struct lease_book *book, uint32_t worker, const struct message *
 		return; /* of an assignment that is over */
 	switch (message->type) {
 	case MSG_HELD:
-		e->unbroken = true;
+		e->unbroken = e->current;
 		if (e->hold == HOLD_TAKING)
 			e->hold = HOLD_HELD;
 		break;

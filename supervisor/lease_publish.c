@@ -85,6 +85,8 @@ book_on_service(struct lease_book *book, const struct shard_id *shard, enum lts_
 	e->ask_again_ms = 0;
 	if (e->doubtful) {
 		e->doubtful = false;
+		if (!cursor_equal(cursor, &e->published))
+			e->publish_after_ms = 0; /* it had arrived */
 		e->published = *cursor;
 		lease_book_settle(book, now_ms);
 		return;
@@ -116,6 +118,8 @@ book_on_written(struct lease_book *book, const struct shard_id *shard,
 		lease_book_settle(book, now_ms);
 		return;
 	}
+	/* A failure waits, whatever it was: it must not become a storm. */
+	e->publish_after_ms = err ? now_ms + PUBLISH_AGAIN_MS : 0;
 	switch (err) {
 	case LTS_OK:
 		e->published = *cursor;
@@ -139,7 +143,6 @@ book_on_written(struct lease_book *book, const struct shard_id *shard,
 			e->no_publish = true;
 		break;
 	default:
-		e->publish_after_ms = now_ms + PUBLISH_AGAIN_MS;
 		break;
 	}
 	lease_book_settle(book, now_ms);

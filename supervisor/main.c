@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/xalloc.h"
@@ -79,7 +80,11 @@ open_logs(struct log *log, const struct options *o, struct buf *why)
 		err = log_add_file(log, path, (enum log_level)o->log_level, format);
 	if (!err && o->is_test) {
 		path = debug = xasprintf("%s/debug.log", o->state_dir);
-		err = log_add_file(log, path, LOG_LEVEL_DEBUG, format);
+		/* The first start: who makes state_dir comes after us. */
+		if (mkdir(o->state_dir, 0700) < 0 && errno != EEXIST)
+			err = LTS_SYS;
+		else
+			err = log_add_file(log, path, LOG_LEVEL_DEBUG, format);
 	}
 	if (err) {
 		enum lts_err ignored =

@@ -81,15 +81,18 @@ on_finish_reached(void *arg)
 }
 
 static void
-check_finish(struct supervisor *s)
+check_finish(struct supervisor *s, int64_t now_ms)
 {
 	size_t stuck;
-	int64_t service_ns =
-		service_clock_at_least_ns(group_clock(s->group), clock_boot_ms());
+	int64_t service_ns = service_clock_at_least_ns(group_clock(s->group), now_ms);
 	/* Before end_time has come its cursors mean nothing. */
-	if (s->end_ns && service_ns >= s->end_ns && group_all_answered(s->group) &&
-	    lease_book_all_finished(s->book, &stuck))
-		finish_check(s->finish, s->end_ns);
+	if (!s->end_ns || service_ns < s->end_ns || !group_all_answered(s->group) ||
+	    !lease_book_all_finished(s->book, &stuck))
+		return;
+	if (stuck) /* it has failed already; others may wait for these very shards */
+		on_finish_reached(s);
+	else
+		finish_check(s->finish, s->end_ns, now_ms);
 }
 
 /* With nobody to serve them, this host must not keep its shards. */
@@ -138,7 +141,7 @@ on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 	check_flush(s, now_ms);
 	if (s->phase == PHASE_RUNNING) {
 		check_workers(s, now_ms);
-		check_finish(s);
+		check_finish(s, now_ms);
 	} else {
 		check_stop(s, now_ms);
 	}

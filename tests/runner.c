@@ -1,8 +1,9 @@
 /*
  * runner.c - runs suites and closes with Check's own summary line.
  *
- * One process, one fork per test. Owns nothing. Arguments choose: `unit`, `scenario`, names of suites, or
- * none for all. Must never print after the summary: what a failed scenario's watch has to say comes before.
+ * One process, one fork per test. Owns nothing. Arguments choose: `unit`, `scenario`,
+ * names of suites, or none for all. Must never print after the summary: what a failed
+ * scenario's watch has to say comes before.
  */
 #include <check.h>
 #include <poll.h>
@@ -55,7 +56,8 @@ is_known(const char *word)
 	return false;
 }
 
-/* What failed scenarios left: their watches end by themselves. Whatever else there is does not keep us. */
+/* What failed scenarios left: their watches end by themselves. Whatever else there is
+ * does not keep us. */
 static void
 reap(void)
 {

@@ -48,7 +48,25 @@
 	X(worker_record) \
 	X(human) \
 	X(dump) \
-	X(lts_state)
+	X(lts_state) \
+	X(assign) \
+	X(worker_slot) \
+	X(lease_book) \
+	X(lease_publish) \
+	X(lease_walk) \
+	X(state_dir) \
+	X(shard) \
+	X(shard_end) \
+	X(shard_life) \
+	X(shard_walk) \
+	X(commit) \
+	X(commit_lease) \
+	X(delivery) \
+	X(segment) \
+	X(sink_file) \
+	X(sink_crash) \
+	X(record_write) \
+	X(sink_stdout)
 
 /* One line for each file of tests/scenario. */
 #define SCENARIOS(X) \
@@ -62,7 +80,8 @@
 	X(gaps) \
 	X(refusals) \
 	X(pipes) \
-	X(footprint)
+	X(footprint) \
+	X(chaos)
 
 #define DECLARE(name) Suite *suite_##name(void);
 SUITES(DECLARE)

@@ -29,11 +29,12 @@ struct track {
 	struct lease *lease;
 	struct sink_stream *stream; /* NULL once closed */
 	bool dirty;		    /* in the committer's list */
-	bool gone; /* no longer ours: nothing of it is ever committed again */
+	bool gone; /* no longer ours: it does not move; what is committed is sealed */
 	struct cursor committed, reached;
-	struct sink_position position;
-	uint64_t records, bytes; /* between committed and reached */
-	struct cursor published; /* not yet stored; none: nothing new */
+	struct sink_position position; /* of the last flush */
+	struct sink_position safe;     /* of the last commit */
+	uint64_t records, bytes;       /* between committed and reached */
+	struct cursor published;       /* not yet stored; none: nothing new */
 	bool gap;
 	enum lease_state close;
 	int64_t end_ns;
@@ -190,7 +191,7 @@ committer_take(struct committer *c, struct lease *lease, const struct lease_take
 	struct track *track = xcalloc(1, sizeof(*track));
 	track->lease = lease;
 	track->committed = track->reached = taken.checkpoint.cursor;
-	track->position = taken.checkpoint.position;
+	track->position = track->safe = taken.checkpoint.position;
 	lease->delivery_side = track;
 	stage(c, BOARD_SUBMIT, track);
 	err = c->sink->ops->open(c->sink, &lease->shard, track->position, &track->stream,
@@ -276,9 +277,9 @@ committer_close(struct committer *c, struct lease *lease, enum lease_state state
 		int64_t end_ns)
 {
 	struct track *track = lease->delivery_side;
-	if (!track || track->gone)
+	if (!track || (track->gone && !track->stream))
 		return LTS_GONE;
-	track->close = state;
+	track->close = track->gone ? LEASE_RELEASED : state;
 	track->end_ns = end_ns;
 	mark_dirty(c, track, 0);
 	return LTS_OK;
@@ -369,6 +370,50 @@ commit_moves(struct committer *c)
 	return err;
 }
 
+/* Somebody else's by now: nothing of it is touched. */
+static void
+lose(struct committer *c, struct track *t, committer_report *report, void *arg)
+{
+	bool closing = t->close != 0;
+	t->gone = true;
+	t->close = 0;
+	if (t->stream)
+		c->sink->ops->close(&t->stream);
+	report(arg, t->lease, LTS_GONE, closing);
+}
+
+/*
+ * Past its deadline. What was delivered since the last commit is undone: whoever has the
+ * shard next fetches it. What is committed is still ours to close and seal.
+ */
+static void
+fall_back(struct committer *c, struct track *t, committer_report *report, void *arg)
+{
+	struct buf why;
+	buf_init(&why, 0);
+	t->gone = true;
+	t->reached = t->committed;
+	t->position = t->safe;
+	t->records = t->bytes = 0;
+	t->published = (struct cursor){ 0 };
+	t->gap = false;
+	if (t->stream) {
+		c->sink->ops->close(&t->stream);
+		if (c->sink->ops->open(c->sink, &t->lease->shard, t->safe, &t->stream,
+				       &why))
+			log_warn(c->config.log, "not sealed",
+				 LOG_TEXT("shard", t->lease->shard.text),
+				 LOG_TEXT("text", why.data));
+	}
+	buf_fini(&why);
+	if (t->close) {
+		t->close = LEASE_RELEASED;
+		mark_dirty(c, t, 0);
+	} else {
+		report(arg, t->lease, LTS_GONE, false);
+	}
+}
+
 /* A segment may be due for its final name though no record comes any more. */
 static void
 remind(struct committer *c, struct track *t)
@@ -385,18 +430,18 @@ static void
 settle(struct committer *c, struct track *t, const struct checkpoint_move *move,
        committer_report *report, void *arg)
 {
+	if (move->result == LTS_EXPIRED) {
+		fall_back(c, t, report, arg);
+		return;
+	}
 	if (move->result) {
-		bool closing = t->close != 0;
-		t->gone = true;
-		t->close = 0;
-		if (t->stream)
-			c->sink->ops->close(&t->stream);
-		report(arg, t->lease, move->result, closing);
+		lose(c, t, report, arg);
 		return;
 	}
 	c->self.records += t->records;
 	c->self.bytes += t->bytes;
 	t->committed = move->to;
+	t->safe = move->position;
 	t->records = t->bytes = 0;
 	t->gap = false;
 	t->published = (struct cursor){ 0 };
@@ -405,13 +450,14 @@ settle(struct committer *c, struct track *t, const struct checkpoint_move *move,
 		if (err == LTS_SYNC)
 			die(c, EXIT_SYNC_FAILED, "sink directory could not be synced");
 		if (err)
-			log_error(c->config.log,
-				  err == LTS_BADDATA
-					  ? "segment was removed or replaced before it was "
-					    "sealed: delivered records are lost"
-					  : "segment not sealed; it will be when the shard "
-					    "is next opened",
-				  LOG_TEXT("shard", t->lease->shard.text));
+			log_error(
+				c->config.log,
+				err == LTS_BADDATA
+					? "segment was removed or replaced before it was "
+					  "sealed: delivered records are lost"
+					: "segment not sealed; it will be when the shard "
+					  "is next opened",
+				LOG_TEXT("shard", t->lease->shard.text));
 	}
 	if (!t->close) {
 		remind(c, t);
@@ -420,7 +466,7 @@ settle(struct committer *c, struct track *t, const struct checkpoint_move *move,
 	t->close = 0;
 	if (t->stream)
 		c->sink->ops->close(&t->stream);
-	report(arg, t->lease, LTS_OK, true);
+	report(arg, t->lease, t->gone ? LTS_GONE : LTS_OK, true);
 }
 
 enum lts_err

@@ -30,8 +30,9 @@ struct delivery {
 	struct committer_config config;
 	struct committer *committer; /* the thread's */
 	unsigned flushes;	     /* asked for since the last commit; the thread's */
-	/* For want of space, to be tried again at retry_ms; the thread's. At most a take or a
-	 * batch of each shard, and nothing else of that shard but PUBLISHED comes meanwhile. */
+	/* For want of space, to be tried again at retry_ms; the thread's. At most a take
+	 * or a batch of each shard, and nothing else of that shard but PUBLISHED comes
+	 * meanwhile. */
 	struct delivery_order *parked;
 	int64_t retry_ms;
 	void (*wake)(void *);
@@ -134,7 +135,8 @@ on_committer_report(void *arg, struct lease *lease, enum lts_err result, bool cl
 	complete(d, &done);
 }
 
-/* True: there is no space, and the order is kept until there is; the other shards go on. */
+/* True: there is no space, and the order is kept until there is; the other shards go on.
+ */
 static bool
 park(struct delivery *d, struct delivery_order *order, const char *why)
 {

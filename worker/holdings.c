@@ -38,6 +38,7 @@ struct holdings {
 	size_t count;
 	size_t used_bytes;
 	struct ev_timer room; /* fires in the next turn when bytes were released */
+	bool serving;	      /* the queue for room, in its order */
 	bool draining;
 };
 
@@ -167,7 +168,8 @@ op_reserve(void *arg, struct shard *shard, size_t bytes)
 	struct holdings *h = arg;
 	struct holding *holding = of_shard(shard);
 	/* One batch may always exceed the budget, else a large one would never come. */
-	if (h->used_bytes == 0 || h->used_bytes + bytes <= h->config.budget_bytes) {
+	bool room = h->used_bytes == 0 || h->used_bytes + bytes <= h->config.budget_bytes;
+	if (room && (h->serving || TAILQ_EMPTY(&h->no_room))) {
 		h->used_bytes += bytes;
 		return true;
 	}
@@ -285,13 +287,14 @@ on_room(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
 	struct holdings *h = timer->data;
 	struct holding *first;
-	do {
-		first = TAILQ_FIRST(&h->no_room);
-		if (!first)
-			return;
+	h->serving = true;
+	while ((first = TAILQ_FIRST(&h->no_room))) {
 		leave_queue(h, first);
 		shard_on_room(first->shard, clock_boot_ms());
-	} while (!first->waits_for_room);
+		if (first->waits_for_room)
+			break;
+	}
+	h->serving = false;
 }
 
 static struct holding *

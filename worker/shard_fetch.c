@@ -13,6 +13,7 @@
 enum {
 	SHARD_LIMIT_MIN = 10, /* the service takes no smaller limit */
 	SHARD_IDLE_FIRST_MS = 10,
+	SHARD_END_EMPTIES = 6,
 };
 
 static void
@@ -123,13 +124,20 @@ on_empty(struct shard *s, struct batch *batch, int64_t now_ms)
 	bool moved = !cursor_is_none(&batch->to) && !cursor_equal(&batch->to, &s->next);
 	if (moved) {
 		s->idle_ms = 0;
+		s->empties = 0;
+		s->passed[s->n_passed++ % SHARD_PASSED] = s->next;
 		s->next = batch->to;
 		s->ready = batch;
 		shard_pump(s, now_ms);
 		return;
 	}
 	s->ops->drop(s->arg, s, batch);
-	if (!cursor_is_none(&s->end)) {
+	/* Short of the end cursor an empty answer is believed only when it is repeated: a
+	 * single one may be a fault, and to finish is for good. */
+	if (!cursor_is_none(&s->end) && ++s->empties == SHARD_END_EMPTIES) {
+		s->ops->trouble(
+			s->arg, s, LTS_BADDATA,
+			"empty answers short of the end cursor: taken for the end", 0);
 		s->at_end = true;
 		shard_pump(s, now_ms);
 		return;
@@ -181,6 +189,7 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 	}
 	s->last_bytes = batch->bytes;
 	s->idle_ms = 0;
+	s->empties = 0;
 	s->passed[s->n_passed++ % SHARD_PASSED] = s->next;
 	s->next = batch->to;
 	s->ready = batch;

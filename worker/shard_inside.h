@@ -42,6 +42,7 @@ struct shard {
 	int64_t idle_ms;    /* the next wait after an empty batch */
 	struct cursor next; /* where the next batch starts */
 	struct cursor end;  /* none: not known yet, or no end */
+	unsigned empties;   /* empty answers in a row that did not move */
 	bool at_end;
 	struct cursor passed[SHARD_PASSED]; /* the last starts, to notice a circle */
 	unsigned n_passed;

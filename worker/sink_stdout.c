@@ -2,11 +2,14 @@
  * sink_stdout.c - records on standard output, shared by all workers.
  *
  * In a worker's delivery thread. Owns its scratch memory. Must never write outside the
- * lock on the inherited file, or records of two workers would mix on a pipe. At least
- * once: what a reader saw of a batch that was not committed it will see again. Held by
- * tests/worker/test_sink_stdout.c.
+ * lock on the inherited file, or records of two workers would mix on a pipe; nor behind
+ * half a line, which a worker that was killed may leave. At least once: what a reader saw
+ * of a batch that was not committed it will see again. Held by
+ * tests/worker/test_sink_stdout.c and the scenarios of pipes.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -44,18 +47,49 @@ set_lock(int fd, short type)
 	return fcntl(fd, F_SETLKW, &lock);
 }
 
-/* Part of a batch in a file is cut off again, or the next try would write behind a torn
- * record. What went into a pipe or a terminal is gone. */
+/* The lock's file holds one byte: whether somebody is, or died, in the middle of a line.
+ * What cannot be noted costs no more than the note. */
 static void
+note_torn(int fd, bool torn)
+{
+	ssize_t ignored = pwrite(fd, torn ? "!" : ".", 1, 0);
+	(void)ignored;
+}
+
+static bool
+is_torn(int fd)
+{
+	char mark;
+	return pread(fd, &mark, 1, 0) == 1 && mark == '!';
+}
+
+/* The dead worker's half line becomes a line of its own, so that ours stay whole. */
+static void
+end_line(void)
+{
+	while (write(STDOUT_FILENO, "\n", 1) < 0) {
+		if (errno == EAGAIN)
+			poll(&(struct pollfd){ .fd = STDOUT_FILENO, .events = POLLOUT },
+			     1, -1);
+		else if (errno != EINTR)
+			return; /* what follows meets the same error, and says so */
+	}
+}
+
+/* Part of a batch in a file is cut off again, or the next try would write behind a torn
+ * record. What went into a pipe or a terminal is gone. Returns whether all is whole. */
+static bool
 cut_back(uint64_t written)
 {
 	struct stat st;
+	if (written == 0)
+		return true;
 	off_t end = lseek(STDOUT_FILENO, 0, SEEK_CUR);
 	off_t begin = end - (off_t)written;
-	if (written == 0 || begin < 0 || fstat(STDOUT_FILENO, &st) < 0 || st.st_size != end)
-		return;
-	if (ftruncate(STDOUT_FILENO, begin) == 0)
-		lseek(STDOUT_FILENO, begin, SEEK_SET);
+	if (begin < 0 || fstat(STDOUT_FILENO, &st) < 0 || st.st_size != end ||
+	    ftruncate(STDOUT_FILENO, begin) < 0)
+		return false;
+	return lseek(STDOUT_FILENO, begin, SEEK_SET) == begin;
 }
 
 static enum lts_err
@@ -66,10 +100,13 @@ stdout_submit(struct sink_stream *stream, const struct record *records, size_t n
 	uint64_t written = 0;
 	if (set_lock(sink->lock_fd, F_WRLCK) < 0)
 		return LTS_SYS;
+	if (is_torn(sink->lock_fd))
+		end_line();
+	note_torn(sink->lock_fd, true);
 	enum lts_err err = record_write(STDOUT_FILENO, -1, sink->format, records, n,
 					&sink->scratch, &written);
-	if (err)
-		cut_back(written);
+	if (!err || cut_back(written))
+		note_torn(sink->lock_fd, false);
 	set_lock(sink->lock_fd, F_UNLCK);
 	return err;
 }

@@ -1,7 +1,8 @@
 /*
  * drain.c - an agent that nothing goes wrong with.
  *
- * Real programs against lts-sim. Holds the supervisor, the workers and the file sink to I1..I4.
+ * Real programs against lts-sim. Holds the supervisor, the workers and the file sink to
+ * I1..I4.
  */
 #include "tests/suites.h"
 
@@ -55,7 +56,7 @@ Suite *
 suite_drain(void)
 {
 	Suite *suite = suite_create("drain");
-	TCase *tc = scenario_case(suite, "drain", NULL, NULL);
+	TCase *tc = scenario_case(suite, "drain");
 	tcase_add_test(tc, stream_is_drained_to_its_end_over_tls);
 	tcase_add_test(tc, finished_stream_is_not_delivered_again);
 	tcase_add_test(tc, stream_without_records_has_an_end);

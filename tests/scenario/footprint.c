@@ -1,8 +1,9 @@
 /*
  * footprint.c - what an agent costs, and that it costs no more after a while.
  *
- * Real programs against lts-sim. Holds the memory of an idle agent, and that deaths of workers leave no
- * descriptor behind. Without meaning under ASan, where the memory part is left out.
+ * Real programs against lts-sim. Holds the memory of an idle agent, and that deaths of
+ * workers leave no descriptor behind. Without meaning under ASan, where the memory part
+ * is left out.
  */
 #include "tests/suites.h"
 
@@ -45,8 +46,10 @@ START_TEST(idle_agent_is_small)
 {
 	struct one_host h;
 	pid_t pids[AGENT_WORKERS_MAX];
-	one_host_begin(&h, "--shards 2 --records 0 --consumer_timeout 3", "--consumer_count 2");
-	until("it holds its shards", agent_said(&h.agent, "msg=HELD") >= 2 && sim_is_settled(&h.sim, 2));
+	one_host_begin(&h, "--shards 2 --records 0 --consumer_timeout 3",
+		       "--consumer_count 2");
+	until("it holds its shards", agent_said(&h.agent, "msg=\"shard held\"") >= 2 &&
+					     sim_is_settled(&h.sim, 2));
 	until("it has asked for records", sim_number(&h.sim, "requests/batch/200") >= 20);
 	ck_assert_uint_eq(agent_workers(&h.agent, pids), 2);
 	expect_small(h.agent.process.pid);
@@ -76,17 +79,24 @@ START_TEST(deaths_of_workers_leave_no_descriptor_and_no_zombie)
 	struct one_host h;
 	pid_t pids[AGENT_WORKERS_MAX];
 	char path[64], text[256];
-	one_host_begin(&h, "--tls off --shards 2 --records 100 --consumer_timeout 3", "--consumer_count 2");
-	until("it holds its shards", agent_said(&h.agent, "msg=HELD") >= 2 && sim_is_settled(&h.sim, 2));
+	one_host_begin(&h, "--tls off --shards 2 --records 100 --consumer_timeout 3",
+		       "--consumer_count 2");
+	until("it holds its shards", agent_said(&h.agent, "msg=\"shard held\"") >= 2 &&
+					     sim_is_settled(&h.sim, 2));
 	size_t before = count_fds(h.agent.process.pid);
 	for (size_t deaths = 1; deaths <= 5; deaths++) {
-		until("both live", agent_workers(&h.agent, pids) == 2);
+		until("both live",
+		      agent_said(&h.agent, "state=LIVE restarts=") == 1 + deaths &&
+			      agent_workers(&h.agent, pids) == 2);
 		kill(pids[deaths % 2], SIGKILL);
 		until("it is buried", agent_said(&h.agent, "signal=9") == deaths);
 	}
-	until("all are live again", agent_said(&h.agent, "state=LIVE") == 2 + 5);
-	until("the descriptors are as many as before", count_fds(h.agent.process.pid) <= before);
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", h.agent.process.pid, h.agent.process.pid);
+	until("all are live again",
+	      agent_said(&h.agent, "state=LIVE restarts=") == 2 + 5);
+	until("the descriptors are as many as before",
+	      count_fds(h.agent.process.pid) <= before);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", h.agent.process.pid,
+		 h.agent.process.pid);
 	FILE *children = fopen(path, "re");
 	ck_assert_ptr_nonnull(children);
 	size_t len = fread(text, 1, sizeof(text) - 1, children), n = 0;
@@ -103,7 +113,7 @@ Suite *
 suite_footprint(void)
 {
 	Suite *suite = suite_create("footprint");
-	TCase *tc = scenario_case(suite, "footprint", NULL, NULL);
+	TCase *tc = scenario_case(suite, "footprint");
 	if (PATIENCE_SLOWNESS == 1)
 		tcase_add_test(tc, idle_agent_is_small);
 	tcase_add_test(tc, deaths_of_workers_leave_no_descriptor_and_no_zombie);

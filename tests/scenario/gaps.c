@@ -1,8 +1,8 @@
 /*
  * gaps.c - records that the service no longer keeps when we come for them.
  *
- * Real programs against lts-sim. Holds on_expired: `stop` leaves that shard where it is, loudly; `begin` and
- * `end` step over the gap, and say so.
+ * Real programs against lts-sim. Holds on_expired: `stop` leaves that shard where it is,
+ * loudly; `begin` and `end` step over the gap, and say so.
  */
 #include "tests/suites.h"
 
@@ -14,15 +14,17 @@
 
 enum { SHARDS = 3, RECORDS = 4000, KEPT_FROM = 3000 };
 
-/* The agent has begun every shard and was stopped; then shard 1 loses its first 3,000 records. */
+/* The agent has begun every shard and was stopped; then shard 1 loses its first 3,000
+ * records. */
 static void
 begin(struct one_host *h, const char *agent_options)
 {
 	double served = 0;
-	one_host_begin(h, "--tls off --shards 3 --records 4000 --consumer_timeout 3", agent_options);
+	one_host_begin(h, "--tls off --shards 3 --records 4000 --consumer_timeout 3",
+		       agent_options);
 	sim_faults(&h->sim, "batch latency=30");
 	one_host_await_served(h, 1000, &served);
-	until("every shard is begun", agent_said(&h->agent, "msg=HELD") >= 3);
+	until("every shard is begun", agent_said(&h->agent, "msg=\"shard held\"") >= 3);
 	agent_stop(&h->agent);
 	sim_post(&h->sim, "/sim/expire?shard=1&before=3000");
 	agent_start(&h->agent);
@@ -34,7 +36,8 @@ begin(struct one_host *h, const char *agent_options)
 static double
 lost_from(struct one_host *h)
 {
-	struct verdict v = scenario_verify(&h->scenario, "--shards 3 --records 4000 host.out");
+	struct verdict v =
+		scenario_verify(&h->scenario, "--shards 3 --records 4000 host.out");
 	return KEPT_FROM - (double)v.lost;
 }
 
@@ -74,7 +77,8 @@ START_TEST(on_expired_begin_goes_on_behind_the_gap_and_says_so)
 	begin(&h, AGENT "--on_expired begin");
 	ck_assert_int_eq(agent_wait(&h.agent), 0);
 	ck_assert_uint_ge(agent_said(&h.agent, "records were dropped by the service"), 1);
-	struct verdict v = scenario_verify(&h.scenario, "--shards 3 --records 4000 host.out");
+	struct verdict v =
+		scenario_verify(&h.scenario, "--shards 3 --records 4000 host.out");
 	ck_assert_uint_gt(v.lost, 0);
 	ck_assert_double_ge(lost_from(&h), 50);
 	ck_assert_uint_eq(v.duplicated + v.reordered + v.torn + v.unsealed, 0);
@@ -90,14 +94,18 @@ START_TEST(on_expired_end_goes_on_with_what_comes_next)
 {
 	struct one_host h;
 	begin(&h, "--consumer_count 2 --consume_batch_size 50 --on_expired end");
-	until("the gap is stepped over", agent_said(&h.agent, "records were dropped by the service") == 1);
+	until("the gap is stepped over",
+	      agent_said(&h.agent, "records were dropped by the service") == 1);
 	sim_faults(&h.sim, "");
 	until("the other shards are drained",
-	      sim_number(&h.sim, "shards/0/checkpoint") + sim_number(&h.sim, "shards/2/checkpoint") ==
+	      sim_number(&h.sim, "shards/0/checkpoint") +
+			      sim_number(&h.sim, "shards/2/checkpoint") ==
 		      2. * RECORDS);
-	until("shard 1 stands at its end", sim_number(&h.sim, "shards/1/checkpoint") == RECORDS);
+	until("shard 1 stands at its end",
+	      sim_number(&h.sim, "shards/1/checkpoint") == RECORDS);
 	sim_post(&h.sim, "/sim/produce?shard=1&records=500");
-	until("what came next is delivered", sim_number(&h.sim, "shards/1/checkpoint") == RECORDS + 500);
+	until("what came next is delivered",
+	      sim_number(&h.sim, "shards/1/checkpoint") == RECORDS + 500);
 	agent_stop(&h.agent);
 	struct verdict v = scenario_verify(&h.scenario, "--shards 3 host.out");
 	ck_assert_uint_ge(v.lost, RECORDS - KEPT_FROM);
@@ -110,7 +118,7 @@ Suite *
 suite_gaps(void)
 {
 	Suite *suite = suite_create("gaps");
-	TCase *tc = scenario_case(suite, "gaps", NULL, NULL);
+	TCase *tc = scenario_case(suite, "gaps");
 	tcase_add_test(tc, expired_cursor_stops_its_shard_and_no_other);
 	tcase_add_test(tc, on_expired_begin_goes_on_behind_the_gap_and_says_so);
 	tcase_add_test(tc, on_expired_end_goes_on_with_what_comes_next);

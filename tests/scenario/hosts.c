@@ -1,8 +1,9 @@
 /*
  * hosts.c - two hosts in one consumer group.
  *
- * Real programs against lts-sim, each agent with its own state and sink. Holds the drain order: a planned move
- * of a shard between hosts neither loses nor repeats a record; a lost host loses none.
+ * Real programs against lts-sim, each agent with its own state and sink. Holds the drain
+ * order: a planned move of a shard between hosts neither loses nor repeats a record; a
+ * lost host loses none.
  */
 #include "tests/suites.h"
 
@@ -24,7 +25,8 @@ static void
 begin(struct two_hosts *h)
 {
 	scenario_begin(&h->scenario);
-	sim_start(&h->sim, &h->scenario, "--tls off --shards 8 --records 10000 --consumer_timeout 3");
+	sim_start(&h->sim, &h->scenario,
+		  "--tls off --shards 8 --records 10000 --consumer_timeout 3");
 	sim_faults(&h->sim, "batch latency=20");
 	agent_init(&h->a, &h->sim, "a", AGENT);
 	agent_init(&h->b, &h->sim, "b", AGENT);
@@ -82,7 +84,8 @@ START_TEST(lost_host_loses_no_record)
 	until("the load goes on", sim_number(&h.sim, "served_records") > mark + 4000);
 	process_kill(&h.b.process);
 	ck_assert_int_eq(agent_wait(&h.a), 0);
-	struct verdict v = scenario_verify(&h.scenario, "--shards 8 --records 10000 --parts a.out b.out");
+	struct verdict v = scenario_verify(
+		&h.scenario, "--shards 8 --records 10000 --parts a.out b.out");
 	ck_assert_uint_eq(v.lost + v.reordered + v.torn, 0);
 	agent_expect_sound(&h.a, &h.sim);
 	end(&h);
@@ -93,7 +96,7 @@ Suite *
 suite_hosts(void)
 {
 	Suite *suite = suite_create("hosts");
-	TCase *tc = scenario_case(suite, "hosts", NULL, NULL);
+	TCase *tc = scenario_case(suite, "hosts");
 	tcase_add_test(tc, host_that_joins_shares_the_work_and_repeats_nothing);
 	tcase_add_test(tc, host_that_is_stopped_hands_over_without_loss_or_repetition);
 	tcase_add_test(tc, lost_host_loses_no_record);

@@ -1,8 +1,8 @@
 /*
  * kills.c - kill -9, of workers and of the supervisor, at moments that a seed picks.
  *
- * Real programs against lts-sim. Holds leases, group commits and the file sink to I1..I5: nothing is lost,
- * repeated, out of order or torn.
+ * Real programs against lts-sim. Holds leases, group commits and the file sink to I1..I5:
+ * nothing is lost, repeated, out of order or torn.
  */
 #include "tests/suites.h"
 
@@ -92,7 +92,8 @@ START_TEST(supervisor_killed_beside_a_stopped_worker_costs_nothing)
 	uint64_t seed = scenario_seed(300);
 	begin(&h);
 	one_host_await_served(&h, 5000, &served);
-	process_signal(&h.agent.process, SIGSTOP); /* lest it kills the stopped worker itself */
+	process_signal(&h.agent.process,
+		       SIGSTOP); /* lest it kills the stopped worker itself */
 	until("a worker is stopped", strike(&h, &seed, SIGSTOP));
 	process_kill(&h.agent.process);
 	agent_start(&h.agent);
@@ -121,7 +122,7 @@ Suite *
 suite_kills(void)
 {
 	Suite *suite = suite_create("kills");
-	TCase *tc = scenario_case(suite, "kills", NULL, NULL);
+	TCase *tc = scenario_case(suite, "kills");
 	tcase_add_loop_test(tc, killed_worker_costs_nothing, 0, 2);
 	tcase_add_loop_test(tc, all_workers_killed_at_once_cost_nothing, 0, 2);
 	tcase_add_loop_test(tc, killed_supervisor_costs_nothing, 0, 2);

@@ -1,7 +1,9 @@
 /*
- * refusals.c - what an agent will not do: start with bad options, or talk to whom it does not trust.
+ * refusals.c - what an agent will not do: start with bad options, or talk to whom it does
+ * not trust.
  *
- * Real programs against lts-sim. Holds exit code 2 with one line, and TLS that is always verified.
+ * Real programs against lts-sim. Holds exit code 2 with one line, and TLS that is always
+ * verified.
  */
 #include "tests/suites.h"
 
@@ -53,10 +55,13 @@ START_TEST(untrusted_service_is_refused_and_nothing_is_sent)
 {
 	struct one_host h;
 	char options[64];
-	snprintf(options, sizeof(options), "--shards 2 --records 1000 --tls %s", bad_tls[_i]);
+	snprintf(options, sizeof(options), "--shards 2 --records 1000 --tls %s",
+		 bad_tls[_i]);
 	one_host_begin(&h, options, "--consumer_count 2");
-	until("it says so twice for each consumer", agent_said(&h.agent, "heartbeat failed") >= 4);
-	ck_assert_uint_ge(agent_said(&h.agent, "SSL") + agent_said(&h.agent, "certificate"), 2);
+	until("it says so twice for each consumer",
+	      agent_said(&h.agent, "heartbeat failed") >= 4);
+	ck_assert_uint_ge(
+		agent_said(&h.agent, "SSL") + agent_said(&h.agent, "certificate"), 2);
 	cJSON *status = sim_status(&h.sim);
 	char *requests = cJSON_PrintUnformatted(json_path_at(status, "requests"));
 	ck_assert_ptr_null(strchr(requests, '1')); /* no count of any kind */
@@ -116,7 +121,7 @@ Suite *
 suite_refusals(void)
 {
 	Suite *suite = suite_create("refusals");
-	TCase *tc = scenario_case(suite, "refusals", NULL, NULL);
+	TCase *tc = scenario_case(suite, "refusals");
 	tcase_add_loop_test(tc, bad_option_is_one_line_and_exit_code_2, 0,
 			    sizeof(bad_options) / sizeof(bad_options[0]));
 	tcase_add_loop_test(tc, untrusted_service_is_refused_and_nothing_is_sent, 0,

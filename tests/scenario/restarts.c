@@ -1,8 +1,8 @@
 /*
  * restarts.c - an agent that is told to stop, and started again.
  *
- * Real programs against lts-sim. Holds TERM to draining, sealing and publishing everything in time, and a
- * restart to being the same member of the consumer group.
+ * Real programs against lts-sim. Holds TERM to draining, sealing and publishing
+ * everything in time, and a restart to being the same member of the consumer group.
  */
 #include "tests/suites.h"
 
@@ -79,7 +79,8 @@ restart_by(int sig)
 		process_signal(&h.agent.process, sig);
 		until("it has ended", process_has_ended(&h.agent.process));
 		agent_start(&h.agent);
-		until("it holds its shards again", agent_said(&h.agent, "msg=\"shard held\"") >= 6);
+		until("it holds its shards again",
+		      agent_said(&h.agent, "msg=\"shard held\"") >= 6);
 		char *after = describe_group(&h.sim);
 		ck_assert_str_eq(before, after);
 		free(after);
@@ -116,7 +117,8 @@ START_TEST(second_supervisor_on_one_state_dir_is_refused_and_disturbs_nothing)
 	one_host_begin(&h, "--tls off --shards 4 --records 10000 --consumer_timeout 3",
 		       "--consumer_count 4 --end_time end --consume_batch_size 100");
 	sim_faults(&h.sim, "batch latency=10");
-	agent_init(&second, &h.sim, "second", "--state_dir host.st --sink file:host.out --consumer_count 4");
+	agent_init(&second, &h.sim, "second",
+		   "--state_dir host.st --sink file:host.out --consumer_count 4");
 	one_host_await_served(&h, 4000, &served);
 	size_t n = agent_workers(&h.agent, before);
 	ck_assert_uint_eq(n, 4);
@@ -142,8 +144,9 @@ START_TEST(state_of_another_stream_is_refused_with_the_ways_out)
 	struct agent other;
 	one_host_begin(&h, "--tls off --shards 2 --records 100", "--end_time end");
 	one_host_expect_drained(&h, 2, 100);
-	agent_init(&other, &h.sim, "other",
-		   "--state_dir host.st --stream_id 66666666-7777-8888-9999-bbbbbbbbbbbb");
+	agent_init(
+		&other, &h.sim, "other",
+		"--state_dir host.st --stream_id 66666666-7777-8888-9999-bbbbbbbbbbbb");
 	agent_start(&other);
 	ck_assert_int_eq(agent_wait(&other), 2);
 	ck_assert_uint_eq(agent_said(&other, "\n"), 1);
@@ -159,11 +162,12 @@ Suite *
 suite_restarts(void)
 {
 	Suite *suite = suite_create("restarts");
-	TCase *tc = scenario_case(suite, "restarts", NULL, NULL);
+	TCase *tc = scenario_case(suite, "restarts");
 	tcase_add_test(tc, told_to_stop_under_load_it_seals_and_publishes_all_it_has);
 	tcase_add_test(tc, restart_is_the_same_member_with_the_same_shards);
 	tcase_add_test(tc, restart_after_a_kill_is_the_same_member_with_the_same_shards);
-	tcase_add_test(tc, second_supervisor_on_one_state_dir_is_refused_and_disturbs_nothing);
+	tcase_add_test(
+		tc, second_supervisor_on_one_state_dir_is_refused_and_disturbs_nothing);
 	tcase_add_test(tc, state_of_another_stream_is_refused_with_the_ways_out);
 	return suite;
 }

@@ -1,8 +1,8 @@
 /*
  * stops.c - processes that stand still.
  *
- * Real programs against lts-sim. Holds the supervisor to killing a stopped worker, and the workers to letting
- * go before the service gives their shards away.
+ * Real programs against lts-sim. Holds the supervisor to killing a stopped worker, and
+ * the workers to letting go before the service gives their shards away.
  */
 #include "tests/suites.h"
 
@@ -25,14 +25,16 @@ START_TEST(stopped_worker_is_killed_and_costs_nothing)
 		size_t n = agent_workers(&h.agent, pids);
 		ck_assert_uint_gt(n, 0);
 		kill(pids[scenario_draw(&seed, (unsigned)n)], SIGSTOP);
-		until("the stopped worker is killed", agent_said(&h.agent, "killed_by_us=true") == stops);
+		until("the stopped worker is killed",
+		      agent_said(&h.agent, "killed_by_us=true") == stops);
 	}
 	one_host_expect_drained(&h, 4, 20000);
 	one_host_end(&h);
 }
 END_TEST
 
-/* How long ago the service has heard from whomever it heard from last; its age is the leases' age. */
+/* How long ago the service has heard from whomever it heard from last; its age is the
+ * leases' age. */
 static double
 silence_ms(const struct sim_process *sim)
 {
@@ -58,13 +60,13 @@ START_TEST(stopped_supervisor_s_workers_let_go_before_the_service_does)
 	sim_faults(&h.sim, "batch latency=20");
 	one_host_await_served(&h, 10000, &served);
 	process_signal(&h.agent.process, SIGSTOP);
-	long long at_stop = scenario_bytes(&h.scenario, "host.out");
+	size_t at_stop = scenario_lines(&h.scenario, "host.out");
 	until("a second of silence", silence_ms(&h.sim) >= 1000);
-	ck_assert_int_gt(scenario_bytes(&h.scenario, "host.out"), at_stop);
+	ck_assert_uint_gt(scenario_lines(&h.scenario, "host.out"), at_stop);
 	until("the service is about to take the shards away", silence_ms(&h.sim) >= 2900);
-	long long let_go = scenario_bytes(&h.scenario, "host.out");
+	size_t let_go = scenario_lines(&h.scenario, "host.out");
 	until("it would have given them to others", silence_ms(&h.sim) >= 4500);
-	ck_assert_int_eq(scenario_bytes(&h.scenario, "host.out"), let_go);
+	ck_assert_uint_eq(scenario_lines(&h.scenario, "host.out"), let_go);
 	process_signal(&h.agent.process, SIGCONT);
 	one_host_expect_drained(&h, 4, 40000);
 	one_host_end(&h);
@@ -75,7 +77,7 @@ Suite *
 suite_stops(void)
 {
 	Suite *suite = suite_create("stops");
-	TCase *tc = scenario_case(suite, "stops", NULL, NULL);
+	TCase *tc = scenario_case(suite, "stops");
 	tcase_add_loop_test(tc, stopped_worker_is_killed_and_costs_nothing, 0, 2);
 	tcase_add_test(tc, stopped_supervisor_s_workers_let_go_before_the_service_does);
 	return suite;

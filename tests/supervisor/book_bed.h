@@ -1,8 +1,9 @@
 /*
- * book_bed.h - a lease book with a fake supervisor around it: what it asks for becomes lines of text,
- * time is a number, and what is committed is what the test says.
+ * book_bed.h - a lease book with a fake supervisor around it: what it asks for becomes
+ * lines of text, time is a number, and what is committed is what the test says.
  *
- * Epochs are told by their sequence (e1, e2, ...), heartbeat_timeout is 60 s, so a lease lasts 50 s.
+ * Epochs are told by their sequence (e1, e2, ...), heartbeat_timeout is 60 s, so a lease
+ * lasts 50 s.
  */
 #ifndef TESTS_SUPERVISOR_BOOK_BED_H
 #define TESTS_SUPERVISOR_BOOK_BED_H
@@ -37,23 +38,28 @@ void book_bed_expect(struct book_bed *bed, const char *lines);
 /* Fails unless this was noted since the last look. */
 void book_bed_expect_note(struct book_bed *bed, const char *note);
 
-/* Lists are names with spaces between. A heartbeat that lists what the book says; its answer now. */
+/* Lists are names with spaces between. A heartbeat that lists what the book says; its
+ * answer now. */
 void book_bed_heartbeat(struct book_bed *bed, uint32_t home, const char *owned);
 /* One whose list and time of sending the test says. */
-void book_bed_answer(struct book_bed *bed, uint32_t home, const char *listed, const char *owned,
-		     int64_t sent_ms);
+void book_bed_answer(struct book_bed *bed, uint32_t home, const char *listed,
+		     const char *owned, int64_t sent_ms);
 void book_bed_expect_list(struct book_bed *bed, uint32_t home, const char *listed);
 /* The service's checkpoint; "": none. */
-void book_bed_service(struct book_bed *bed, const char *shard, const char *cursor, bool ours);
-void book_bed_written(struct book_bed *bed, const char *shard, const char *cursor, enum lts_err err);
+void book_bed_service(struct book_bed *bed, const char *shard, const char *cursor,
+		      bool ours);
+void book_bed_written(struct book_bed *bed, const char *shard, const char *cursor,
+		      enum lts_err err);
 void book_bed_message(struct book_bed *bed, uint32_t worker, enum message_type type,
 		      const char *shard, uint32_t sequence);
-void book_bed_commit(struct book_bed *bed, const char *shard, uint32_t sequence, const char *cursor);
+void book_bed_commit(struct book_bed *bed, const char *shard, uint32_t sequence,
+		     const char *cursor);
 void book_bed_live(struct book_bed *bed, uint32_t worker);
 void book_bed_gone(struct book_bed *bed, uint32_t worker, enum fate fate);
 void book_bed_tick(struct book_bed *bed, int64_t later_ms);
 void book_bed_publish(struct book_bed *bed);
-/* Granted to its home, asked, assigned there as the next epoch, held; all of that looked at. */
+/* Granted to its home, asked, assigned there as the next epoch, held; all of that looked
+ * at. */
 void book_bed_hold(struct book_bed *bed, uint32_t home, const char *owned);
 struct book_shard book_bed_shard(struct book_bed *bed, const char *shard);
 

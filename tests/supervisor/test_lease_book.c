@@ -1,6 +1,7 @@
 /*
- * test_lease_book.c - holds supervisor/lease_book.c and lease_plan.c to rules 4 to 7 of the architecture:
- * grants, epochs, deadlines, and who holds what. What is published is in test_lease_publish.c.
+ * test_lease_book.c - holds supervisor/lease_book.c and lease_plan.c to rules 4 to 7 of
+ * the architecture: grants, epochs, deadlines, and who holds what. What is published is
+ * in test_lease_publish.c.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -63,7 +64,8 @@ START_TEST(unanswered_question_is_asked_again)
 	struct shard_id shard = { "A" };
 	book_bed_live(&bed, 0);
 	book_bed_heartbeat(&bed, 0, "A");
-	book_on_service(bed.book, &shard, LTS_AGAIN, &(struct cursor){ 0 }, false, bed.now_ms);
+	book_on_service(bed.book, &shard, LTS_AGAIN, &(struct cursor){ 0 }, false,
+			bed.now_ms);
 	book_bed_expect(&bed, "ask A\n");
 	book_bed_tick(&bed, 500);
 	book_bed_expect(&bed, "");
@@ -253,7 +255,8 @@ START_TEST(holder_that_died_before_its_take_leaves_the_grant_open)
 	book_bed_expect(&bed, "ask A\nassign A w0 e1 service=c5\n");
 	book_bed_live(&bed, 1);
 	book_bed_gone(&bed, 0, FATE_DIED);
-	/* Nobody has held it under this grant: the service's position is still the question. */
+	/* Nobody has held it under this grant: the service's position is still the
+	 * question. */
 	book_bed_expect(&bed, "assign A w1 e2 service=c5 died w0\n");
 }
 END_TEST
@@ -437,7 +440,8 @@ suite_lease_book(void)
 	tcase_add_test(tc, dead_workers_shards_go_to_siblings_at_once);
 	tcase_add_test(tc, fate_is_told_once);
 	tcase_add_test(tc, holder_that_died_before_its_take_leaves_the_grant_open);
-	tcase_add_test(tc, shard_is_never_assigned_while_its_holder_neither_released_nor_died);
+	tcase_add_test(
+		tc, shard_is_never_assigned_while_its_holder_neither_released_nor_died);
 	tcase_add_test(tc, shards_move_back_home_when_their_worker_returns);
 	tcase_add_test(tc, shard_being_taken_is_not_moved_before_it_is_held);
 	tcase_add_test(tc, epochs_carry_the_boot_and_rise);

@@ -1,6 +1,6 @@
 /*
- * test_worker_slot.c - holds supervisor/worker_slot.c to its table, cell by cell, and to rule 14
- * (restarts) of the architecture. Fake operations, fake clock.
+ * test_worker_slot.c - holds supervisor/worker_slot.c to its table, cell by cell, and to
+ * rule 14 (restarts) of the architecture. Fake operations, fake clock.
  */
 #include <check.h>
 #include <fcntl.h>
@@ -53,7 +53,8 @@ op_set_timer(void *arg, struct worker_slot *slot, int64_t delay_ms)
 }
 
 static void
-op_changed(void *arg, struct worker_slot *slot, enum slot_state from, const struct slot_exit *exit)
+op_changed(void *arg, struct worker_slot *slot, enum slot_state from,
+	   const struct slot_exit *exit)
 {
 	fake.changes++;
 	fake.exit_told = exit != NULL;
@@ -333,9 +334,12 @@ END_TEST
 START_TEST(any_other_end_is_started_again)
 {
 	static const struct slot_exit ends[] = {
-		{ .code = EXIT_DONE },	      { .code = EXIT_FAILED },
-		{ .code = EXIT_NO_MEMORY },   { .code = EXIT_SYNC_FAILED },
-		{ .code = EXIT_DAMAGED },     { .code = EXIT_ORPHANED },
+		{ .code = EXIT_DONE },
+		{ .code = EXIT_FAILED },
+		{ .code = EXIT_NO_MEMORY },
+		{ .code = EXIT_SYNC_FAILED },
+		{ .code = EXIT_DAMAGED },
+		{ .code = EXIT_ORPHANED },
 		{ .code = -1, .signal = SIGKILL },
 	};
 	go_to(SLOT_LIVE);

@@ -1,8 +1,8 @@
 /*
  * agent.c - the real programs, as a host runs them.
  *
- * In the test process. Owns the supervisor's process. Must never reach into the programs: what a test sees
- * is what an operator sees, logs, lts-state and /proc.
+ * In the test process. Owns the supervisor's process. Must never reach into the programs:
+ * what a test sees is what an operator sees, logs, lts-state and /proc.
  */
 #include "tests/support/agent.h"
 
@@ -27,7 +27,8 @@ add_default(struct agent *agent, const char *options, const char *name, const ch
 }
 
 void
-agent_init(struct agent *agent, const struct sim_process *sim, const char *name, const char *options)
+agent_init(struct agent *agent, const struct sim_process *sim, const char *name,
+	   const char *options)
 {
 	static const char *const defaults[][2] = {
 		{ "region", "cn-north-4" },
@@ -73,7 +74,8 @@ void
 agent_start(struct agent *agent)
 {
 	struct stat st;
-	char *log = log_path(agent), *out = xasprintf("%s/%s.stdout", agent->scenario->dir, agent->name);
+	char *log = log_path(agent),
+	     *out = xasprintf("%s/%s.stdout", agent->scenario->dir, agent->name);
 	agent->log_from = stat(log, &st) == 0 ? st.st_size : 0;
 	process_start(&agent->process, &agent->words,
 		      &(struct process_files){ .dir = agent->scenario->dir,
@@ -100,41 +102,73 @@ agent_stop(struct agent *agent)
 size_t
 agent_workers(const struct agent *agent, pid_t pids_out[AGENT_WORKERS_MAX])
 {
-	return process_children(agent->process.pid, "lts-worker", pids_out, AGENT_WORKERS_MAX);
+	return process_children(agent->process.pid, "lts-worker", pids_out,
+				AGENT_WORKERS_MAX);
+}
+
+/* The log of the present life; the caller frees. */
+static char *
+read_log(const struct agent *agent)
+{
+	char *name = xasprintf("%s.log", agent->name);
+	char *log = scenario_read(agent->scenario, name);
+	size_t len = strlen(log), from = (size_t)agent->log_from;
+	if (from > len)
+		from = len;
+	memmove(log, log + from, len - from + 1);
+	free(name);
+	return log;
 }
 
 size_t
 agent_said(const struct agent *agent, const char *text)
 {
-	char *name = xasprintf("%s.log", agent->name);
-	char *log = scenario_read(agent->scenario, name);
+	char *log = read_log(agent);
 	size_t n = 0;
-	if ((int64_t)strlen(log) > agent->log_from)
-		for (const char *at = log + agent->log_from; (at = strstr(at, text)); at++)
-			n++;
+	for (const char *at = log; (at = strstr(at, text)); at++)
+		n++;
 	free(log);
-	free(name);
 	return n;
+}
+
+unsigned long long
+agent_sum(const struct agent *agent, const char *key)
+{
+	char *log = read_log(agent);
+	unsigned long long sum = 0;
+	for (const char *at = log; (at = strstr(at, key));)
+		sum += strtoull(at += strlen(key), NULL, 10);
+	free(log);
+	return sum;
+}
+
+/* NULL: there is no state yet. */
+static cJSON *
+read_state(const struct agent *agent)
+{
+	struct words words = { .n = 0 };
+	char *output;
+	words_add(&words, "lts-state --state_dir %s.st --json --last 0 dump",
+		  agent->name);
+	int code = scenario_run(agent->scenario, &words, &output);
+	cJSON *state = code == 0 ? cJSON_Parse(output) : NULL;
+	words_fini(&words);
+	free(output);
+	return state;
 }
 
 cJSON *
 agent_state(const struct agent *agent)
 {
-	struct words words = { .n = 0 };
-	char *output;
-	words_add(&words, "lts-state --state_dir %s.st --json --last 0 dump", agent->name);
-	int code = scenario_run(agent->scenario, &words, &output);
-	cJSON *state = cJSON_Parse(output);
-	ck_assert_msg(code == 0 && state, "lts-state dump: exit %d: %s", code, output);
-	words_fini(&words);
-	free(output);
+	cJSON *state = read_state(agent);
+	ck_assert_msg(state != NULL, "lts-state dump: no state, or it is damaged");
 	return state;
 }
 
 double
 agent_committed(const struct agent *agent)
 {
-	cJSON *state = agent_state(agent);
+	cJSON *state = read_state(agent);
 	double records = json_path_sum(state, "checkpoints", "records");
 	cJSON_Delete(state);
 	return records;

@@ -1,8 +1,9 @@
 /*
  * agent.h - a running lts-supervisor with its workers, in a scenario.
  *
- * The agent NAME has the state directory NAME.st, the sink directory NAME.out unless options say otherwise,
- * and appends to the log NAME.log, all in the scenario's directory.
+ * The agent NAME has the state directory NAME.st, the sink directory NAME.out unless
+ * options say otherwise, and appends to the log NAME.log, all in the scenario's
+ * directory.
  */
 #ifndef TESTS_SUPPORT_AGENT_H
 #define TESTS_SUPPORT_AGENT_H
@@ -23,8 +24,8 @@ struct agent {
 	int out_fd;	  /* its stdout; -1: a file, NAME.stdout */
 };
 
-/* What is not in `options` is set for a test: every shard from its begin, short heartbeats, the simulator's
- * credentials. `name` is borrowed. Does not start it. */
+/* What is not in `options` is set for a test: every shard from its begin, short
+ * heartbeats, the simulator's credentials. `name` is borrowed. Does not start it. */
 void agent_init(struct agent *agent, const struct sim_process *sim, const char *name,
 		const char *options);
 void agent_fini(struct agent *agent);
@@ -39,6 +40,8 @@ void agent_stop(struct agent *agent);
 size_t agent_workers(const struct agent *agent, pid_t pids_out[AGENT_WORKERS_MAX]);
 /* How often `text` stands in the log of its present (or last) life. */
 size_t agent_said(const struct agent *agent, const char *text);
+/* Adds up the numbers that stand behind `key` in that log. */
+unsigned long long agent_sum(const struct agent *agent, const char *key);
 /* `lts-state --json dump`, with every event; the caller deletes it. */
 cJSON *agent_state(const struct agent *agent);
 /* Records that it has committed, over all shards and lives. */

@@ -1,7 +1,8 @@
 /*
  * json_path.c - one word after the other, down the tree.
  *
- * In the test process. Owns nothing. Must never fail a test by itself: what is not there reads as none.
+ * In the test process. Owns nothing. Must never fail a test by itself: what is not there
+ * reads as none.
  */
 #include "tests/support/json_path.h"
 
@@ -50,7 +51,7 @@ json_path_sum(const cJSON *root, const char *array, const char *member)
 {
 	const cJSON *element;
 	double sum = 0;
-	cJSON_ArrayForEach(element, json_path_at(root, array))
-		sum += json_path_number(element, member);
+	cJSON_ArrayForEach(element, json_path_at(root, array)) sum +=
+		json_path_number(element, member);
 	return sum;
 }

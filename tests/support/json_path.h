@@ -1,5 +1,6 @@
 /*
- * json_path.h - looking into a JSON tree by a path of members and array indexes: "shards/0/owner".
+ * json_path.h - looking into a JSON tree by a path of members and array indexes:
+ * "shards/0/owner".
  */
 #ifndef TESTS_SUPPORT_JSON_PATH_H
 #define TESTS_SUPPORT_JSON_PATH_H

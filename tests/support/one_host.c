@@ -34,6 +34,7 @@ one_host_expect_drained(struct one_host *h, unsigned shards, unsigned records)
 void
 one_host_await_served(struct one_host *h, double more, double *mark)
 {
-	until("the simulator has served more", sim_number(&h->sim, "served_records") >= *mark + more);
+	until("the simulator has served more",
+	      sim_number(&h->sim, "served_records") >= *mark + more);
 	*mark = sim_number(&h->sim, "served_records");
 }

@@ -13,13 +13,15 @@ struct one_host {
 };
 
 /* Starts both, the agent as "host". */
-void one_host_begin(struct one_host *host, const char *sim_options, const char *agent_options);
+void one_host_begin(struct one_host *host, const char *sim_options,
+		    const char *agent_options);
 /* The agent has ended: everything is stopped and removed. */
 void one_host_end(struct one_host *host);
-/* The agent reaches its end_time: exit code 0, every record in its sink exactly once, state and
- * checkpoints sound. */
+/* The agent reaches its end_time: exit code 0, every record in its sink exactly once,
+ * state and checkpoints sound. */
 void one_host_expect_drained(struct one_host *host, unsigned shards, unsigned records);
-/* The simulator has handed out so many more records than `*mark`, which then is where it stands. */
+/* The simulator has handed out so many more records than `*mark`, which then is where it
+ * stands. */
 void one_host_await_served(struct one_host *host, double more, double *mark);
 
 #endif

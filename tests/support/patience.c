@@ -1,8 +1,8 @@
 /*
  * patience.c - asks again until it is so, or the patience is over.
  *
- * In the test process. Owns nothing. Must never be used to let time pass: what is waited for is always a
- * condition. Held by every scenario.
+ * In the test process. Owns nothing. Must never be used to let time pass: what is waited
+ * for is always a condition. Held by every scenario.
  */
 #include "tests/support/patience.h"
 

@@ -1,8 +1,9 @@
 /*
  * process.c - fork, exec, wait, and a last sweep.
  *
- * In the test process, and after its death in the scenario's watch. Owns nothing but what the caller keeps.
- * Must never signal a process that no test started: the mark in the environment names the scenario.
+ * In the test process, and after its death in the scenario's watch. Owns nothing but what
+ * the caller keeps. Must never signal a process that no test started: the mark in the
+ * environment names the scenario.
  */
 #include "tests/support/process.h"
 
@@ -63,7 +64,8 @@ static void
 run_child(const struct words *words, const struct process_files *files, pid_t parent)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent || chdir(files->dir) < 0 || setenv(PROCESS_MARK, files->dir, 1) < 0)
+	if (getppid() != parent || chdir(files->dir) < 0 ||
+	    setenv(PROCESS_MARK, files->dir, 1) < 0)
 		_exit(99);
 	append_to(files->out, files->out_fd, STDOUT_FILENO);
 	append_to(files->err, -1, STDERR_FILENO);
@@ -72,7 +74,8 @@ run_child(const struct words *words, const struct process_files *files, pid_t pa
 }
 
 void
-process_start(struct process *process, const struct words *words, const struct process_files *files)
+process_start(struct process *process, const struct words *words,
+	      const struct process_files *files)
 {
 	pid_t self = getpid(), pid = fork();
 	ck_assert_int_ge(pid, 0);
@@ -91,7 +94,8 @@ process_signal(const struct process *process, int sig)
 bool
 process_has_ended(struct process *process)
 {
-	if (process->pid && waitpid(process->pid, &process->status, WNOHANG) == process->pid)
+	if (process->pid &&
+	    waitpid(process->pid, &process->status, WNOHANG) == process->pid)
 		process->pid = 0;
 	return process->pid == 0;
 }
@@ -139,7 +143,8 @@ process_children(pid_t parent, const char *program, pid_t *pids_out, size_t max)
 	if (!file)
 		return 0;
 	while (n < max && fscanf(file, "%d", &pid) == 1)
-		if (read_stat(pid, &state, name) && state != 'Z' && strcmp(name, program) == 0)
+		if (read_stat(pid, &state, name) && state != 'Z' &&
+		    strcmp(name, program) == 0)
 			pids_out[n++] = pid;
 	fclose(file);
 	return n;

@@ -1,5 +1,6 @@
 /*
- * process.h - a program that a scenario runs: started, signalled, awaited, and gone with the test.
+ * process.h - a program that a scenario runs: started, signalled, awaited, and gone with
+ * the test.
  */
 #ifndef TESTS_SUPPORT_PROCESS_H
 #define TESTS_SUPPORT_PROCESS_H
@@ -8,7 +9,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* In every such process' environment, and its descendants': NAME=the scenario's directory. */
+/* In every such process' environment, and its descendants': NAME=the scenario's
+ * directory. */
 #define PROCESS_MARK "LTS_TEST_SCENARIO"
 
 enum { PROCESS_WORDS_MAX = 96 };
@@ -25,10 +27,12 @@ struct words {
 };
 
 /* Adds what `text` holds between its blanks. */
-void words_add(struct words *words, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void words_add(struct words *words, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 void words_fini(struct words *words);
 
-struct process_files { /* paths that are appended to; NULL: inherited. out_fd >= 0 goes before out. */
+struct process_files {	 /* paths that are appended to; NULL: inherited. out_fd >= 0 goes
+			    before out. */
 	const char *dir; /* to run in, and the mark */
 	const char *out, *err;
 	int out_fd;
@@ -47,7 +51,8 @@ void process_kill(struct process *process);
 
 /* Children that run a program of that name, zombies left out; at most `max`. */
 size_t process_children(pid_t parent, const char *program, pid_t *pids_out, size_t max);
-/* Sends `sig` to every process marked with that directory but this one; how many there are. */
+/* Sends `sig` to every process marked with that directory but this one; how many there
+ * are. */
 size_t process_sweep(const char *dir, int sig);
 
 #endif

@@ -1,8 +1,9 @@
 /*
  * scenario.c - the ground a scenario stands on.
  *
- * In the test process; the watch is a process of its own that outlives it. Owns the directory. Must never
- * leave a process behind, however the test ends, nor remove the directory of a test that failed.
+ * In the test process; the watch is a process of its own that outlives it. Owns the
+ * directory. Must never leave a process behind, however the test ends, nor remove the
+ * directory of a test that failed.
  */
 #include "tests/support/scenario.h"
 
@@ -37,7 +38,8 @@ print_tail(const char *dir, const char *name)
 			rewind(file);
 		size_t n = fread(text, 1, TAIL_BYTES, file);
 		text[n] = '\0';
-		fprintf(stderr, "---- %s (%lld bytes), its end:\n%s\n", name, (long long)st.st_size, text);
+		fprintf(stderr, "---- %s (%lld bytes), its end:\n%s\n", name,
+			(long long)st.st_size, text);
 	}
 	if (file)
 		fclose(file);
@@ -119,11 +121,10 @@ scenario_end(struct scenario *s)
 }
 
 TCase *
-scenario_case(Suite *suite, const char *name, void (*setup)(void), void (*teardown)(void))
+scenario_case(Suite *suite, const char *name)
 {
 	TCase *tc = tcase_create(name);
 	tcase_set_timeout(tc, SCENARIO_TIMEOUT_S);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	suite_add_tcase(suite, tc);
 	return tc;
 }
@@ -142,22 +143,37 @@ scenario_draw(uint64_t *seed, unsigned most)
 	return (unsigned)(*seed % most);
 }
 
-long long
-scenario_bytes(const struct scenario *s, const char *name)
+static size_t
+lines_in(int dir_fd, const char *name)
+{
+	char text[65536];
+	size_t n = 0, len;
+	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!file)
+		return 0;
+	while ((len = fread(text, 1, sizeof(text), file)))
+		for (const char *at = text;
+		     (at = memchr(at, '\n', (size_t)(text + len - at))); at++)
+			n++;
+	fclose(file);
+	return n;
+}
+
+size_t
+scenario_lines(const struct scenario *s, const char *name)
 {
 	char *path = tmpdir_path(s->dir, name);
 	struct dirent *entry;
-	struct stat st;
-	long long sum = 0;
+	size_t n = 0;
 	DIR *stream = opendir(path);
 	while (stream && (entry = readdir(stream)))
-		if (fstatat(dirfd(stream), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISREG(st.st_mode))
-			sum += st.st_size;
+		if (entry->d_type == DT_REG)
+			n += lines_in(dirfd(stream), entry->d_name);
 	if (stream)
 		closedir(stream);
 	free(path);
-	return sum;
+	return n;
 }
 
 char *
@@ -175,11 +191,13 @@ scenario_run(const struct scenario *s, struct words *words, char **output_out)
 {
 	struct process process;
 	char *name = words->list[0];
-	char *out = tmpdir_path(s->dir, "run.out"), *err = xasprintf("%s/%s.err.log", s->dir, name);
+	char *out = tmpdir_path(s->dir, "run.out"),
+	     *err = xasprintf("%s/%s.err.log", s->dir, name);
 	words->list[0] = tmpdir_path(s->bin, name);
 	unlink(out);
 	process_start(&process, words,
-		      &(struct process_files){ .dir = s->dir, .out = out, .err = err, .out_fd = -1 });
+		      &(struct process_files){
+			      .dir = s->dir, .out = out, .err = err, .out_fd = -1 });
 	int code = process_wait(&process, name);
 	if (output_out)
 		*output_out = scenario_read(s, "run.out");
@@ -202,17 +220,21 @@ scenario_verify(const struct scenario *s, const char *options)
 	for (const char *at = output; (at = strstr(at, "verify: ")); at++)
 		last = at;
 	int n = sscanf(last,
-		       "verify: %llu records, %llu lost, %llu duplicated, %llu reordered, %llu torn, "
+		       "verify: %llu records, %llu lost, %llu duplicated, %llu "
+		       "reordered, %llu torn, "
 		       "%llu unsealed",
-		       &v.records, &v.lost, &v.duplicated, &v.reordered, &v.torn, &v.unsealed);
+		       &v.records, &v.lost, &v.duplicated, &v.reordered, &v.torn,
+		       &v.unsealed);
 	ck_assert_msg(n == 6, "lts-sim verify %s: exit %d: %s", options, v.exit, output);
-	tmpdir_write(s->dir, "verify.log", output, strlen(output)); /* for the watch to show */
+	tmpdir_write(s->dir, "verify.log", output,
+		     strlen(output)); /* for the watch to show */
 	free(output);
 	return v;
 }
 
 void
-scenario_expect_exact(const struct scenario *s, unsigned shards, unsigned records, const char *dirs)
+scenario_expect_exact(const struct scenario *s, unsigned shards, unsigned records,
+		      const char *dirs)
 {
 	char *options = xasprintf("--shards %u --records %u %s", shards, records, dirs);
 	struct verdict v = scenario_verify(s, options);

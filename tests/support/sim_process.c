@@ -1,8 +1,9 @@
 /*
- * sim_process.c - lts-sim in a process of its own, and what a test wants from it over HTTP.
+ * sim_process.c - lts-sim in a process of its own, and what a test wants from it over
+ * HTTP.
  *
- * In the test process. Owns the process. Must never trust the far end's certificate less than an agent
- * would, but for the simulators whose certificate is meant to be refused.
+ * In the test process. Owns the process. Must never trust the far end's certificate less
+ * than an agent would, but for the simulators whose certificate is meant to be refused.
  */
 #include "tests/support/sim_process.h"
 
@@ -40,7 +41,8 @@ is_listening(struct sim_process *sim)
 	if (found && strncmp(sim->url, "https", 5) == 0)
 		found = find_line(output, "ca_file ", sim->ca_file, sizeof(sim->ca_file));
 	free(output);
-	ck_assert_msg(found || !process_has_ended(&sim->process), "lts-sim ended: see sim.log");
+	ck_assert_msg(found || !process_has_ended(&sim->process),
+		      "lts-sim ended: see sim.log");
 	return found;
 }
 
@@ -48,12 +50,15 @@ void
 sim_start(struct sim_process *sim, const struct scenario *scenario, const char *options)
 {
 	struct words words = { .n = 0 };
-	char *out = tmpdir_path(scenario->dir, "sim.out"), *err = tmpdir_path(scenario->dir, "sim.log");
+	char *out = tmpdir_path(scenario->dir, "sim.out"),
+	     *err = tmpdir_path(scenario->dir, "sim.log");
 	*sim = (struct sim_process){ .scenario = scenario };
-	words_add(&words, "%s/lts-sim --tls_dir %s/tls %s", scenario->bin, scenario->dir, options);
-	process_start(&sim->process, &words,
-		      &(struct process_files){
-			      .dir = scenario->dir, .out = out, .err = err, .out_fd = -1 });
+	words_add(&words, "%s/lts-sim --tls_dir %s/tls %s", scenario->bin, scenario->dir,
+		  options);
+	process_start(
+		&sim->process, &words,
+		&(struct process_files){
+			.dir = scenario->dir, .out = out, .err = err, .out_fd = -1 });
 	words_fini(&words);
 	until("lts-sim listens", is_listening(sim));
 	free(out);
@@ -73,7 +78,8 @@ on_data(char *data, size_t size, size_t n, void *arg)
 	return buf_put(arg, data, size * n) ? 0 : size * n;
 }
 
-/* Two of the certificates are meant to be refused, and TLS 1.1 is meant to be too old: not by us. */
+/* Two of the certificates are meant to be refused, and TLS 1.1 is meant to be too old:
+ * not by us. */
 static void
 trust(CURL *curl)
 {
@@ -172,7 +178,8 @@ sim_is_settled(const struct sim_process *sim, unsigned members)
 	cJSON *status = sim_status(sim);
 	const cJSON *list = json_path_at(status, "members"), *member;
 	const cJSON *shards = json_path_at(status, "shards");
-	int n_shards = cJSON_GetArraySize(shards), base = n_shards / (int)members, sum = 0;
+	int n_shards = cJSON_GetArraySize(shards), base = n_shards / (int)members,
+	    sum = 0;
 	bool settled = cJSON_GetArraySize(list) == (int)members;
 	cJSON_ArrayForEach(member, list)
 	{

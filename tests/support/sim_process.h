@@ -16,7 +16,8 @@ struct sim_process {
 };
 
 /* options as on its command line; it listens when this returns. */
-void sim_start(struct sim_process *sim, const struct scenario *scenario, const char *options);
+void sim_start(struct sim_process *sim, const struct scenario *scenario,
+	       const char *options);
 void sim_stop(struct sim_process *sim);
 
 /* POST /sim/faults: one rule a line, replaces all; "" ends them. */
@@ -30,7 +31,8 @@ cJSON *sim_status(const struct sim_process *sim);
 double sim_number(const struct sim_process *sim, const char *path);
 /* One text of the status; the caller frees. */
 char *sim_text(const struct sim_process *sim, const char *path);
-/* So many members, each shard listed by the one that owns it, and nobody has two more than another. */
+/* So many members, each shard listed by the one that owns it, and nobody has two more
+ * than another. */
 bool sim_is_settled(const struct sim_process *sim, unsigned members);
 /* The sum of the shards' checkpoints, as numbers of records. */
 double sim_published(const struct sim_process *sim);

@@ -1,8 +1,8 @@
 /*
  * sys_spy.c - the file system calls of the test program, by way of a spy.
  *
- * In the test runner: these definitions take the place of libc's at link time. Owns nothing. Must never
- * change a call that no spy asked about.
+ * In the test runner: these definitions take the place of libc's at link time. Owns
+ * nothing. Must never change a call that no spy asked about.
  */
 #include "tests/support/sys_spy.h"
 
@@ -54,14 +54,16 @@ refused(int error)
 int
 fsync(int fd)
 {
-	return refused(ask_about_fd(SPY_FSYNC, fd, NULL)) ? -1 : (int)syscall(SYS_fsync, fd);
+	return refused(ask_about_fd(SPY_FSYNC, fd, NULL)) ? -1
+							  : (int)syscall(SYS_fsync, fd);
 }
 
 int
 fdatasync(int fd)
 {
-	return refused(ask_about_fd(SPY_FDATASYNC, fd, NULL)) ? -1 :
-								(int)syscall(SYS_fdatasync, fd);
+	return refused(ask_about_fd(SPY_FDATASYNC, fd, NULL))
+		       ? -1
+		       : (int)syscall(SYS_fdatasync, fd);
 }
 
 int
@@ -75,14 +77,17 @@ renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned f
 int
 unlinkat(int dir, const char *name, int flags)
 {
-	return refused(ask(SPY_UNLINK, name, NULL)) ? -1 : (int)syscall(SYS_unlinkat, dir, name, flags);
+	return refused(ask(SPY_UNLINK, name, NULL))
+		       ? -1
+		       : (int)syscall(SYS_unlinkat, dir, name, flags);
 }
 
 int
 ftruncate(int fd, off_t len)
 {
-	return refused(ask_about_fd(SPY_TRUNCATE, fd, NULL)) ? -1 :
-							       (int)syscall(SYS_ftruncate, fd, len);
+	return refused(ask_about_fd(SPY_TRUNCATE, fd, NULL))
+		       ? -1
+		       : (int)syscall(SYS_ftruncate, fd, len);
 }
 
 /* The first `bytes` of iov; returns how many entries those are. */
@@ -127,7 +132,8 @@ pwritev(int fd, const struct iovec *iov, int n, off_t offset)
 	size_t all = total(iov, n), bytes = all;
 	if (refused(ask_about_fd(SPY_WRITE, fd, &bytes)))
 		return -1;
-	/* The system call takes the offset in two halves; on 64 bits the first has it all. */
+	/* The system call takes the offset in two halves; on 64 bits the first has it
+	 * all. */
 	if (bytes == all)
 		return syscall(SYS_pwritev, fd, iov, n, offset, 0L);
 	return syscall(SYS_pwritev, fd, less, shorten(iov, n, bytes, less), offset, 0L);

@@ -14,6 +14,7 @@
 
 #include "common/clock.h"
 #include "common/xalloc.h"
+#include "tests/support/sys_spy.h"
 #include "tests/support/tmpdir.h"
 
 enum { HOUR_MS = 3600 * 1000 };
@@ -37,11 +38,19 @@ commit_bed_init(struct commit_bed *bed)
 		.interval_ms = HOUR_MS,
 		.uncommitted_max = 1 << 20,
 	};
+	buf_init(&bed->why, 0);
+	buf_init(&bed->said, 0);
+	bed->a = commit_bed_lease("A", 1);
+	bed->b = commit_bed_lease("B", 2);
 }
 
 void
 commit_bed_fini(struct commit_bed *bed)
 {
+	sys_spy_set(NULL);
+	commit_bed_drop(bed);
+	buf_fini(&bed->why);
+	buf_fini(&bed->said);
 	log_destroy(&bed->log);
 	board_unmap(&bed->board);
 	close(bed->board_fd);
@@ -53,7 +62,8 @@ struct state_env *
 commit_bed_state(struct commit_bed *bed)
 {
 	if (!bed->env.store)
-		ck_assert_int_eq(store_open(bed->env.dir, STORE_WRITE, &bed->env.store), LTS_OK);
+		ck_assert_int_eq(store_open(bed->env.dir, STORE_WRITE, &bed->env.store),
+				 LTS_OK);
 	return &bed->env;
 }
 
@@ -66,7 +76,7 @@ commit_bed_lease(const char *shard, uint32_t sequence)
 }
 
 struct lease_take
-commit_bed_take(const struct lease *lease, const char *start)
+commit_bed_order(const struct lease *lease, const char *start)
 {
 	return (struct lease_take){ .shard = lease->shard,
 				    .epoch = lease->epoch,
@@ -110,7 +120,8 @@ commit_bed_content(struct commit_bed *bed, const char *shard)
 	int n = scandir(bed->sink_dir, &list, NULL, alphasort);
 	for (int i = 0; i < n; free(list[i++])) {
 		const char *name = list[i]->d_name;
-		if (strncmp(name, shard, strlen(shard)) != 0 || name[strlen(shard)] != '-')
+		if (strncmp(name, shard, strlen(shard)) != 0 ||
+		    name[strlen(shard)] != '-')
 			continue;
 		char *text = tmpdir_read(bed->sink_dir, name, &len);
 		ck_assert_int_eq(buf_put(&found, text, len), LTS_OK);
@@ -121,7 +132,8 @@ commit_bed_content(struct commit_bed *bed, const char *shard)
 }
 
 void
-commit_bed_expect(struct commit_bed *bed, const char *shard, unsigned first, unsigned last)
+commit_bed_expect(struct commit_bed *bed, const char *shard, unsigned first,
+		  unsigned last)
 {
 	struct buf wanted;
 	buf_init(&wanted, 0);
@@ -135,12 +147,70 @@ commit_bed_expect(struct commit_bed *bed, const char *shard, unsigned first, uns
 }
 
 void
-commit_bed_expect_checkpoint(struct commit_bed *bed, const char *shard, const char *cursor,
-			     uint64_t segment, uint64_t offset)
+commit_bed_expect_checkpoint(struct commit_bed *bed, const char *shard,
+			     const char *cursor, uint64_t segment, uint64_t offset)
 {
 	struct checkpoint_record record;
-	ck_assert_int_eq(state_env_checkpoint(commit_bed_state(bed), shard, &record), LTS_OK);
+	ck_assert_int_eq(state_env_checkpoint(commit_bed_state(bed), shard, &record),
+			 LTS_OK);
 	ck_assert_str_eq(record.cursor.text, cursor);
 	ck_assert_uint_eq(record.position.segment, segment);
 	ck_assert_uint_eq(record.position.offset, offset);
+}
+
+void
+commit_bed_open(struct commit_bed *bed)
+{
+	ck_assert_int_eq(committer_create(&bed->config, &bed->committer, &bed->why),
+			 LTS_OK);
+}
+
+void
+commit_bed_drop(struct commit_bed *bed)
+{
+	if (!bed->committer)
+		return;
+	committer_forget(bed->committer, &bed->a);
+	committer_forget(bed->committer, &bed->b);
+	committer_destroy(&bed->committer);
+}
+
+enum lts_err
+commit_bed_take(struct commit_bed *bed, struct lease *lease, const char *start)
+{
+	struct lease_take order = commit_bed_order(lease, start);
+	struct lease_taken taken;
+	return committer_take(bed->committer, lease, &order, &taken, &bed->why);
+}
+
+enum lts_err
+commit_bed_submit(struct commit_bed *bed, struct lease *lease, const char *from,
+		  const char *to, unsigned first, unsigned last)
+{
+	struct batch *batch = commit_bed_batch(lease, from, to, first, last);
+	enum lts_err err = committer_submit(bed->committer, batch, &bed->why);
+	batch_destroy(&batch);
+	return err;
+}
+
+static void
+on_report(void *arg, struct lease *lease, enum lts_err result, bool closed)
+{
+	struct commit_bed *bed = arg;
+	ck_assert_int_eq(buf_printf(&bed->said, "%s %s%s\n", lease->shard.text,
+				    lts_err_name(result), closed ? " closed" : ""),
+			 LTS_OK);
+}
+
+void
+commit_bed_commit(struct commit_bed *bed)
+{
+	ck_assert_int_eq(committer_commit(bed->committer, on_report, bed), LTS_OK);
+}
+
+void
+commit_bed_expect_reports(struct commit_bed *bed, const char *lines)
+{
+	ck_assert_str_eq(bed->said.len ? bed->said.data : "", lines);
+	buf_clear(&bed->said);
 }

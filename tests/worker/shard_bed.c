@@ -1,8 +1,8 @@
 /*
  * shard_bed.c - a shard machine with a fake worker around it.
  *
- * In the test runner. Owns the machine, its lease and the batch that was submitted. Must never answer from
- * inside an operation: neither does the worker.
+ * In the test runner. Owns the machine, its lease and the batch that was submitted. Must
+ * never answer from inside an operation: neither does the worker.
  */
 #include "tests/worker/shard_bed.h"
 
@@ -34,8 +34,8 @@ op_fetch_cursor(void *arg, struct shard *shard, const char *from)
 }
 
 static void
-op_fetch_batch(void *arg, struct shard *shard, const struct cursor *from, const struct cursor *end,
-	       unsigned limit)
+op_fetch_batch(void *arg, struct shard *shard, const struct cursor *from,
+	       const struct cursor *end, unsigned limit)
 {
 	struct shard_bed *bed = arg;
 	bed->from = *from;
@@ -54,8 +54,8 @@ op_submit(void *arg, struct shard *shard, struct batch *batch)
 	struct shard_bed *bed = arg;
 	ck_assert_msg(!bed->submitted, "two batches in delivery");
 	bed->submitted = batch;
-	SAY(bed, "submit %s>%s %zu%s\n", batch->from.text, batch->to.text, batch->n_records,
-	    batch->gap ? " gap" : "");
+	SAY(bed, "submit %s>%s %zu%s\n", batch->from.text, batch->to.text,
+	    batch->n_records, batch->gap ? " gap" : "");
 }
 
 static void
@@ -128,7 +128,8 @@ op_report(void *arg, struct shard *shard, enum message_type type, enum lts_err e
 }
 
 static void
-op_trouble(void *arg, struct shard *shard, enum lts_err err, const char *text, int64_t retry_ms)
+op_trouble(void *arg, struct shard *shard, enum lts_err err, const char *text,
+	   int64_t retry_ms)
 {
 	SAY((struct shard_bed *)arg, "trouble %s\n", lts_err_name(err));
 }
@@ -252,7 +253,8 @@ shard_bed_batch(struct shard_bed *bed, const char *to, size_t n, size_t bytes)
 void
 shard_bed_cursor(struct shard_bed *bed, const char *cursor)
 {
-	struct shard_answer answer = { .retry_after_ms = -1, .cursor = cursor_of(cursor) };
+	struct shard_answer answer = { .retry_after_ms = -1,
+				       .cursor = cursor_of(cursor) };
 	shard_on_answer(bed->shard, &answer, bed->now_ms);
 }
 

@@ -1,6 +1,6 @@
 /*
- * shard_bed.h - a shard machine with a fake worker around it: what it wants becomes lines of text, time is
- * a number, the budget is counted.
+ * shard_bed.h - a shard machine with a fake worker around it: what it wants becomes lines
+ * of text, time is a number, the budget is counted.
  */
 #ifndef TESTS_WORKER_SHARD_BED_H
 #define TESTS_WORKER_SHARD_BED_H
@@ -31,8 +31,9 @@ void shard_bed_fini(struct shard_bed *bed);
 void shard_bed_again(struct shard_bed *bed, int64_t end_ns);
 
 /* Fails unless the shard did exactly that since the last look, one thing a line:
- *   take CURSOR|- | cursor FROM | batch FROM END|- LIMIT | cancel | submit A>B N[ gap] | close STATE NS |
- *   forget | wait MS | HELD TEXT | RELEASED ERR | FINISHED | STUCK ERR TEXT | trouble ERR */
+ *   take CURSOR|- | cursor FROM | batch FROM END|- LIMIT | cancel | submit A>B N[ gap] |
+ * close STATE NS | forget | wait MS | HELD TEXT | RELEASED ERR | FINISHED | STUCK ERR
+ * TEXT | trouble ERR */
 void shard_bed_expect(struct shard_bed *bed, const char *lines);
 /* Whatever it did, it was looked at. */
 void shard_bed_ignore(struct shard_bed *bed);

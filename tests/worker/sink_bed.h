@@ -1,5 +1,6 @@
 /*
- * sink_bed.h - a file sink over a directory of its own, and short words for what goes into it.
+ * sink_bed.h - a file sink over a directory of its own, and short words for what goes
+ * into it.
  */
 #ifndef TESTS_WORKER_SINK_BED_H
 #define TESTS_WORKER_SINK_BED_H
@@ -27,8 +28,8 @@ void sink_bed_close(struct sink_bed *bed);
 
 /* Fails unless the directory holds exactly these names, sorted, a space between. */
 void sink_bed_expect_files(struct sink_bed *bed, const char *names);
-/* Fails unless the files together, in order of their numbers, hold exactly records first ... last; first
- * above last: nothing. */
+/* Fails unless the files together, in order of their numbers, hold exactly records first
+ * ... last; first above last: nothing. */
 void sink_bed_expect_records(struct sink_bed *bed, unsigned first, unsigned last);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * test_record_write.c - holds worker/record_write.c to whole records: through pipes that take little at a
- * time, in both formats, at offsets, and telling exactly how much was written when it fails.
+ * test_record_write.c - holds worker/record_write.c to whole records: through pipes that
+ * take little at a time, in both formats, at offsets, and telling exactly how much was
+ * written when it fails.
  */
 #include <check.h>
 #include <errno.h>
@@ -35,7 +36,8 @@ make_records(enum record_format format)
 		if (format == RECORD_LABELS)
 			ck_assert_int_eq(buf_printf(&wanted, "%s\n", text), LTS_OK);
 		else
-			ck_assert_int_eq(buf_printf(&wanted, "line %u%*s\n", i, (int)(i % 500), ""),
+			ck_assert_int_eq(buf_printf(&wanted, "line %u%*s\n", i,
+						    (int)(i % 500), ""),
 					 LTS_OK);
 	}
 }
@@ -86,8 +88,9 @@ START_TEST(records_are_whole_behind_a_pipe_that_takes_little)
 	fcntl(fd[1], F_SETPIPE_SZ, 4096);
 	fcntl(fd[0], F_SETFL, 0);
 	pthread_create(&reader, NULL, read_slowly, &fd[0]);
-	ck_assert_int_eq(record_write(fd[1], -1, format, records, RECORDS, &scratch, &written),
-			 LTS_OK);
+	ck_assert_int_eq(
+		record_write(fd[1], -1, format, records, RECORDS, &scratch, &written),
+		LTS_OK);
 	close(fd[1]);
 	pthread_join(reader, &result);
 	struct buf *found = result;
@@ -107,8 +110,9 @@ START_TEST(reader_that_left_is_told_as_such)
 	make_records(RECORD_LABELS);
 	ck_assert_int_eq(pipe(fd), 0);
 	close(fd[0]);
-	ck_assert_int_eq(record_write(fd[1], -1, RECORD_LABELS, records, 3, &scratch, &written),
-			 LTS_CLOSED);
+	ck_assert_int_eq(
+		record_write(fd[1], -1, RECORD_LABELS, records, 3, &scratch, &written),
+		LTS_CLOSED);
 	ck_assert_uint_eq(written, 0);
 	close(fd[1]);
 }
@@ -140,8 +144,9 @@ START_TEST(records_go_where_the_offset_says)
 	int fd = open_file();
 	uint64_t written = 5;
 	make_records(format);
-	ck_assert_int_eq(record_write(fd, 1000, format, records, RECORDS, &scratch, &written),
-			 LTS_OK);
+	ck_assert_int_eq(
+		record_write(fd, 1000, format, records, RECORDS, &scratch, &written),
+		LTS_OK);
 	ck_assert_uint_eq(written, 5 + wanted.len); /* added to what was there */
 	ck_assert_int_eq(lseek(fd, 0, SEEK_CUR), 0);
 	expect_file(1000, wanted.len);
@@ -172,8 +177,11 @@ START_TEST(failure_says_how_much_was_written)
 	static const struct {
 		int error;
 		enum lts_err err;
-	} failures[] = { { ENOSPC, LTS_NOSPACE }, { EDQUOT, LTS_NOSPACE }, { EFBIG, LTS_NOSPACE },
-			 { EIO, LTS_SYS },	  { EPIPE, LTS_CLOSED } };
+	} failures[] = { { ENOSPC, LTS_NOSPACE },
+			 { EDQUOT, LTS_NOSPACE },
+			 { EFBIG, LTS_NOSPACE },
+			 { EIO, LTS_SYS },
+			 { EPIPE, LTS_CLOSED } };
 	int error = failures[_i].error;
 	struct sys_spy spy = { .before = before_write, .arg = &error };
 	int fd = open_file();
@@ -182,8 +190,8 @@ START_TEST(failure_says_how_much_was_written)
 		uint64_t written = 0;
 		room = limit;
 		sys_spy_set(&spy);
-		ck_assert_int_eq(record_write(fd, 0, RECORD_LABELS, records, RECORDS, &scratch,
-					      &written),
+		ck_assert_int_eq(record_write(fd, 0, RECORD_LABELS, records, RECORDS,
+					      &scratch, &written),
 				 failures[_i].err);
 		sys_spy_set(NULL);
 		ck_assert_uint_eq(written, limit);
@@ -202,8 +210,9 @@ START_TEST(short_writes_are_continued)
 	make_records(RECORD_CONTENT);
 	room = wanted.len;
 	sys_spy_set(&spy);
-	ck_assert_int_eq(record_write(fd, 0, RECORD_CONTENT, records, RECORDS, &scratch, &written),
-			 LTS_OK);
+	ck_assert_int_eq(
+		record_write(fd, 0, RECORD_CONTENT, records, RECORDS, &scratch, &written),
+		LTS_OK);
 	sys_spy_set(NULL);
 	expect_file(0, wanted.len);
 	close(fd);
@@ -213,8 +222,11 @@ END_TEST
 START_TEST(nothing_to_write_is_fine)
 {
 	uint64_t written = 0;
-	ck_assert_int_eq(record_write(-1, -1, RECORD_LABELS, NULL, 0, &scratch, &written), LTS_OK);
-	ck_assert_int_eq(record_write(-1, -1, RECORD_CONTENT, NULL, 0, &scratch, &written), LTS_OK);
+	ck_assert_int_eq(record_write(-1, -1, RECORD_LABELS, NULL, 0, &scratch, &written),
+			 LTS_OK);
+	ck_assert_int_eq(
+		record_write(-1, -1, RECORD_CONTENT, NULL, 0, &scratch, &written),
+		LTS_OK);
 	ck_assert_uint_eq(written, 0);
 }
 END_TEST

@@ -1,7 +1,8 @@
 /*
- * test_sink_crash.c - stops a worker's sink before every single file system call, and in the middle of every
- * write, opens it again at what was committed, and finds exactly that; goes on, and in the end every record
- * is there once. What power loss does beyond that is a scenario's.
+ * test_sink_crash.c - stops a worker's sink before every single file system call, and in
+ * the middle of every write, opens it again at what was committed, and finds exactly
+ * that; goes on, and in the end every record is there once. What power loss does beyond
+ * that is a scenario's.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -45,8 +46,8 @@ static const struct sys_spy crash = { .before = before_call };
 static void
 setup(void)
 {
-	committed = mmap(NULL, sizeof(*committed), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-			 -1, 0);
+	committed = mmap(NULL, sizeof(*committed), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ck_assert(committed != MAP_FAILED);
 }
 
@@ -56,7 +57,8 @@ teardown(void)
 	munmap(committed, sizeof(*committed));
 }
 
-/* A worker's life from the committed position to the last record; every other commit is of two batches. */
+/* A worker's life from the committed position to the last record; every other commit is
+ * of two batches. */
 static void
 run(void)
 {
@@ -64,7 +66,8 @@ run(void)
 		_exit(1);
 	for (unsigned n = committed->next; n <= LAST;) {
 		unsigned to = n;
-		for (unsigned batches = 0; to <= LAST && batches < 1 + (n / BATCH) % 2; batches++) {
+		for (unsigned batches = 0; to <= LAST && batches < 1 + (n / BATCH) % 2;
+		     batches++) {
 			if (sink_bed_submit(&bed, to, to + BATCH - 1))
 				_exit(2);
 			to += BATCH;
@@ -152,7 +155,8 @@ suite_sink_crash(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, stopped_anywhere_the_sink_holds_what_is_committed, 0, 2);
-	tcase_add_loop_test(tc, stopped_again_and_again_the_sink_still_comes_to_its_end, 0, 2);
+	tcase_add_loop_test(tc, stopped_again_and_again_the_sink_still_comes_to_its_end,
+			    0, 2);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

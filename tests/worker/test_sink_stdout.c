@@ -1,6 +1,7 @@
 /*
- * test_sink_stdout.c - holds worker/sink_stdout.c to whole records: of several workers on one pipe, and in a
- * file on a disk that is full for a while. Each test's process has a standard output of its own.
+ * test_sink_stdout.c - holds worker/sink_stdout.c to whole records: of several workers on
+ * one pipe, and in a file on a disk that is full for a while. Each test's process has a
+ * standard output of its own.
  */
 #include <check.h>
 #include <errno.h>
@@ -35,7 +36,8 @@ open_sink(void)
 	ck_assert_int_ge(config.lock_fd, 0);
 	free(path);
 	ck_assert_int_eq(sink_create(&config, &sink, &why), LTS_OK);
-	ck_assert_int_eq(sink->ops->open(sink, &shard, (struct sink_position){ 3, 4 }, &stream, &why),
+	ck_assert_int_eq(sink->ops->open(sink, &shard, (struct sink_position){ 3, 4 },
+					 &stream, &why),
 			 LTS_OK);
 }
 
@@ -64,8 +66,9 @@ submit(unsigned writer, unsigned batch)
 	static char texts[BATCH][512];
 	struct record records[BATCH];
 	for (unsigned i = 0; i < BATCH; i++) {
-		int len = snprintf(texts[i], sizeof(texts[i]), "{\"writer\":%u,\"n\":%u,\"pad\":\"%0*d\"}",
-				   writer, batch * BATCH + i, (int)(i * 7), 0);
+		int len = snprintf(texts[i], sizeof(texts[i]),
+				   "{\"writer\":%u,\"n\":%u,\"pad\":\"%0*d\"}", writer,
+				   batch * BATCH + i, (int)(i * 7), 0);
 		records[i] = (struct record){ texts[i], (size_t)len };
 	}
 	return sink->ops->submit(stream, records, BATCH, &why);
@@ -79,8 +82,10 @@ expect_whole_records(FILE *file, unsigned wanted)
 	char line[1024];
 	for (; fgets(line, sizeof(line), file); lines++) {
 		size_t len = strlen(line);
-		ck_assert_int_eq(sscanf(line, "{\"writer\":%u,\"n\":%u,", &writer, &n), 2);
-		ck_assert_msg(len > 3 && strcmp(line + len - 3, "\"}\n") == 0, "torn: %s", line);
+		ck_assert_int_eq(sscanf(line, "{\"writer\":%u,\"n\":%u,", &writer, &n),
+				 2);
+		ck_assert_msg(len > 3 && strcmp(line + len - 3, "\"}\n") == 0, "torn: %s",
+			      line);
 		ck_assert_uint_eq(n, next[writer]++);
 	}
 	ck_assert_uint_eq(lines, wanted);

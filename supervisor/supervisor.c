@@ -58,8 +58,10 @@ check_flush(struct supervisor *s, int64_t now_ms)
 	for (uint32_t i = 0; i < (uint32_t)s->options->consumer_count; i++)
 		if (s->flushing[i])
 			return;
-	if (!lease_book_all_published(s->book, now_ms))
+	if (!lease_book_all_published(s->book, now_ms)) {
+		book_publish(s->book, now_ms); /* what a write under way has left */
 		return;
+	}
 	s->flush_wanted = false;
 	log_info(s->log,
 		 "flushed: everything delivered is durable, committed and published",

@@ -45,7 +45,7 @@ stored(const char *shard)
 
 /* The whole environment as it stands: no refused move may change any of it. */
 static void
-expect_refused(struct checkpoint_move move)
+expect_refused_as(struct checkpoint_move move, enum lts_err why)
 {
 	struct checkpoint_record before = stored("0"), after;
 	struct lease_record lease_before, lease_after;
@@ -53,7 +53,7 @@ expect_refused(struct checkpoint_move move)
 	size_t n_before, n_after;
 	ck_assert_int_eq(state_env_lease(&env, "0", &lease_before), LTS_OK);
 	free(state_env_events(&env, &n_before));
-	ck_assert_int_eq(result_of(move), LTS_GONE);
+	ck_assert_int_eq(result_of(move), why);
 	after = stored("0");
 	checkpoint_encode(&before, &a);
 	checkpoint_encode(&after, &b);
@@ -65,6 +65,12 @@ expect_refused(struct checkpoint_move move)
 	ck_assert_mem_eq(a.data, b.data, a.len);
 	free(state_env_events(&env, &n_after));
 	ck_assert_uint_eq(n_before, n_after);
+}
+
+static void
+expect_refused(struct checkpoint_move move)
+{
+	expect_refused_as(move, LTS_GONE);
 }
 
 START_TEST(holder_moves_its_checkpoint)
@@ -121,11 +127,11 @@ START_TEST(move_past_its_deadline_is_refused)
 {
 	struct checkpoint_move move = move_of("0", now, "100", "200");
 	move.deadline_ms = STATE_ENV_NOW_MS;
-	expect_refused(move);
+	expect_refused_as(move, LTS_EXPIRED);
 	move.deadline_ms = STATE_ENV_NOW_MS - 1;
-	expect_refused(move);
+	expect_refused_as(move, LTS_EXPIRED);
 	move.deadline_ms = 0;
-	expect_refused(move);
+	expect_refused_as(move, LTS_EXPIRED);
 	move.deadline_ms = STATE_ENV_NOW_MS + 1;
 	ck_assert_int_eq(result_of(move), LTS_OK);
 }

@@ -50,6 +50,7 @@ START_TEST(usr2_prints_a_summary_that_adds_up)
 {
 	struct one_host h;
 	one_host_begin(&h, SIM_OPTIONS, "--consumer_count 2");
+	until("the group is settled", sim_is_settled(&h.sim, 2));
 	until("all is committed", agent_committed(&h.agent) == 20000);
 	process_signal(&h.agent.process, SIGUSR2);
 	until("every worker and shard is listed",

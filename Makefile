@@ -65,7 +65,7 @@ install: all
 	install -m 0755 $(BIN)/lts-supervisor $(BIN)/lts-worker $(BIN)/lts-state $(DESTDIR)$(PREFIX)/bin
 
 format:
-	clang-format -i $(SOURCES)
+	@clang-format -i $(SOURCES)
 
 lint:
 	scripts/lint

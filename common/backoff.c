@@ -52,7 +52,6 @@ backoff_next_ms(struct backoff *backoff, int64_t retry_after_ms)
 	int64_t ceiling = backoff->ceiling_ms;
 	int64_t wait = 1 + (int64_t)(draw(backoff) % (uint64_t)ceiling);
 
-	backoff->ceiling_ms =
-		ceiling > backoff->max_ms / 2 ? backoff->max_ms : ceiling * 2;
+	backoff->ceiling_ms = ceiling > backoff->max_ms / 2 ? backoff->max_ms : ceiling * 2;
 	return retry_after_ms > 0 ? retry_after_ms + wait : wait;
 }

@@ -17,8 +17,7 @@ struct backoff {
 
 /* 1 <= base_ms <= max_ms. Give every user another seed: hosts that fail together must not
  * come back together. Any seed will do. */
-void backoff_init(struct backoff *backoff, int64_t base_ms, int64_t max_ms,
-		  uint64_t seed);
+void backoff_init(struct backoff *backoff, int64_t base_ms, int64_t max_ms, uint64_t seed);
 /* After a success: the next failure waits at most base_ms again. */
 void backoff_reset(struct backoff *backoff);
 /* After a failure: 1 to ceiling_ms, evenly spread. `retry_after_ms` (negative: not said)

@@ -17,8 +17,7 @@ static_assert(sizeof(struct board) <= 4096, "a board is one page");
 enum lts_err
 board_map(int fd, struct board **out)
 {
-	void *page = mmap(NULL, sizeof(struct board), PROT_READ | PROT_WRITE, MAP_SHARED,
-			  fd, 0);
+	void *page = mmap(NULL, sizeof(struct board), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (page == MAP_FAILED)
 		return LTS_SYS;
 	*out = page;
@@ -52,8 +51,7 @@ board_enter(struct board *board, enum board_stage stage, const struct shard_id *
 	    const struct cursor *cursor, int64_t now_ms)
 {
 	/* Odd from here, also when an earlier writer died in the middle. */
-	uint32_t version =
-		atomic_load_explicit(&board->version, memory_order_relaxed) | 1;
+	uint32_t version = atomic_load_explicit(&board->version, memory_order_relaxed) | 1;
 	atomic_store_explicit(&board->version, version, memory_order_relaxed);
 	atomic_thread_fence(memory_order_release);
 	/* In this order, so that a new stage is never seen with an old time: that would
@@ -78,14 +76,13 @@ board_place(const struct board *board)
 	for (int tries = 0; tries < 1000 && place.torn; tries++) {
 		version = atomic_load_explicit(&board->version, memory_order_acquire);
 		place.stage = atomic_load_explicit(&board->stage, memory_order_acquire);
-		place.since_ms = atomic_load_explicit(&board->stage_since_ms,
-						      memory_order_relaxed);
+		place.since_ms =
+			atomic_load_explicit(&board->stage_since_ms, memory_order_relaxed);
 		place.shard = board->shard;
 		place.cursor = board->cursor;
 		atomic_thread_fence(memory_order_acquire);
-		place.torn = version & 1 ||
-			     version != atomic_load_explicit(&board->version,
-							     memory_order_relaxed);
+		place.torn = version & 1 || version != atomic_load_explicit(&board->version,
+									    memory_order_relaxed);
 	}
 	place.shard.text[sizeof(place.shard.text) - 1] = '\0';
 	place.cursor.text[sizeof(place.cursor.text) - 1] = '\0';
@@ -96,7 +93,7 @@ const char *
 board_stage_name(enum board_stage stage)
 {
 	static const char *const names[] = {
-		[BOARD_IDLE] = "idle",	   [BOARD_SUBMIT] = "submit",
+		[BOARD_IDLE] = "idle",     [BOARD_SUBMIT] = "submit",
 		[BOARD_FLUSH] = "flush",   [BOARD_WAIT_LOCK] = "wait_lock",
 		[BOARD_IN_TXN] = "in_txn",
 	};

@@ -17,10 +17,10 @@
  * to kill; being inside a submit or a transaction for too long is. */
 enum board_stage {
 	BOARD_IDLE,
-	BOARD_SUBMIT,	 /* inside the sink or the processor */
-	BOARD_FLUSH,	 /* inside the sink's fdatasync */
+	BOARD_SUBMIT,    /* inside the sink or the processor */
+	BOARD_FLUSH,     /* inside the sink's fdatasync */
 	BOARD_WAIT_LOCK, /* waiting for LMDB's write lock, or its reader table */
-	BOARD_IN_TXN,	 /* inside a write transaction */
+	BOARD_IN_TXN,    /* inside a write transaction */
 };
 
 struct board_counters {
@@ -61,9 +61,8 @@ enum lts_err board_map(int fd, struct board **out) LTS_MUST_USE;
 void board_unmap(struct board **board);
 
 /* One writer: the delivery thread. shard, cursor NULL: as they are. */
-void board_enter(struct board *board, enum board_stage stage,
-		 const struct shard_id *shard, const struct cursor *cursor,
-		 int64_t now_ms);
+void board_enter(struct board *board, enum board_stage stage, const struct shard_id *shard,
+		 const struct cursor *cursor, int64_t now_ms);
 struct board_place board_place(const struct board *board);
 const char *board_stage_name(enum board_stage stage);
 

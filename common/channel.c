@@ -95,16 +95,14 @@ send_now(struct channel *channel, const uint8_t *data, size_t len)
 	ssize_t n = send(channel->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n >= 0)
 		return LTS_OK;
-	return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? LTS_AGAIN
-								     : LTS_CLOSED;
+	return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? LTS_AGAIN : LTS_CLOSED;
 }
 
 enum lts_err
 channel_flush(struct channel *channel)
 {
 	while (channel->first) {
-		enum lts_err err =
-			send_now(channel, channel->first->data, channel->first->len);
+		enum lts_err err = send_now(channel, channel->first->data, channel->first->len);
 		if (err)
 			return err == LTS_AGAIN ? LTS_OK : err;
 		drop_first(channel);
@@ -143,13 +141,11 @@ out:
 enum lts_err
 channel_receive(struct channel *channel, struct message *out)
 {
-	ssize_t n = recv(channel->fd, channel->in, sizeof(channel->in),
-			 MSG_DONTWAIT | MSG_TRUNC);
+	ssize_t n = recv(channel->fd, channel->in, sizeof(channel->in), MSG_DONTWAIT | MSG_TRUNC);
 	/* A peer that left with messages unread resets us once, ahead of what it had said
 	 * before. */
 	if (n < 0 && errno == ECONNRESET)
-		n = recv(channel->fd, channel->in, sizeof(channel->in),
-			 MSG_DONTWAIT | MSG_TRUNC);
+		n = recv(channel->fd, channel->in, sizeof(channel->in), MSG_DONTWAIT | MSG_TRUNC);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? LTS_AGAIN : LTS_CLOSED;
 	if (n == 0)

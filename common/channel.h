@@ -22,8 +22,7 @@ void channel_destroy(struct channel **channel);
 int channel_fd(const struct channel *channel);
 
 /* LTS_CLOSED: the peer is gone, or does not read. */
-enum lts_err channel_send(struct channel *channel,
-			  const struct message *message) LTS_MUST_USE;
+enum lts_err channel_send(struct channel *channel, const struct message *message) LTS_MUST_USE;
 /* Sends what is queued, as far as there is room. */
 enum lts_err channel_flush(struct channel *channel) LTS_MUST_USE;
 bool channel_wants_write(const struct channel *channel);

@@ -74,19 +74,18 @@ from_profile(const char *home, struct credentials *found, struct buf *error_out)
 	enum lts_err err = ini_file_read(path, on_profile_entry, found, error_out);
 
 	if (err == LTS_SYS)
-		(void)!buf_printf(error_out, "no credentials (%s: %s): %s", path,
-				  strerror(errno), ways);
+		(void)!buf_printf(error_out, "no credentials (%s: %s): %s", path, strerror(errno),
+				  ways);
 	else if (!err && (!found->ak[0] || !found->sk[0]))
 		(void)!buf_printf(error_out, "%s credentials in %s: %s",
-				  found->ak[0] || found->sk[0] ? "half of the" : "no",
-				  path, ways);
+				  found->ak[0] || found->sk[0] ? "half of the" : "no", path,
+				  ways);
 	free(path);
 	return err || !found->ak[0] || !found->sk[0] ? LTS_INVALID : LTS_OK;
 }
 
 static enum lts_err
-from_options(const struct options *options, struct credentials *found,
-	     struct buf *error_out)
+from_options(const struct options *options, struct credentials *found, struct buf *error_out)
 {
 	if (!options->ak || !options->sk) {
 		(void)!buf_printf(error_out, "half of the credentials: %s is missing: %s",
@@ -97,9 +96,8 @@ from_options(const struct options *options, struct credentials *found,
 	    !put_key(found->sk, sizeof(found->sk), options->sk) ||
 	    (options->security_token &&
 	     !put_key(found->token, sizeof(found->token), options->security_token))) {
-		(void)!buf_put_text(
-			error_out,
-			"ak, sk or security_token is too long or not printable");
+		(void)!buf_put_text(error_out,
+				    "ak, sk or security_token is too long or not printable");
 		return LTS_INVALID;
 	}
 	return LTS_OK;

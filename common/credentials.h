@@ -22,8 +22,7 @@ struct credentials {
  * security_token). LTS_INVALID: none or half of a pair, `error_out` names the ways to
  * give them. */
 enum lts_err credentials_load(const struct options *options, const char *home,
-			      struct credentials *out,
-			      struct buf *error_out) LTS_MUST_USE;
+			      struct credentials *out, struct buf *error_out) LTS_MUST_USE;
 void credentials_wipe(struct credentials *credentials);
 
 #endif

@@ -62,12 +62,10 @@ is_loopback(const struct endpoint *endpoint)
 	struct in_addr v4;
 
 	if (endpoint->v6)
-		return inet_pton(AF_INET6, endpoint->host, &v6) == 1 &&
-		       IN6_IS_ADDR_LOOPBACK(&v6);
+		return inet_pton(AF_INET6, endpoint->host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 	if (strcmp(endpoint->host, "localhost") == 0)
 		return true;
-	return inet_pton(AF_INET, endpoint->host, &v4) == 1 &&
-	       (ntohl(v4.s_addr) >> 24) == 127;
+	return inet_pton(AF_INET, endpoint->host, &v4) == 1 && (ntohl(v4.s_addr) >> 24) == 127;
 }
 
 /* Cuts "host", "host:port", "[v6]", "[v6]:port"; `port_text_out` is NULL when there is
@@ -92,8 +90,7 @@ split_host(const char *text, struct endpoint *out, const char **port_text_out)
 	if (*end && *end != ':')
 		return false;
 	*port_text_out = *end ? end + 1 : NULL;
-	return out->v6 ? inet_pton(AF_INET6, out->host, &v6) == 1
-		       : is_host_name(out->host);
+	return out->v6 ? inet_pton(AF_INET6, out->host, &v6) == 1 : is_host_name(out->host);
 }
 
 bool

@@ -17,14 +17,14 @@ enum lts_err {
 	LTS_DENIED,   /* credentials refused: reload them, say so, retry slowly */
 	LTS_NOTFOUND, /* the thing named does not exist */
 	LTS_EXPIRED,  /* the cursor points before the oldest record kept */
-	LTS_BADDATA, /* what was read is not what it should be: refuse it, move nothing */
-	LTS_TOOBIG,  /* above a stated ceiling: ask for less */
-	LTS_NOSPACE, /* disk or map full: pause, and go on when there is room */
-	LTS_BUSY,    /* held by another process */
-	LTS_INVALID, /* the user's input is wrong: say which, exit 2 */
-	LTS_CLOSED,  /* the peer is gone */
-	LTS_SYNC,    /* fsync failed: end the process, never retry it */
-	LTS_SYS,     /* a system call failed; errno says how */
+	LTS_BADDATA,  /* what was read is not what it should be: refuse it, move nothing */
+	LTS_TOOBIG,   /* above a stated ceiling: ask for less */
+	LTS_NOSPACE,  /* disk or map full: pause, and go on when there is room */
+	LTS_BUSY,     /* held by another process */
+	LTS_INVALID,  /* the user's input is wrong: say which, exit 2 */
+	LTS_CLOSED,   /* the peer is gone */
+	LTS_SYNC,     /* fsync failed: end the process, never retry it */
+	LTS_SYS,      /* a system call failed; errno says how */
 };
 
 /* "GONE", "AGAIN", ...: a word for logs. Never NULL. */

@@ -13,9 +13,9 @@
 
 /* Exit codes of all programs. */
 enum exit_code {
-	EXIT_DONE = 0,	      /* did what was asked */
+	EXIT_DONE = 0,        /* did what was asked */
 	EXIT_FAILED = 1,      /* failed, or a check found something, or QUIT */
-	EXIT_USAGE = 2,	      /* usage or configuration: starting again cannot help */
+	EXIT_USAGE = 2,       /* usage or configuration: starting again cannot help */
 	EXIT_IN_USE = 3,      /* state_dir belongs to another running supervisor */
 	EXIT_NO_MEMORY = 4,   /* out of memory */
 	EXIT_SYNC_FAILED = 5, /* an fsync failed: recovery goes on from the last commit */
@@ -25,12 +25,10 @@ enum exit_code {
 
 /* Descriptors that a worker starts with; everything above is closed. */
 enum handoff_fd {
-	HANDOFF_CHANNEL =
-		3, /* its end of the channel, close-on-exec towards its children */
-	HANDOFF_BOARD = 4, /* the memfd with its board */
-	HANDOFF_GENERATION =
-		5,	    /* generation.lock, held by every worker of this supervisor */
-	HANDOFF_STDOUT = 6, /* the file whose lock makes a record on stdout whole */
+	HANDOFF_CHANNEL = 3,    /* its end of the channel, close-on-exec towards its children */
+	HANDOFF_BOARD = 4,      /* the memfd with its board */
+	HANDOFF_GENERATION = 5, /* generation.lock, held by every worker of this supervisor */
+	HANDOFF_STDOUT = 6,     /* the file whose lock makes a record on stdout whole */
 	HANDOFF_END = 7,
 };
 
@@ -40,22 +38,21 @@ enum { HANDOFF_VERSION = 1, HANDOFF_MESSAGE_MAX = 64 * 1024 };
 
 enum message_type {
 	/* supervisor to worker */
-	MSG_CONFIG = 1, /* options, credentials, who you are; again after HUP */
-	MSG_ASSIGN = 2, /* this shard is yours under this epoch, until this deadline */
-	MSG_REVOKE = 3, /* finish the batch in hand, commit, answer RELEASED */
-	MSG_RENEW = 4,	/* these epochs now live until this deadline */
-	MSG_PUBLISHED =
-		5, /* this cursor stands at the service; store it with the next commit */
-	MSG_FLUSH = 6, /* make sinks durable, commit, answer FLUSHED */
-	MSG_DRAIN = 7, /* release every shard, then exit 0 */
+	MSG_CONFIG = 1,    /* options, credentials, who you are; again after HUP */
+	MSG_ASSIGN = 2,    /* this shard is yours under this epoch, until this deadline */
+	MSG_REVOKE = 3,    /* finish the batch in hand, commit, answer RELEASED */
+	MSG_RENEW = 4,     /* these epochs now live until this deadline */
+	MSG_PUBLISHED = 5, /* this cursor stands at the service; store it with the next commit */
+	MSG_FLUSH = 6,     /* make sinks durable, commit, answer FLUSHED */
+	MSG_DRAIN = 7,     /* release every shard, then exit 0 */
 	/* worker to supervisor */
-	MSG_READY = 32,	   /* the loop runs; shards may come */
-	MSG_HELD = 33,	   /* the take committed: fetching begins */
+	MSG_READY = 32,    /* the loop runs; shards may come */
+	MSG_HELD = 33,     /* the take committed: fetching begins */
 	MSG_RELEASED = 34, /* the delivery thread has done its last for this shard */
 	MSG_FINISHED = 35, /* the shard stands at its end cursor, committed and sealed */
-	MSG_STUCK = 36, /* the shard stopped, loudly: it stays where it is, the text says
-			   why */
-	MSG_FLUSHED = 37, /* everything taken before FLUSH is durable and committed */
+	MSG_STUCK = 36,    /* the shard stopped, loudly: it stays where it is, the text says
+			      why */
+	MSG_FLUSHED = 37,  /* everything taken before FLUSH is durable and committed */
 };
 
 #endif

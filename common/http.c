@@ -216,8 +216,7 @@ static int
 on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
 {
 	struct http *http = arg;
-	int events = (what & CURL_POLL_IN ? EV_READ : 0) |
-		     (what & CURL_POLL_OUT ? EV_WRITE : 0);
+	int events = (what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0);
 	if (what == CURL_POLL_REMOVE) {
 		forget_socket(http, fd);
 		return 0;
@@ -304,8 +303,7 @@ set_callbacks(struct http_call *call)
 }
 
 struct http_call *
-http_start(struct http *http, const struct http_request *request, http_done *done,
-	   void *arg)
+http_start(struct http *http, const struct http_request *request, http_done *done, void *arg)
 {
 	struct http_call *call = xcalloc(1, sizeof(*call));
 	call->http = http;
@@ -339,23 +337,21 @@ http_cancel(struct http *http, struct http_call *call)
 static void
 set_multi(struct http *http, long max_connections)
 {
-	must_multi(
-		curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket));
+	must_multi(curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket));
 	must_multi(curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http));
 	must_multi(curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer));
 	must_multi(curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http));
-	must_multi(curl_multi_setopt(http->multi, CURLMOPT_PIPELINING,
-				     (long)CURLPIPE_NOTHING));
+	must_multi(curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING));
 	must_multi(curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, max_connections));
-	must_multi(curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
-				     max_connections));
+	must_multi(
+		curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, max_connections));
 }
 
 struct http *
 http_create(struct ev_loop *loop, const struct http_config *config)
 {
-	must(curl_global_init_mem(CURL_GLOBAL_DEFAULT, xmalloc, free, curl_realloc,
-				  xstrdup, xcalloc));
+	must(curl_global_init_mem(CURL_GLOBAL_DEFAULT, xmalloc, free, curl_realloc, xstrdup,
+				  xcalloc));
 	struct http *http = xcalloc(1, sizeof(*http));
 	const char *built_in = curl_version_info(CURLVERSION_NOW)->cainfo;
 	const char *ca_file = config->ca_file ? config->ca_file : built_in;

@@ -19,22 +19,21 @@ struct ev_loop;
 struct http;
 struct http_call;
 
-struct http_config {	     /* borrowed only during http_create */
-	const char *ca_file; /* NULL: the system's */
-	unsigned
-		max_connections; /* open at a time; requests above that wait their turn */
+struct http_config {              /* borrowed only during http_create */
+	const char *ca_file;      /* NULL: the system's */
+	unsigned max_connections; /* open at a time; requests above that wait their turn */
 };
 
-struct http_request {		    /* borrowed only during http_start */
-	const char *method;	    /* "GET" sends no body; "POST", "PUT", ... */
-	const char *url;	    /* percent-encoded, sent as it is */
+struct http_request {               /* borrowed only during http_start */
+	const char *method;         /* "GET" sends no body; "POST", "PUT", ... */
+	const char *url;            /* percent-encoded, sent as it is */
 	const char *const *headers; /* "name: value" */
 	size_t n_headers;
 	const char *body;
 	size_t body_len;
 	size_t max_body_bytes; /* of the answer, decoded */
 	int64_t timeout_ms;    /* for the whole, the wait for a connection included */
-	bool bulk;	       /* a large answer is expected: read in large pieces */
+	bool bulk;             /* a large answer is expected: read in large pieces */
 	bool once; /* never sent twice: a kept connection that dies under it is a failure
 		      at once */
 };
@@ -44,14 +43,13 @@ struct http_result {
 	 * body cut short; TOOBIG: body above max_body_bytes; BADDATA: not HTTP, or an
 	 * encoding that cannot be undone. */
 	enum lts_err err;
-	bool reached;		/* a connection stood, so the request may have arrived */
-	int status;		/* 0 when no status line came; may be set beside an err */
-	int64_t date_ns;	/* 0: none */
+	bool reached;           /* a connection stood, so the request may have arrived */
+	int status;             /* 0 when no status line came; may be set beside an err */
+	int64_t date_ns;        /* 0: none */
 	int64_t retry_after_ms; /* 0..300000; -1: not said */
 	const char *request_id; /* "" when none */
-	const char *
-		error; /* the network's words, "" when err is LTS_OK; may hold any byte */
-	struct buf *body; /* may be taken: copy the struct, buf_init the original */
+	const char *error; /* the network's words, "" when err is LTS_OK; may hold any byte */
+	struct buf *body;  /* may be taken: copy the struct, buf_init the original */
 };
 
 /* Everything in `result` is borrowed until it returns. May start and cancel calls. */

@@ -78,8 +78,7 @@ http_head_line(struct http_head *head, const char *line, size_t len)
 		copy_value(text, sizeof(text), value, value_len);
 		head->date_ns = date_ns(text);
 	} else if (is_name(line, name_len, "Retry-After")) {
-		copy_value(head->retry_after, sizeof(head->retry_after), value,
-			   value_len);
+		copy_value(head->retry_after, sizeof(head->retry_after), value, value_len);
 	} else if (is_name(line, name_len, "X-Request-Id")) {
 		copy_value(head->request_id, sizeof(head->request_id), value, value_len);
 	} else if (is_name(line, name_len, "Content-Encoding")) {

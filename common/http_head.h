@@ -17,7 +17,7 @@ struct http_head {
 	int64_t date_ns;      /* Date; 0 when there was none, or an unreadable one */
 	char retry_after[64]; /* as sent; "" when there was none */
 	char request_id[64];  /* X-Request-Id, printable ASCII, cut to fit */
-	bool encoded;	      /* Content-Encoding other than identity */
+	bool encoded;         /* Content-Encoding other than identity */
 };
 
 void http_head_init(struct http_head *head);

@@ -13,7 +13,7 @@
 
 enum {
 	CONNECT_TIMEOUT_MS = 10 * 1000, /* lookup, TCP and TLS */
-	STALL_S = 30,			/* without a byte a second: given up */
+	STALL_S = 30,                   /* without a byte a second: given up */
 	BULK_BUFFER_BYTES = 256 * 1024,
 	CA_CACHE_S = 24 * 60 * 60,
 };

@@ -13,7 +13,7 @@
 struct http_setup { /* borrowed only during the call */
 	const struct http_request *request;
 	const char *ca_file; /* NULL: curl's own */
-	CURLSH *share;	     /* outlives the handle */
+	CURLSH *share;       /* outlives the handle */
 };
 
 /* Everything but the callbacks. The list returned must outlive the transfer;

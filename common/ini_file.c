@@ -25,8 +25,8 @@ struct reader {
 	struct buf *error_out;
 	char text[LINE_MAX_BYTES]; /* the line that libinih is at, without leading blanks
 				    */
-	char buffer[4096];	   /* the file's, here so that it can be wiped */
-	bool is_long;		   /* libinih has only its front */
+	char buffer[4096];         /* the file's, here so that it can be wiped */
+	bool is_long;              /* libinih has only its front */
 	unsigned line;
 	unsigned refused;    /* the line of the first entry that was refused; 0: none */
 	const char *trouble; /* with the line as such */
@@ -89,8 +89,8 @@ on_entry(void *arg, const char *section, const char *name, const char *value)
 		return 0;
 	if (reader->is_long)
 		value = long_value(reader->text);
-	if (*name && reader->entry(reader->arg, section, name, value, reader->line,
-				   reader->error_out))
+	if (*name &&
+	    reader->entry(reader->arg, section, name, value, reader->line, reader->error_out))
 		return 1;
 	if (!*name)
 		reader->trouble = "a name is missing";

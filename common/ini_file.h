@@ -12,8 +12,8 @@
 
 /* One entry; section "" before the first header; all borrowed until the return. False
  * stops the reading: `error_out` then holds what is wrong with this entry. */
-typedef bool ini_file_entry(void *arg, const char *section, const char *name,
-			    const char *value, unsigned line, struct buf *error_out);
+typedef bool ini_file_entry(void *arg, const char *section, const char *name, const char *value,
+			    unsigned line, struct buf *error_out);
 
 /* LTS_SYS with errno: cannot be read. LTS_INVALID: `error_out` holds "path:line: what". A
  * value may be up to 16 KiB long; it ends at the line's end or at a `;` after a blank.

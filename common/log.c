@@ -42,7 +42,7 @@ struct destination {
 	enum log_format format;
 	_Atomic enum log_level least;
 	_Atomic uint64_t dropped; /* not yet told */
-	_Atomic bool torn; /* the last line ended in its middle: begin with a newline */
+	_Atomic bool torn;        /* the last line ended in its middle: begin with a newline */
 };
 
 struct log {
@@ -105,8 +105,7 @@ log_add_fd(struct log *log, int fd, enum log_level least, enum log_format format
 		to->way = WAY_SEND;
 	} else if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) {
 		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		int own = open(path,
-			       O_WRONLY | O_NONBLOCK | O_APPEND | O_CLOEXEC | O_NOCTTY);
+		int own = open(path, O_WRONLY | O_NONBLOCK | O_APPEND | O_CLOEXEC | O_NOCTTY);
 		if (own >= 0) {
 			to->fd = own;
 			to->ours = true;
@@ -120,14 +119,12 @@ log_add_fd(struct log *log, int fd, enum log_level least, enum log_format format
 static int
 open_file(const char *path)
 {
-	return open(path,
-		    O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
+	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
 		    0600);
 }
 
 enum lts_err
-log_add_file(struct log *log, const char *path, enum log_level least,
-	     enum log_format format)
+log_add_file(struct log *log, const char *path, enum log_level least, enum log_format format)
 {
 	int fd = open_file(path);
 
@@ -232,8 +229,8 @@ log_write(struct log *log, enum log_level level, const char *event,
 		line.format = to->format;
 		line.dropped = atomic_exchange(&to->dropped, 0);
 		size_t len = log_line_render(&line, text + 1);
-		bool whole = to->torn ? send_line(to, text, len + 1)
-				      : send_line(to, text + 1, len);
+		bool whole =
+			to->torn ? send_line(to, text, len + 1) : send_line(to, text + 1, len);
 		if (!whole) {
 			atomic_fetch_add(&to->dropped, line.dropped + 1);
 			atomic_fetch_add(&log->dropped, 1);

@@ -16,7 +16,7 @@
 #include <time.h>
 
 enum {
-	TAIL = 8,	  /* always kept free: ..., a quote, a brace, the newline */
+	TAIL = 8,         /* always kept free: ..., a quote, a brace, the newline */
 	FIELD_SPARE = 48, /* left for each field that is still to come when a long value
 			     is cut */
 	KEY_MAX = 48,
@@ -77,9 +77,8 @@ utf8_next(const unsigned char *s, uint32_t *code_out)
 static bool
 is_unsafe(uint32_t code)
 {
-	return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 ||
-	       code == 0x2029 || (code >= 0x202a && code <= 0x202e) ||
-	       (code >= 0x2066 && code <= 0x2069);
+	return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029 ||
+	       (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 }
 
 /* The text of the next character of `s` as it stands between quotes; returns how much of
@@ -197,8 +196,7 @@ put_field(struct writer *w, const struct log_field *field, unsigned left)
 		size_t room = LOG_LINE_MAX - TAIL - w->len;
 		size_t spare = (size_t)left * FIELD_SPARE;
 
-		put_text(w, field->text,
-			 w->len + room - (spare < room / 2 ? spare : room / 2));
+		put_text(w, field->text, w->len + room - (spare < room / 2 ? spare : room / 2));
 		return;
 	}
 	if (field->kind == LOG_KIND_INT)

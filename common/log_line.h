@@ -10,9 +10,7 @@
 
 #include "common/log.h"
 
-enum {
-	LOG_LINE_MAX = 4096
-}; /* newline included; PIPE_BUF, so that a pipe takes it whole */
+enum { LOG_LINE_MAX = 4096 }; /* newline included; PIPE_BUF, so that a pipe takes it whole */
 
 struct log_line {
 	enum log_format format;

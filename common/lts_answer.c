@@ -71,12 +71,10 @@ repeats(const char *text, const char *secret)
 static void
 withhold_secrets(struct lts_answer *answer, const struct credentials *sent_with)
 {
-	if (repeats(answer->message, sent_with->token) ||
-	    repeats(answer->message, sent_with->sk))
+	if (repeats(answer->message, sent_with->token) || repeats(answer->message, sent_with->sk))
 		snprintf(answer->message, sizeof(answer->message),
 			 "(withheld: it repeats our credentials)");
-	if (repeats(answer->code, sent_with->token) ||
-	    repeats(answer->code, sent_with->sk))
+	if (repeats(answer->code, sent_with->token) || repeats(answer->code, sent_with->sk))
 		answer->code[0] = '\0';
 	if (repeats(answer->request_id, sent_with->token) ||
 	    repeats(answer->request_id, sent_with->sk))
@@ -87,8 +85,7 @@ static void
 read_words(const struct http_result *result, struct lts_answer *answer)
 {
 	if (result->err)
-		lts_wire_put_printable(answer->message, sizeof(answer->message),
-				       result->error);
+		lts_wire_put_printable(answer->message, sizeof(answer->message), result->error);
 	else if (lts_wire_status_err(LTS_OP_BATCH, result->status))
 		lts_wire_parse_error(result->body, answer->code, sizeof(answer->code),
 				     answer->message, sizeof(answer->message));

@@ -295,8 +295,8 @@ lts_api_heartbeat(struct lts_api *api, const struct consumer_name *consumer,
 }
 
 struct lts_request *
-lts_api_read_checkpoints(struct lts_api *api, const struct shard_id *shard,
-			 lts_api_done *done, void *arg)
+lts_api_read_checkpoints(struct lts_api *api, const struct shard_id *shard, lts_api_done *done,
+			 void *arg)
 {
 	struct lts_request *request = new_request(api, done, arg);
 	lts_wire_read_checkpoints(&request->wire, &api->place, shard);
@@ -327,8 +327,7 @@ lts_api_cursor(struct lts_api *api, const struct shard_id *shard, const char *fr
 
 struct lts_request *
 lts_api_batch(struct lts_api *api, const struct shard_id *shard, unsigned limit,
-	      const struct cursor *start, const struct cursor *end, lts_api_done *done,
-	      void *arg)
+	      const struct cursor *start, const struct cursor *end, lts_api_done *done, void *arg)
 {
 	struct lts_request *request = new_request(api, done, arg);
 	lts_wire_batch(&request->wire, &api->place, shard, limit, start, end);

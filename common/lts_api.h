@@ -26,11 +26,11 @@ struct options;
 struct lts_api;
 struct lts_request;
 
-struct lts_api_config {	 /* borrowed only during lts_api_create */
+struct lts_api_config {  /* borrowed only during lts_api_create */
 	const char *url; /* scheme://host:port */
 	const char *region, *project_id, *group_id, *stream_id, *consumer_group;
-	const char *ca_file;	      /* NULL: the system's */
-	size_t max_body_bytes;	      /* decoded size of one answer */
+	const char *ca_file;          /* NULL: the system's */
+	size_t max_body_bytes;        /* decoded size of one answer */
 	int64_t heartbeat_timeout_ms; /* the service's; a sixth of it is what one control
 					 request may take */
 	bool sign_full_date;
@@ -42,11 +42,11 @@ struct lts_answer {
 	 * (401, 403); NOTFOUND; GONE (409); EXPIRED (410); INVALID (400); TOOBIG (body
 	 * above the cap); BADDATA (anything else). */
 	enum lts_err err;
-	int status;		 /* HTTP; 0 when no answer came */
-	int64_t retry_after_ms;	 /* 0..300000; -1 when not said */
+	int status;              /* HTTP; 0 when no answer came */
+	int64_t retry_after_ms;  /* 0..300000; -1 when not said */
 	int64_t service_time_ns; /* from Date; 0 when there was none */
-	char code[32];		 /* "LTS.0409", "APIGW.0301"; "" when none */
-	char message[256];	 /* the service's or the network's words, printable, never
+	char code[32];           /* "LTS.0409", "APIGW.0301"; "" when none */
+	char message[256];       /* the service's or the network's words, printable, never
 				    secret */
 	char request_id[64];
 	/* The payload of the kind asked for; borrowed until the callback returns. */
@@ -74,13 +74,11 @@ enum lts_err lts_api_set_credentials(struct lts_api *api,
 
 /* Each returns a handle, good until the callback was called or the request was cancelled.
  * The callback never runs inside the call itself. */
-struct lts_request *lts_api_heartbeat(struct lts_api *api,
-				      const struct consumer_name *consumer,
-				      const struct shard_id *held, size_t n,
-				      lts_api_done *done, void *arg);
+struct lts_request *lts_api_heartbeat(struct lts_api *api, const struct consumer_name *consumer,
+				      const struct shard_id *held, size_t n, lts_api_done *done,
+				      void *arg);
 /* shard NULL: all of the group. */
-struct lts_request *lts_api_read_checkpoints(struct lts_api *api,
-					     const struct shard_id *shard,
+struct lts_request *lts_api_read_checkpoints(struct lts_api *api, const struct shard_id *shard,
 					     lts_api_done *done, void *arg);
 struct lts_request *lts_api_write_checkpoints(struct lts_api *api,
 					      const struct consumer_name *consumer,
@@ -92,8 +90,7 @@ struct lts_request *lts_api_cursor(struct lts_api *api, const struct shard_id *s
 /* end NULL: no end. */
 struct lts_request *lts_api_batch(struct lts_api *api, const struct shard_id *shard,
 				  unsigned limit, const struct cursor *start,
-				  const struct cursor *end, lts_api_done *done,
-				  void *arg);
+				  const struct cursor *end, lts_api_done *done, void *arg);
 /* No callback comes after. Without effect on the request whose callback is running. */
 void lts_api_cancel(struct lts_api *api, struct lts_request *request);
 

@@ -31,8 +31,7 @@ enum {
 };
 
 struct lts_sign {
-	char ak[LTS_SIGN_AK_MAX + 1], sk[LTS_SIGN_SK_MAX + 1],
-		region[LTS_SIGN_REGION_MAX + 1];
+	char ak[LTS_SIGN_AK_MAX + 1], sk[LTS_SIGN_SK_MAX + 1], region[LTS_SIGN_REGION_MAX + 1];
 	bool full_date;
 	char info[INFO_SIZE]; /* of the day that `mac` is keyed for; "" for none yet */
 	EVP_MD *sha256;
@@ -53,8 +52,7 @@ put_hex(const unsigned char bytes[SHA_BYTES], char hex_out[LTS_SIGN_HEX_SIZE])
 }
 
 static enum lts_err
-sha256_hex(struct lts_sign *sign, const void *data, size_t len,
-	   char hex_out[LTS_SIGN_HEX_SIZE])
+sha256_hex(struct lts_sign *sign, const void *data, size_t len, char hex_out[LTS_SIGN_HEX_SIZE])
 {
 	unsigned char bytes[SHA_BYTES];
 	if (!EVP_DigestInit_ex2(sign->digest, sign->sha256, NULL) ||
@@ -74,10 +72,8 @@ lts_sign_derive_key(const char *ak, const char *sk, const char *info,
 	/* Parameters are not const in OpenSSL's API, but only read. */
 	OSSL_PARAM params[] = {
 		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)sk,
-						  strlen(sk)),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, (void *)ak,
-						  strlen(ak)),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)sk, strlen(sk)),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, (void *)ak, strlen(ak)),
 		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)info,
 						  strlen(info)),
 		OSSL_PARAM_construct_end(),
@@ -181,8 +177,7 @@ put_canonical(struct lts_sign *sign, const struct lts_sign_request *request)
 	char body_sha256[LTS_SIGN_HEX_SIZE];
 	struct buf *text = &sign->canonical;
 	buf_clear(text);
-	enum lts_err err =
-		sha256_hex(sign, request->body, request->body_len, body_sha256);
+	enum lts_err err = sha256_hex(sign, request->body, request->body_len, body_sha256);
 	if (!err)
 		err = buf_printf(text, "%s\n", request->method);
 	if (!err)
@@ -193,8 +188,7 @@ put_canonical(struct lts_sign *sign, const struct lts_sign_request *request)
 		err = lts_sign_put_query(text, request->query, request->n_query);
 	if (!err)
 		err = buf_printf(text,
-				 "\ncontent-type:" LTS_SIGN_CONTENT_TYPE
-				 "\nx-sdk-date:%s\n"
+				 "\ncontent-type:" LTS_SIGN_CONTENT_TYPE "\nx-sdk-date:%s\n"
 				 "\n" SIGNED_HEADERS "\n%s",
 				 request->date, body_sha256);
 	return err;
@@ -203,15 +197,13 @@ put_canonical(struct lts_sign *sign, const struct lts_sign_request *request)
 /* A context is keyed once a day; initialising it without a key takes the kept one again.
  */
 static enum lts_err
-hmac_hex(struct lts_sign *sign, const char *text, size_t len,
-	 char hex_out[LTS_SIGN_HEX_SIZE])
+hmac_hex(struct lts_sign *sign, const char *text, size_t len, char hex_out[LTS_SIGN_HEX_SIZE])
 {
 	unsigned char bytes[SHA_BYTES];
 	size_t got = 0;
 	if (EVP_MAC_init(sign->mac, NULL, 0, NULL) != 1 ||
 	    EVP_MAC_update(sign->mac, (const unsigned char *)text, len) != 1 ||
-	    EVP_MAC_final(sign->mac, bytes, &got, sizeof(bytes)) != 1 ||
-	    got != sizeof(bytes))
+	    EVP_MAC_final(sign->mac, bytes, &got, sizeof(bytes)) != 1 || got != sizeof(bytes))
 		return LTS_SYS;
 	put_hex(bytes, hex_out);
 	return LTS_OK;
@@ -241,8 +233,7 @@ lts_sign_request(struct lts_sign *sign, const struct lts_sign_request *request,
 	if (err)
 		return err;
 	snprintf(made.authorization, sizeof(made.authorization),
-		 ALGORITHM " Credential=%s/%s, SignedHeaders=" SIGNED_HEADERS
-			   ", Signature=%s",
+		 ALGORITHM " Credential=%s/%s, SignedHeaders=" SIGNED_HEADERS ", Signature=%s",
 		 sign->ak, sign->info, made.signature);
 	*signature_out = made;
 	return LTS_OK;

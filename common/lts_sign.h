@@ -23,7 +23,7 @@ enum {
 	LTS_SIGN_REGION_MAX = 64,
 	LTS_SIGN_PAIRS_MAX = 8,
 	LTS_SIGN_DATE_SIZE = 17, /* "20260102T030405Z" and its NUL */
-	LTS_SIGN_HEX_SIZE = 65,	 /* a SHA-256 in hex and its NUL */
+	LTS_SIGN_HEX_SIZE = 65,  /* a SHA-256 in hex and its NUL */
 };
 
 /* The value of content-type that every request carries; it is signed. */
@@ -41,7 +41,7 @@ struct lts_sign_request {
 	const char *const *segments; /* "v2", project id, ...; not encoded */
 	size_t n_segments;
 	const struct lts_sign_pair *query; /* not encoded, in any order */
-	size_t n_query;			   /* at most LTS_SIGN_PAIRS_MAX */
+	size_t n_query;                    /* at most LTS_SIGN_PAIRS_MAX */
 	const void *body;
 	size_t body_len;
 	const char *date; /* of X-Sdk-Date: "20260102T030405Z" */
@@ -57,14 +57,13 @@ struct lts_signature {
  * full_date puts the whole X-Sdk-Date into the string to sign instead of its day.
  * LTS_INVALID: a text is empty, too long, or not printable ASCII. LTS_SYS: OpenSSL lacks
  * an algorithm. */
-enum lts_err lts_sign_create(const char *ak, const char *sk, const char *region,
-			     bool full_date, struct lts_sign **sign_out) LTS_MUST_USE;
+enum lts_err lts_sign_create(const char *ak, const char *sk, const char *region, bool full_date,
+			     struct lts_sign **sign_out) LTS_MUST_USE;
 /* Wipes what it holds. NULL-safe. */
 void lts_sign_destroy(struct lts_sign **sign);
 
 /* LTS_INVALID: not a date, or too many pairs. */
-enum lts_err lts_sign_request(struct lts_sign *sign,
-			      const struct lts_sign_request *request,
+enum lts_err lts_sign_request(struct lts_sign *sign, const struct lts_sign_request *request,
 			      struct lts_signature *signature_out) LTS_MUST_USE;
 
 /* The key of a day: hex(HKDF-SHA256(sk, salt ak, info "YYYYMMDD/region/lts")). */

@@ -15,8 +15,8 @@
 static bool
 is_unreserved(unsigned char c)
 {
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	       (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '~';
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+	       c == '-' || c == '_' || c == '.' || c == '~';
 }
 
 static enum lts_err
@@ -58,8 +58,7 @@ lts_sign_put_path(struct buf *buf, const char *const *segments, size_t n)
 
 /* By insertion: there are at most LTS_SIGN_PAIRS_MAX, and equal keys keep their order. */
 static void
-sort_pairs(const struct lts_sign_pair **sorted, const struct lts_sign_pair *pairs,
-	   size_t n)
+sort_pairs(const struct lts_sign_pair **sorted, const struct lts_sign_pair *pairs, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		size_t at = i;

@@ -22,8 +22,7 @@ must(enum lts_err err)
 static void
 add_segment(struct lts_wire_request *request, const char *segment)
 {
-	if (request->n_segments ==
-	    sizeof(request->segments) / sizeof(request->segments[0]))
+	if (request->n_segments == sizeof(request->segments) / sizeof(request->segments[0]))
 		abort();
 	request->segments[request->n_segments++] = segment;
 }
@@ -84,8 +83,7 @@ begin_shard(struct lts_wire_request *out, enum lts_op op, const struct lts_place
 
 void
 lts_wire_heartbeat(struct lts_wire_request *out, const struct lts_place *place,
-		   const struct consumer_name *consumer, const struct shard_id *held,
-		   size_t n)
+		   const struct consumer_name *consumer, const struct shard_id *held, size_t n)
 {
 	if (n > LTS_WIRE_SHARDS_MAX)
 		abort();
@@ -117,8 +115,7 @@ lts_wire_write_checkpoints(struct lts_wire_request *out, const struct lts_place 
 	add_query(out, "consumer_name", consumer->text);
 	must(buf_put_text(&out->body, "["));
 	for (size_t i = 0; i < n; i++)
-		must(buf_printf(&out->body,
-				"%s{\"checkpoint\":\"%s\",\"shard_id\":\"%s\"}",
+		must(buf_printf(&out->body, "%s{\"checkpoint\":\"%s\",\"shard_id\":\"%s\"}",
 				i ? "," : "", list[i].cursor.text, list[i].shard.text));
 	must(buf_put_text(&out->body, "]"));
 }

@@ -27,16 +27,15 @@ enum {
 	LTS_WIRE_SHARDS_MAX = 4096,
 	LTS_WIRE_CHECKPOINTS_MAX = 4096,
 	LTS_WIRE_CONTROL_BYTES =
-		2 * 1024 * 1024, /* an answer other than a batch; a request's body */
+		2 * 1024 * 1024,          /* an answer other than a batch; a request's body */
 	LTS_WIRE_ERROR_BYTES = 64 * 1024, /* an error body that is looked into */
 	LTS_WIRE_VALUE_SIZE = 128,
 };
 
 struct lts_checkpoint {
 	struct shard_id shard;
-	struct cursor cursor; /* "" when the service has the shard but no position */
-	struct consumer_name
-		writer; /* "" when the service did not say, or not readably */
+	struct cursor cursor;        /* "" when the service has the shard but no position */
+	struct consumer_name writer; /* "" when the service did not say, or not readably */
 };
 
 struct lts_place { /* of whom all requests speak; outlives them */
@@ -63,19 +62,17 @@ void lts_wire_heartbeat(struct lts_wire_request *out, const struct lts_place *pl
 			const struct consumer_name *consumer, const struct shard_id *held,
 			size_t n);
 /* shard NULL: all. */
-void lts_wire_read_checkpoints(struct lts_wire_request *out,
-			       const struct lts_place *place,
+void lts_wire_read_checkpoints(struct lts_wire_request *out, const struct lts_place *place,
 			       const struct shard_id *shard);
-void lts_wire_write_checkpoints(struct lts_wire_request *out,
-				const struct lts_place *place,
+void lts_wire_write_checkpoints(struct lts_wire_request *out, const struct lts_place *place,
 				const struct consumer_name *consumer,
 				const struct lts_checkpoint *list, size_t n);
 void lts_wire_cursor(struct lts_wire_request *out, const struct lts_place *place,
 		     const struct shard_id *shard, const char *from);
 /* end NULL: none. */
 void lts_wire_batch(struct lts_wire_request *out, const struct lts_place *place,
-		    const struct shard_id *shard, unsigned limit,
-		    const struct cursor *start, const struct cursor *end);
+		    const struct shard_id *shard, unsigned limit, const struct cursor *start,
+		    const struct cursor *end);
 void lts_wire_fini(struct lts_wire_request *request);
 
 /* What a status means to the caller; LTS_OK for 200..299. */
@@ -86,8 +83,7 @@ enum lts_err lts_wire_status_err(enum lts_op op, int status);
  * said last (as in the SDK). */
 enum lts_err lts_wire_parse_shards(const struct buf *body, struct shard_id **list_out,
 				   size_t *n_out) LTS_MUST_USE;
-enum lts_err lts_wire_parse_checkpoints(const struct buf *body,
-					struct lts_checkpoint **list_out,
+enum lts_err lts_wire_parse_checkpoints(const struct buf *body, struct lts_checkpoint **list_out,
 					size_t *n_out) LTS_MUST_USE;
 enum lts_err lts_wire_parse_cursor(const struct buf *body,
 				   struct cursor *cursor_out) LTS_MUST_USE;

@@ -66,8 +66,7 @@ has_too_many_nodes(const struct buf *body)
 static cJSON *
 parse(const struct buf *body)
 {
-	if (body->len == 0 || body->len > LTS_WIRE_CONTROL_BYTES ||
-	    has_too_many_nodes(body))
+	if (body->len == 0 || body->len > LTS_WIRE_CONTROL_BYTES || has_too_many_nodes(body))
 		return NULL;
 	return json_parse_exact(body->data, body->len);
 }
@@ -147,8 +146,7 @@ read_checkpoint(const cJSON *object, struct lts_checkpoint *checkpoint)
 }
 
 static size_t
-checkpoint_place(const struct lts_checkpoint *list, size_t n,
-		 const struct shard_id *shard)
+checkpoint_place(const struct lts_checkpoint *list, size_t n, const struct shard_id *shard)
 {
 	size_t i = 0;
 	while (i < n && !shard_id_equal(&list[i].shard, shard))
@@ -228,8 +226,8 @@ first_text(const cJSON *object, const char *name, const char *other_name)
 }
 
 void
-lts_wire_parse_error(const struct buf *body, char *code_out, size_t code_size,
-		     char *message_out, size_t message_size)
+lts_wire_parse_error(const struct buf *body, char *code_out, size_t code_size, char *message_out,
+		     size_t message_size)
 {
 	cJSON *root = body->len <= LTS_WIRE_ERROR_BYTES ? parse(body) : NULL;
 	const cJSON *inner = json_member(root, "message");

@@ -16,8 +16,8 @@ message_name(enum message_type type)
 		[MSG_CONFIG] = "CONFIG",       [MSG_ASSIGN] = "ASSIGN",
 		[MSG_REVOKE] = "REVOKE",       [MSG_RENEW] = "RENEW",
 		[MSG_PUBLISHED] = "PUBLISHED", [MSG_FLUSH] = "FLUSH",
-		[MSG_DRAIN] = "DRAIN",	       [MSG_READY] = "READY",
-		[MSG_HELD] = "HELD",	       [MSG_RELEASED] = "RELEASED",
+		[MSG_DRAIN] = "DRAIN",         [MSG_READY] = "READY",
+		[MSG_HELD] = "HELD",           [MSG_RELEASED] = "RELEASED",
 		[MSG_FINISHED] = "FINISHED",   [MSG_STUCK] = "STUCK",
 		[MSG_FLUSHED] = "FLUSHED",
 	};

@@ -20,7 +20,7 @@ enum { MESSAGE_MAX_RENEW = 4096 };
 enum fate { FATE_NONE, FATE_RELEASED, FATE_KILLED, FATE_DIED };
 
 struct message_config {
-	uint32_t slot;	   /* this worker's index, 0 .. consumer_count - 1 */
+	uint32_t slot;     /* this worker's index, 0 .. consumer_count - 1 */
 	char instance[16]; /* this installation's id */
 	struct consumer_name name;
 	const char *options; /* options_export's text */
@@ -32,16 +32,16 @@ struct message_assign {
 	struct shard_id shard;
 	struct epoch epoch;
 	int64_t deadline_ms;
-	uint32_t home;	       /* the consumer that the service granted the shard to */
+	uint32_t home;         /* the consumer that the service granted the shard to */
 	struct cursor service; /* the service's checkpoint; none when it has none */
 	bool service_is_ours;  /* written under a name of this instance */
-	bool unbroken;	/* the grant has not changed since the last holder: local wins */
-	char start[24]; /* where to begin without any position: "begin" or nanoseconds */
-	int64_t start_ns; /* what start_time `end` was resolved to, to be kept; 0: nothing
-			   */
-	int64_t end_ns;	  /* 0: no end */
+	bool unbroken;         /* the grant has not changed since the last holder: local wins */
+	char start[24];        /* where to begin without any position: "begin" or nanoseconds */
+	int64_t start_ns;      /* what start_time `end` was resolved to, to be kept; 0: nothing
+				*/
+	int64_t end_ns;        /* 0: no end */
 	int64_t service_ahead_ns; /* the service's clock, see common/service_clock.h */
-	enum fate fate;		  /* of the previous holder under this supervisor */
+	enum fate fate;           /* of the previous holder under this supervisor */
 	uint32_t fate_slot;
 };
 
@@ -50,14 +50,14 @@ struct message_lease { /* REVOKE, HELD, RELEASED, FINISHED, STUCK, PUBLISHED */
 	struct epoch epoch;
 	enum lts_err err;     /* RELEASED, STUCK: why */
 	struct cursor cursor; /* PUBLISHED: what stands at the service */
-	char text[200];	      /* STUCK: for people */
+	char text[200];       /* STUCK: for people */
 };
 
 struct message_renew {
 	int64_t deadline_ms;
 	uint32_t count;
 	const struct epoch *epochs; /* to encode: count of them */
-	const uint8_t *packed;	    /* decoded: read with message_renew_epoch */
+	const uint8_t *packed;      /* decoded: read with message_renew_epoch */
 };
 
 struct message {
@@ -74,8 +74,7 @@ struct message {
 enum lts_err message_encode(const struct message *message, uint8_t *data,
 			    size_t *len_out) LTS_MUST_USE;
 /* LTS_BADDATA: not a message of this version, or something is missing or left over. */
-enum lts_err message_decode(const uint8_t *data, size_t len,
-			    struct message *out) LTS_MUST_USE;
+enum lts_err message_decode(const uint8_t *data, size_t len, struct message *out) LTS_MUST_USE;
 struct epoch message_renew_epoch(const struct message_renew *renew, uint32_t index);
 /* "ASSIGN", ...; "?" for an unknown type. */
 const char *message_name(enum message_type type);

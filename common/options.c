@@ -31,8 +31,7 @@ options_init(struct options *options)
 	for (unsigned i = 0; i < options_table_count; i++) {
 		const struct option_spec *option = &options_table[i];
 
-		if (option->initial &&
-		    !option_set(options, option, option->initial, &why))
+		if (option->initial && !option_set(options, option, option->initial, &why))
 			abort();
 	}
 	buf_fini(&why);
@@ -90,9 +89,8 @@ import_line(struct options *options, char *line, struct buf *error_out)
 	}
 	buf_init(&why, 1024);
 	if (!option_set(options, option, equals + 1, &why)) {
-		(void)!buf_printf(error_out, "option '%s': '%s' handed on: %s",
-				  option->name, equals + 1,
-				  why.data ? why.data : "refused");
+		(void)!buf_printf(error_out, "option '%s': '%s' handed on: %s", option->name,
+				  equals + 1, why.data ? why.data : "refused");
 		err = LTS_INVALID;
 	}
 	buf_fini(&why);
@@ -123,8 +121,7 @@ options_endpoint_url(const struct options *options)
 	const char *why;
 
 	if (!options->endpoint)
-		return xasprintf("https://lts-access.%s.myhuaweicloud.com:8102",
-				 options->region);
+		return xasprintf("https://lts-access.%s.myhuaweicloud.com:8102", options->region);
 	if (!endpoint_parse(options->endpoint, &endpoint, &why))
 		abort(); /* was checked when it was set */
 	return endpoint_url(&endpoint);

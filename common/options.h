@@ -45,9 +45,9 @@ struct options {
 	int64_t checkpoint_interval_ms, publish_interval_ms, shutdown_timeout_ms;
 	int64_t memory_budget_bytes;
 	char *ca_file;
-	int64_t on_expired;			  /* enum expired_policy */
+	int64_t on_expired;                       /* enum expired_policy */
 	int64_t rotate_bytes, rotate_interval_ms; /* 0: off */
-	int64_t log_level, log_format;		  /* enum log_level, enum log_format */
+	int64_t log_level, log_format;            /* enum log_level, enum log_format */
 	char *log_file;
 	bool is_test;
 	int64_t sign_date; /* enum sign_date */
@@ -67,8 +67,7 @@ enum lts_err options_load(struct options *options, int argc, char **argv, char *
 			  struct buf *error_out) LTS_MUST_USE;
 /* The handoff to workers and back: every set option as `name=value` lines, secrets left
  * out. */
-enum lts_err options_export(const struct options *options,
-			    struct buf *text_out) LTS_MUST_USE;
+enum lts_err options_export(const struct options *options, struct buf *text_out) LTS_MUST_USE;
 enum lts_err options_import(struct options *options, const char *text,
 			    struct buf *error_out) LTS_MUST_USE;
 

@@ -52,10 +52,9 @@ check_required(const struct options *options, struct buf *error_out)
 				  options_table[i].name);
 	}
 	if (missing) {
-		(void)!buf_put_text(
-			error_out,
-			": required, and not given by command line, environment "
-			"or configuration file");
+		(void)!buf_put_text(error_out,
+				    ": required, and not given by command line, environment "
+				    "or configuration file");
 		return LTS_INVALID;
 	}
 	if (options->region)
@@ -78,7 +77,7 @@ check_credentials(const struct options *options, struct buf *error_out)
 		return LTS_OK;
 	(void)!buf_printf(error_out, "option '%s': required when '%s' is given",
 			  options->ak ? "sk" : "ak",
-			  options->ak	? "ak"
+			  options->ak   ? "ak"
 			  : options->sk ? "sk"
 					: "security_token");
 	return LTS_INVALID;
@@ -94,8 +93,8 @@ check_times(const struct options *options, struct buf *error_out)
 		return LTS_OK;
 	value_render_time(start, start_text);
 	value_render_time(end, end_text);
-	(void)!buf_printf(error_out, "option 'start_time': %s is after end_time, %s",
-			  start_text, end_text);
+	(void)!buf_printf(error_out, "option 'start_time': %s is after end_time, %s", start_text,
+			  end_text);
 	return LTS_INVALID;
 }
 

@@ -14,8 +14,7 @@ enum { COLUMNS = 80, HELP_COLUMN = 31 };
 
 static const char *const group_titles[OPTION_GROUPS] = {
 	[GROUP_SERVICE] = "The service",
-	[GROUP_CREDENTIALS] =
-		"Credentials (from one source; else ~/.huaweicloud/credentials)",
+	[GROUP_CREDENTIALS] = "Credentials (from one source; else ~/.huaweicloud/credentials)",
 	[GROUP_CONSUMING] = "What is consumed",
 	[GROUP_OUTPUT] = "Where it goes",
 	[GROUP_TIMING] = "Times",
@@ -151,8 +150,7 @@ options_print_help(FILE *out)
 	(void)fputs(examples, out);
 	(void)fputs("\nExit codes:\n", out);
 	for (unsigned i = 0; i < sizeof(exit_codes) / sizeof(exit_codes[0]); i++)
-		(void)fprintf(out, "  %d  %s\n", (int)exit_codes[i].code,
-			      exit_codes[i].meaning);
+		(void)fprintf(out, "  %d  %s\n", (int)exit_codes[i].code, exit_codes[i].meaning);
 	(void)fputs(signals, out);
 }
 
@@ -170,11 +168,10 @@ options_print_table(FILE *out)
 		buf_init(&range, 0);
 		option_render_range(option, &range);
 		(void)fprintf(out, "| %s | %s | %s%s%s |\n", option->name,
-			      fallback		 ? fallback
+			      fallback           ? fallback
 			      : option->required ? "required"
 						 : "-",
-			      option->help, range.len ? "; " : "",
-			      range.len ? range.data : "");
+			      option->help, range.len ? "; " : "", range.len ? range.data : "");
 		buf_fini(&range);
 	}
 }

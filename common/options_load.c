@@ -17,13 +17,7 @@
 #include "common/options_value.h"
 #include "common/xalloc.h"
 
-enum source {
-	FROM_NOWHERE,
-	FROM_COMMAND_LINE,
-	FROM_OWN_VARIABLE,
-	FROM_SDK_VARIABLE,
-	FROM_FILE
-};
+enum source { FROM_NOWHERE, FROM_COMMAND_LINE, FROM_OWN_VARIABLE, FROM_SDK_VARIABLE, FROM_FILE };
 
 enum { SHOWN_BYTES = 120 };
 
@@ -131,8 +125,7 @@ forget(struct given *given)
 
 /* Keeps a copy, wipes the original when it is a secret. */
 static void
-take(struct loader *loader, const struct option_spec *option, enum source source,
-     char *value)
+take(struct loader *loader, const struct option_spec *option, enum source source, char *value)
 {
 	struct given *given = &loader->given[option - options_table];
 
@@ -245,8 +238,7 @@ read_environment(struct loader *loader, char **envp)
 		char *equals = strchr(*at, '=');
 		enum source source;
 		const struct option_spec *option =
-			equals ? option_of_variable(*at, (size_t)(equals - *at), &source)
-			       : NULL;
+			equals ? option_of_variable(*at, (size_t)(equals - *at), &source) : NULL;
 
 		if (!option || option->type != OPTION_SECRET)
 			*keep++ = *at;
@@ -278,8 +270,8 @@ clear_environment(void)
 }
 
 static bool
-on_file_entry(void *arg, const char *section, const char *name, const char *value,
-	      unsigned line, struct buf *error_out)
+on_file_entry(void *arg, const char *section, const char *name, const char *value, unsigned line,
+	      struct buf *error_out)
 {
 	struct loader *loader = arg;
 	const struct option_spec *option = option_find(name, strlen(name));
@@ -317,8 +309,7 @@ read_file(struct loader *loader)
 	if (given->source == FROM_NOWHERE)
 		return;
 	loader->path = given->value;
-	enum lts_err err =
-		ini_file_read(loader->path, on_file_entry, loader, loader->error_out);
+	enum lts_err err = ini_file_read(loader->path, on_file_entry, loader, loader->error_out);
 	if (err == LTS_SYS) {
 		char *why = xasprintf("cannot be read: %s", strerror(errno));
 		refuse(loader, config, given, why);
@@ -333,14 +324,12 @@ static void
 drop_stray_token(struct loader *loader)
 {
 	static const char *const keys[] = { "ak", "sk" };
-	struct given *token =
-		&loader->given[option_find("security_token", 14) - options_table];
+	struct given *token = &loader->given[option_find("security_token", 14) - options_table];
 	bool belongs = !is_set(loader, "ak") && !is_set(loader, "sk");
 
 	for (unsigned i = 0; i < 2; i++)
-		belongs |=
-			loader->given[option_find(keys[i], 2) - options_table].source ==
-			FROM_SDK_VARIABLE;
+		belongs |= loader->given[option_find(keys[i], 2) - options_table].source ==
+			   FROM_SDK_VARIABLE;
 	if (token->source == FROM_SDK_VARIABLE && !belongs)
 		forget(token);
 }
@@ -358,15 +347,13 @@ parse_given(struct loader *loader)
 			continue;
 		buf_clear(&why);
 		if (!option_set(loader->options, &options_table[i], given->value, &why))
-			refuse(loader, &options_table[i], given,
-			       why.data ? why.data : "refused");
+			refuse(loader, &options_table[i], given, why.data ? why.data : "refused");
 	}
 	buf_fini(&why);
 }
 
 enum lts_err
-options_load(struct options *options, int argc, char **argv, char **envp,
-	     struct buf *error_out)
+options_load(struct options *options, int argc, char **argv, char **envp, struct buf *error_out)
 {
 	struct loader loader = { .options = options, .error_out = error_out, .path = "" };
 

@@ -82,8 +82,7 @@ static const char *
 check_text(const struct option_spec *option, const char *value)
 {
 	if (option->type == OPTION_SECRET)
-		return is_printable(value, false) ? NULL
-						  : "must be printable, without blanks";
+		return is_printable(value, false) ? NULL : "must be printable, without blanks";
 	if (option->type == OPTION_ID && !is_id(value))
 		return "must be letters, digits, '-', '_' and '.'";
 	if (!is_printable(value, true))
@@ -207,11 +206,9 @@ static bool
 set_time(struct options *options, const struct option_spec *option, const char *value,
 	 struct buf *why_out)
 {
-	struct time_spec *field =
-		(struct time_spec *)(void *)((char *)options + option->offset);
+	struct time_spec *field = (struct time_spec *)(void *)((char *)options + option->offset);
 	struct time_spec spec = { .kind = TIME_NONE };
-	bool may_be_none =
-		option->absent != NULL; /* end_time, where the seed's 0 is none too */
+	bool may_be_none = option->absent != NULL; /* end_time, where the seed's 0 is none too */
 	const char *why = NULL;
 
 	if (!may_be_none || strcasecmp(value, option->absent) != 0)
@@ -348,8 +345,7 @@ option_render_range(const struct option_spec *option, struct buf *text_out)
 		       render_words(option->words, text_out));
 	if (!number)
 		return;
-	if (!render_number(option, option->min, text_out) ||
-	    buf_put_text(text_out, " to ") ||
+	if (!render_number(option, option->min, text_out) || buf_put_text(text_out, " to ") ||
 	    !render_number(option, option->max, text_out))
 		return;
 	if (option->off)

@@ -12,10 +12,10 @@
 #include "common/options.h"
 
 enum option_type {
-	OPTION_TEXT,   /* printable text of min..max bytes */
-	OPTION_ID,     /* goes into a path of the service: letters, digits, - _ . */
-	OPTION_SECRET, /* printed nowhere, wiped where it came from; empty is "not given"
-			*/
+	OPTION_TEXT,     /* printable text of min..max bytes */
+	OPTION_ID,       /* goes into a path of the service: letters, digits, - _ . */
+	OPTION_SECRET,   /* printed nowhere, wiped where it came from; empty is "not given"
+			  */
 	OPTION_ENDPOINT, /* see common/endpoint.h */
 	OPTION_SINK,
 	OPTION_TIME,
@@ -48,13 +48,13 @@ struct option_spec {
 	const char *name; /* with _ */
 	enum option_type type;
 	enum option_group group;
-	size_t offset;	     /* in struct options */
+	size_t offset;       /* in struct options */
 	const char *initial; /* the default, parsed like any value; NULL: none */
 	const char *absent;  /* a word that stands for "not given", and is shown as the
 				default */
 	int64_t min, max;    /* of the value, or of a text's length */
-	bool off;	     /* 0 and `off` are allowed as well, and mean off */
-	bool program;	     /* only on the command line: it is about this one start */
+	bool off;            /* 0 and `off` are allowed as well, and mean off */
+	bool program;        /* only on the command line: it is about this one start */
 	bool required;
 	const struct option_word *words;
 	const char *argument; /* what --help calls the value */
@@ -71,8 +71,8 @@ const struct option_spec *option_nearest(const char *name);
 
 /* Parses `value` and stores it; false: nothing stored, and `why_out` says what is
  * allowed. */
-bool option_set(struct options *options, const struct option_spec *option,
-		const char *value, struct buf *why_out) LTS_MUST_USE;
+bool option_set(struct options *options, const struct option_spec *option, const char *value,
+		struct buf *why_out) LTS_MUST_USE;
 /* The value as option_set takes it; false when it is not set. */
 bool option_render(const struct options *options, const struct option_spec *option,
 		   struct buf *text_out);

@@ -96,9 +96,8 @@ take_zone(const char *at, int64_t *seconds_out)
 	int hours = 0, minutes = 0;
 	bool west = *at == '-';
 
-	if (!take_letter(&at, "Zz") &&
-	    !(take_letter(&at, "+-") && take_digits(&at, 2, &hours) &&
-	      take_letter(&at, ":") && take_digits(&at, 2, &minutes)))
+	if (!take_letter(&at, "Zz") && !(take_letter(&at, "+-") && take_digits(&at, 2, &hours) &&
+					 take_letter(&at, ":") && take_digits(&at, 2, &minutes)))
 		return false;
 	if (*at || hours > 23 || minutes > 59)
 		return false;
@@ -124,8 +123,8 @@ parse_rfc3339(const char *text, int64_t *ns_out)
 		return allowed;
 	if (!take_zone(at, &zone))
 		return "its time zone must be given: Z, or as +08:00";
-	if (month < 1 || month > 12 || tm.tm_mday < 1 || tm.tm_hour > 23 ||
-	    tm.tm_min > 59 || tm.tm_sec > 60)
+	if (month < 1 || month > 12 || tm.tm_mday < 1 || tm.tm_hour > 23 || tm.tm_min > 59 ||
+	    tm.tm_sec > 60)
 		return "there is no such time";
 	if (tm.tm_sec == 60) /* a leap second: there is no room for it in an epoch */
 		tm.tm_sec = 59;
@@ -180,6 +179,5 @@ value_render_time(const struct time_spec *spec, char out[VALUE_TEXT])
 	}
 	if (gmtime_r(&seconds, &tm))
 		(void)strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(out, VALUE_TEXT, "%s.%09" PRId64 "Z", day,
-		       spec->ns % NS_PER_SECOND);
+	(void)snprintf(out, VALUE_TEXT, "%s.%09" PRId64 "Z", day, spec->ns % NS_PER_SECOND);
 }

@@ -129,8 +129,8 @@ value_render_bytes(int64_t bytes, char out[VALUE_TEXT])
 	if (unit == 4)
 		(void)snprintf(out, VALUE_TEXT, "%" PRId64, bytes);
 	else
-		(void)snprintf(out, VALUE_TEXT, "%" PRId64 "%s",
-			       bytes / size_units[unit].factor, size_units[unit].name);
+		(void)snprintf(out, VALUE_TEXT, "%" PRId64 "%s", bytes / size_units[unit].factor,
+			       size_units[unit].name);
 }
 
 void

@@ -24,8 +24,7 @@ checkpoint_read(struct store_txn *txn, const struct shard_id *shard,
 	const void *data;
 	size_t len;
 	struct checkpoint_record record;
-	enum lts_err err =
-		store_get(txn, STORE_CHECKPOINTS, shard_key(shard), &data, &len);
+	enum lts_err err = store_get(txn, STORE_CHECKPOINTS, shard_key(shard), &data, &len);
 	if (!err)
 		err = checkpoint_decode(data, len, &record);
 	if (!err && !shard_id_equal(&record.shard, shard))
@@ -44,23 +43,22 @@ checkpoint_put(struct store_txn *txn, const struct checkpoint_record *record)
 }
 
 static enum lts_err
-let_go(struct store_txn *txn, struct lease_record *lease,
-       const struct checkpoint_move *move, uint32_t slot, int64_t now_ns)
+let_go(struct store_txn *txn, struct lease_record *lease, const struct checkpoint_move *move,
+       uint32_t slot, int64_t now_ns)
 {
 	lease->state = move->close;
 	lease->since_ns = now_ns;
 	enum lts_err err = lease_put(txn, lease);
 	if (err)
 		return err;
-	return events_append(txn,
-			     &(struct event_record){ .time_ns = now_ns,
-						     .kind = move->close == LEASE_FINISHED
-								     ? EVENT_FINISHED
-								     : EVENT_RELEASED,
-						     .shard = move->shard,
-						     .epoch = move->epoch,
-						     .slot = slot,
-						     .cursor = move->to });
+	return events_append(txn, &(struct event_record){ .time_ns = now_ns,
+							  .kind = move->close == LEASE_FINISHED
+									  ? EVENT_FINISHED
+									  : EVENT_RELEASED,
+							  .shard = move->shard,
+							  .epoch = move->epoch,
+							  .slot = slot,
+							  .cursor = move->to });
 }
 
 static enum lts_err
@@ -75,8 +73,8 @@ apply(struct store_txn *txn, struct checkpoint_move *move, uint32_t slot, int64_
 	if (err && err != LTS_NOTFOUND)
 		return err;
 	move->result = LTS_GONE;
-	if (err || !epoch_equal(lease.epoch, move->epoch) ||
-	    lease.state == LEASE_RELEASED || lease.state == LEASE_PAUSED)
+	if (err || !epoch_equal(lease.epoch, move->epoch) || lease.state == LEASE_RELEASED ||
+	    lease.state == LEASE_PAUSED)
 		return LTS_OK;
 	if (lease.state == LEASE_FINISHED && !cursor_equal(&move->from, &move->to))
 		return LTS_OK;
@@ -101,22 +99,22 @@ apply(struct store_txn *txn, struct checkpoint_move *move, uint32_t slot, int64_
 		record.finished_end_ns = move->end_ns;
 	err = checkpoint_put(txn, &record);
 	if (!err && move->gap)
-		err = events_append(
-			txn, &(struct event_record){ .time_ns = now_ns,
-						     .kind = EVENT_EXPIRED,
-						     .shard = move->shard,
-						     .epoch = move->epoch,
-						     .slot = slot,
-						     .cursor = move->to,
-						     .text = "gone on behind a gap" });
+		err = events_append(txn,
+				    &(struct event_record){ .time_ns = now_ns,
+							    .kind = EVENT_EXPIRED,
+							    .shard = move->shard,
+							    .epoch = move->epoch,
+							    .slot = slot,
+							    .cursor = move->to,
+							    .text = "gone on behind a gap" });
 	if (!err && move->close)
 		err = let_go(txn, &lease, move, slot, now_ns);
 	return err;
 }
 
 enum lts_err
-checkpoint_apply(struct store_txn *txn, struct checkpoint_move *moves, size_t n,
-		 uint32_t slot, int64_t now_ms, int64_t now_ns)
+checkpoint_apply(struct store_txn *txn, struct checkpoint_move *moves, size_t n, uint32_t slot,
+		 int64_t now_ms, int64_t now_ns)
 {
 	for (size_t i = 0; i < n; i++) {
 		enum lts_err err = apply(txn, &moves[i], slot, now_ms, now_ns);

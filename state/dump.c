@@ -47,12 +47,10 @@ dump_supervisor(const struct dump *dump)
 {
 	struct human_text out;
 	if (dump->supervisor_err == LTS_OK)
-		snprintf(out.text, sizeof(out.text), "running (pid %u)",
-			 dump->supervisor_pid);
+		snprintf(out.text, sizeof(out.text), "running (pid %u)", dump->supervisor_pid);
 	else
 		snprintf(out.text, sizeof(out.text), "%s",
-			 dump->supervisor_err == LTS_NOTFOUND ? "not running"
-							      : "unknown");
+			 dump->supervisor_err == LTS_NOTFOUND ? "not running" : "unknown");
 	return out;
 }
 
@@ -94,8 +92,7 @@ fill_identity(struct table *table, const struct identity_record *id)
 static void
 fill_meta(struct table *table, const struct dump *dump)
 {
-	static const struct table_column columns[] = { { "NAME", false },
-						       { "VALUE", false } };
+	static const struct table_column columns[] = { { "NAME", false }, { "VALUE", false } };
 	const struct snapshot *s = dump->snapshot;
 	const struct store_usage *usage = &s->usage;
 	COLUMNS(table, columns);
@@ -118,9 +115,8 @@ static void
 fill_leases(struct table *table, const struct dump *dump)
 {
 	static const struct table_column columns[] = {
-		{ "SHARD", true },  { "EPOCH", true }, { "STATE", false },
-		{ "SLOT", true },   { "HOME", true },  { "PID", true },
-		{ "ALIVE", false }, { "SINCE", true },
+		{ "SHARD", true }, { "EPOCH", true }, { "STATE", false }, { "SLOT", true },
+		{ "HOME", true },  { "PID", true },   { "ALIVE", false }, { "SINCE", true },
 	};
 	const struct snapshot *s = dump->snapshot;
 	COLUMNS(table, columns);
@@ -141,8 +137,8 @@ static void
 fill_checkpoints(struct table *table, const struct dump *dump)
 {
 	static const struct table_column columns[] = {
-		{ "SHARD", true }, { "CURSOR", true },	  { "RECORDS", true },
-		{ "BYTES", true }, { "SINK", true },	  { "EPOCH", true },
+		{ "SHARD", true }, { "CURSOR", true },    { "RECORDS", true },
+		{ "BYTES", true }, { "SINK", true },      { "EPOCH", true },
 		{ "AGE", true },   { "PUBLISHED", true }, { "NOTE", false },
 	};
 	const struct snapshot *s = dump->snapshot;
@@ -153,8 +149,7 @@ fill_checkpoints(struct table *table, const struct dump *dump)
 		table_add(table, "%s", r->cursor.text);
 		table_add(table, "%" PRIu64, r->records);
 		table_add(table, "%s", human_bytes(r->bytes).text);
-		table_add(table, "%" PRIu64 ":%" PRIu64, r->position.segment,
-			  r->position.offset);
+		table_add(table, "%" PRIu64 ":%" PRIu64, r->position.segment, r->position.offset);
 		table_add(table, "%s", human_epoch(r->epoch).text);
 		table_add(table, "%s", age_of(dump, r->committed_ns).text);
 		table_add(table, "%s", r->service.text);
@@ -168,8 +163,8 @@ static void
 fill_workers(struct table *table, const struct dump *dump)
 {
 	static const struct table_column columns[] = {
-		{ "SLOT", true },   { "NAME", false },	 { "PID", true },
-		{ "ALIVE", false }, { "UPTIME", true },	 { "RECORDS", true },
+		{ "SLOT", true },   { "NAME", false },   { "PID", true },
+		{ "ALIVE", false }, { "UPTIME", true },  { "RECORDS", true },
 		{ "BYTES", true },  { "COMMITS", true }, { "UPDATED", true },
 	};
 	const struct snapshot *s = dump->snapshot;
@@ -192,8 +187,8 @@ static void
 fill_events(struct table *table, const struct dump *dump)
 {
 	static const struct table_column columns[] = {
-		{ "NUMBER", true }, { "TIME", false },	{ "AGE", true },
-		{ "EVENT", false }, { "SHARD", true },	{ "EPOCH", true },
+		{ "NUMBER", true }, { "TIME", false },  { "AGE", true },
+		{ "EVENT", false }, { "SHARD", true },  { "EPOCH", true },
 		{ "SLOT", true },   { "CURSOR", true }, { "TEXT", false },
 	};
 	const struct snapshot *s = dump->snapshot;

@@ -12,8 +12,8 @@
 struct dump {
 	const struct snapshot *snapshot;
 	const char *state_dir;
-	unsigned tables;	     /* a bit for each enum store_table to be shown */
-	size_t last;		     /* so many events; 0: all */
+	unsigned tables;             /* a bit for each enum store_table to be shown */
+	size_t last;                 /* so many events; 0: all */
 	enum lts_err supervisor_err; /* of asking who holds supervisor.lock: LTS_OK,
 					NOTFOUND, SYS */
 	uint32_t supervisor_pid;
@@ -31,8 +31,7 @@ void dump_findings_json(const struct dump *dump, FILE *out);
 
 /* Whether the process that holds a lease lives, "-" when nobody holds it; and a worker's
  * process. */
-const char *dump_holder_alive(const struct snapshot *snapshot,
-			      const struct lease_record *lease);
+const char *dump_holder_alive(const struct snapshot *snapshot, const struct lease_record *lease);
 const char *dump_worker_alive(const struct worker_record *worker);
 /* How long a worker has run, or ran. */
 int64_t dump_worker_uptime_ns(const struct snapshot *snapshot,

@@ -38,8 +38,7 @@ add_ms(cJSON *to, const char *key, int64_t ns)
 
 /* A time under `key` and how long ago that was under `age_key`. */
 static void
-add_time(cJSON *to, const struct dump *dump, const char *key, const char *age_key,
-	 int64_t ns)
+add_time(cJSON *to, const struct dump *dump, const char *key, const char *age_key, int64_t ns)
 {
 	add_text(to, key, human_time(ns).text);
 	add_ms(to, age_key, dump->snapshot->read_ns - ns);
@@ -84,8 +83,7 @@ put_meta(cJSON *root, const struct dump *dump)
 	if (dump->supervisor_err == LTS_SYS)
 		cJSON_AddNullToObject(supervisor, "running");
 	else
-		cJSON_AddBoolToObject(supervisor, "running",
-				      dump->supervisor_err == LTS_OK);
+		cJSON_AddBoolToObject(supervisor, "running", dump->supervisor_err == LTS_OK);
 	if (dump->supervisor_err == LTS_OK)
 		add_uint(supervisor, "pid", dump->supervisor_pid);
 	if (s->has_identity)
@@ -205,8 +203,7 @@ finish(cJSON *root, const struct dump *dump, FILE *out)
 {
 	cJSON *problems = cJSON_AddArrayToObject(root, "problems");
 	for (size_t i = 0; i < dump->snapshot->n_problems; i++)
-		cJSON_AddItemToArray(problems,
-				     cJSON_CreateString(dump->snapshot->problems[i]));
+		cJSON_AddItemToArray(problems, cJSON_CreateString(dump->snapshot->problems[i]));
 	char *text = cJSON_PrintUnformatted(root);
 	fprintf(out, "%s\n", text);
 	cJSON_free(text);

@@ -35,8 +35,7 @@ events_append(struct store_txn *txn, const struct event_record *event)
 	numbered.number = err ? 1 : number_of(edge) + 1;
 	key_bytes(numbered.number, key);
 	event_encode(&numbered, &value);
-	err = store_put(txn, STORE_EVENTS, (struct store_key){ key, sizeof(key) },
-			&value);
+	err = store_put(txn, STORE_EVENTS, (struct store_key){ key, sizeof(key) }, &value);
 	if (err || numbered.number <= EVENTS_KEPT)
 		return err;
 	key_bytes(numbered.number - EVENTS_KEPT, key);

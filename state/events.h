@@ -9,7 +9,6 @@
 enum { EVENTS_KEPT = 10000 };
 
 /* Numbers the record and stores it; the oldest goes when there are EVENTS_KEPT. */
-enum lts_err events_append(struct store_txn *txn,
-			   const struct event_record *event) LTS_MUST_USE;
+enum lts_err events_append(struct store_txn *txn, const struct event_record *event) LTS_MUST_USE;
 
 #endif

@@ -23,8 +23,8 @@ human_age(int64_t ns)
 		snprintf(out.text, sizeof(out.text), "%s%" PRIu64 ".%" PRIu64 "s", sign,
 			 tenths / 10, tenths % 10);
 	else if (s < 3600)
-		snprintf(out.text, sizeof(out.text), "%s%" PRIu64 "m%02" PRIu64 "s", sign,
-			 s / 60, s % 60);
+		snprintf(out.text, sizeof(out.text), "%s%" PRIu64 "m%02" PRIu64 "s", sign, s / 60,
+			 s % 60);
 	else if (s < 86400)
 		snprintf(out.text, sizeof(out.text), "%s%" PRIu64 "h%02" PRIu64 "m", sign,
 			 s / 3600, s / 60 % 60);

@@ -40,21 +40,19 @@ differs(const char *what, const char *has, const char *wanted, struct buf *why)
 {
 	if (strcmp(has, wanted) == 0)
 		return false;
-	enum lts_err ignored = buf_printf(why, "%s%s '%s' (not '%s')",
-					  why->len ? ", " : "", what, has, wanted);
+	enum lts_err ignored =
+		buf_printf(why, "%s%s '%s' (not '%s')", why->len ? ", " : "", what, has, wanted);
 	(void)ignored;
 	return true;
 }
 
 static enum lts_err
-compare(const struct identity_record *has, const struct identity_record *mine,
-	struct buf *why)
+compare(const struct identity_record *has, const struct identity_record *mine, struct buf *why)
 {
 	bool stream = differs("project_id", has->project_id, mine->project_id, why);
 	stream |= differs("group_id", has->group_id, mine->group_id, why);
 	stream |= differs("stream_id", has->stream_id, mine->stream_id, why);
-	stream |= differs("consumer_group_name", has->consumer_group,
-			  mine->consumer_group, why);
+	stream |= differs("consumer_group_name", has->consumer_group, mine->consumer_group, why);
 	bool machine = differs("host", has->host, mine->host, why);
 	machine |= differs("machine-id", has->machine_id, mine->machine_id, why);
 	if (!stream && !machine)
@@ -103,18 +101,16 @@ struct consumer_name
 identity_consumer_name(const struct identity_record *identity, uint32_t index)
 {
 	struct consumer_name name = { 0 };
-	snprintf(name.text, sizeof(name.text), "%s-%s-%u", identity->host,
-		 identity->instance, index);
+	snprintf(name.text, sizeof(name.text), "%s-%s-%u", identity->host, identity->instance,
+		 index);
 	return name;
 }
 
 bool
-identity_owns_name(const struct identity_record *identity,
-		   const struct consumer_name *name)
+identity_owns_name(const struct identity_record *identity, const struct consumer_name *name)
 {
 	char prefix[128];
-	int len = snprintf(prefix, sizeof(prefix), "%s-%s-", identity->host,
-			   identity->instance);
+	int len = snprintf(prefix, sizeof(prefix), "%s-%s-", identity->host, identity->instance);
 	if (len < 0 || strncmp(name->text, prefix, (size_t)len) != 0)
 		return false;
 	/* Nothing but the index may follow: another host's name may begin like ours. */

@@ -8,27 +8,23 @@
 #include "state/store.h"
 
 /* Reads the identity. LTS_NOTFOUND: an environment that was never used. */
-enum lts_err identity_read(struct store_txn *txn,
-			   struct identity_record *out) LTS_MUST_USE;
+enum lts_err identity_read(struct store_txn *txn, struct identity_record *out) LTS_MUST_USE;
 
 /* At the supervisor's start: writes `mine` (with its fresh instance id) into a new
  * environment, or checks that the one there belongs to the same project, group, stream,
  * consumer group, host and machine, and counts the start. LTS_INVALID: it belongs
  * elsewhere; `why_out` says to what, and the ways out. */
 enum lts_err identity_claim(struct store *store, const struct identity_record *mine,
-			    struct identity_record *out,
-			    struct buf *why_out) LTS_MUST_USE;
+			    struct identity_record *out, struct buf *why_out) LTS_MUST_USE;
 
 /* The name of consumer `index` of this instance: <host>-<instance>-<index>. */
 struct consumer_name identity_consumer_name(const struct identity_record *identity,
 					    uint32_t index);
 /* Whether a consumer's name is one of this instance's. */
-bool identity_owns_name(const struct identity_record *identity,
-			const struct consumer_name *name);
+bool identity_owns_name(const struct identity_record *identity, const struct consumer_name *name);
 
 /* What `end` as start_time meant when this instance first started; LTS_NOTFOUND: not yet
  * decided. */
-enum lts_err identity_read_start(struct store_txn *txn,
-				 int64_t *start_ns_out) LTS_MUST_USE;
+enum lts_err identity_read_start(struct store_txn *txn, int64_t *start_ns_out) LTS_MUST_USE;
 
 #endif

@@ -15,11 +15,10 @@ struct lease_take {
 	uint32_t slot, home, pid;
 	struct cursor service; /* the service's checkpoint; none when it has none */
 	bool service_is_ours;  /* written under a name of this instance */
-	bool unbroken; /* same grant as the last holder's: the local position wins */
-	struct cursor start; /* for start_time; none while it is not known */
-	int64_t start_ns;    /* kept in meta as what `end` meant; 0: do not */
-	const char
-		*inherited; /* the last holder's fate when it did not release; or NULL */
+	bool unbroken;         /* same grant as the last holder's: the local position wins */
+	struct cursor start;   /* for start_time; none while it is not known */
+	int64_t start_ns;      /* kept in meta as what `end` meant; 0: do not */
+	const char *inherited; /* the last holder's fate when it did not release; or NULL */
 	int64_t now_ns;
 };
 
@@ -36,8 +35,7 @@ enum lts_err lease_take(struct store_txn *txn, const struct lease_take *take,
 
 enum lts_err lease_read(struct store_txn *txn, const struct shard_id *shard,
 			struct lease_record *out) LTS_MUST_USE;
-enum lts_err lease_put(struct store_txn *txn,
-		       const struct lease_record *lease) LTS_MUST_USE;
+enum lts_err lease_put(struct store_txn *txn, const struct lease_record *lease) LTS_MUST_USE;
 
 const char *lease_origin_name(enum lease_origin origin);
 

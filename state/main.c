@@ -38,8 +38,7 @@ static const struct command commands[] = {
 	{ "checkpoints", 1u << STORE_CHECKPOINTS, "where each shard stands" },
 	{ "workers", 1u << STORE_WORKERS, "the worker processes and what they did" },
 	{ "events", 1u << STORE_EVENTS, "what happened to shards, the latest last" },
-	{ "meta", 1u << STORE_META,
-	  "which stream, group and host this state belongs to" },
+	{ "meta", 1u << STORE_META, "which stream, group and host this state belongs to" },
 	{ "verify", 0, "reads and checks every record; exit 1 if one is wrong" },
 };
 
@@ -149,9 +148,8 @@ parse(struct request *request, char **argv)
 	*request = (struct request){ .state_dir = env && *env ? env : "./lts-state.d",
 				     .last = LAST_DEFAULT };
 	for (int i = 1; argv[i] && !code; i++)
-		code = argv[i][0] == '-' && argv[i][1] == '-'
-			       ? take_option(request, argv, &i)
-			       : take_command(request, argv[i]);
+		code = argv[i][0] == '-' && argv[i][1] == '-' ? take_option(request, argv, &i)
+							      : take_command(request, argv[i]);
 	if (code || request->help || request->version)
 		return code;
 	if (!request->command)
@@ -199,8 +197,9 @@ static enum lts_err
 read_guarded(const char *state_dir, struct snapshot *out)
 {
 	static const int fatal[] = { SIGALRM, SIGSEGV, SIGBUS, SIGABRT, SIGFPE };
-	static const int later[] = { SIGINT,  SIGTERM, SIGHUP, SIGQUIT,
-				     SIGTSTP, SIGTTIN, SIGTTOU };
+	static const int later[] = {
+		SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU
+	};
 	struct sigaction end = { .sa_handler = on_signal_end },
 			 before[sizeof(fatal) / sizeof(fatal[0])];
 	sigset_t blocked, heard, old;
@@ -238,8 +237,7 @@ say_denied(const char *dir, const char *data)
 		"lts-state: %s: not readable by this user; it belongs to %s (uid %u): "
 		"run as that "
 		"user or as root\n",
-		dir, owner ? owner->pw_name : "a user without a name",
-		(unsigned)st.st_uid);
+		dir, owner ? owner->pw_name : "a user without a name", (unsigned)st.st_uid);
 }
 
 static void
@@ -247,8 +245,7 @@ say_failed(const char *dir, enum lts_err err, int number)
 {
 	char *data = xasprintf("%s/data.mdb", dir);
 	if (err == LTS_NOTFOUND)
-		fprintf(stderr,
-			"lts-state: %s: %s; name the right one with --state_dir\n", dir,
+		fprintf(stderr, "lts-state: %s: %s; name the right one with --state_dir\n", dir,
 			access(dir, F_OK) < 0 ? "no such directory"
 					      : "no state environment in it");
 	else if (err == LTS_BADDATA)
@@ -257,8 +254,7 @@ say_failed(const char *dir, enum lts_err err, int number)
 			"lts-consumer\n",
 			data);
 	else if (err == LTS_AGAIN)
-		fprintf(stderr,
-			"lts-state: %s: every reader slot is taken; try again later\n",
+		fprintf(stderr, "lts-state: %s: every reader slot is taken; try again later\n",
 			dir);
 	else if (err == LTS_SYS && number == EACCES)
 		say_denied(dir, data);
@@ -314,10 +310,10 @@ static enum exit_code
 run(const struct request *request, FILE *out)
 {
 	struct snapshot snapshot;
-	char *stuck = xasprintf(
-		"lts-state: %s: no answer within %d s: the state's lock is held by a "
-		"stopped process (continue or end it), or data.mdb is damaged\n",
-		request->state_dir, (int)READ_LIMIT_S);
+	char *stuck =
+		xasprintf("lts-state: %s: no answer within %d s: the state's lock is held by a "
+			  "stopped process (continue or end it), or data.mdb is damaged\n",
+			  request->state_dir, (int)READ_LIMIT_S);
 	char *damaged = xasprintf("lts-state: %s/data.mdb: damaged, reading it failed\n",
 				  request->state_dir);
 	text_stuck = stuck;

@@ -62,8 +62,7 @@ parse_holder(const char *line, const struct stat *st, uint32_t *pid_out)
 {
 	unsigned pid, maj, min;
 	unsigned long ino;
-	if (sscanf(line, "%*d: FLOCK ADVISORY WRITE %u %x:%x:%lu", &pid, &maj, &min,
-		   &ino) != 4)
+	if (sscanf(line, "%*d: FLOCK ADVISORY WRITE %u %x:%x:%lu", &pid, &maj, &min, &ino) != 4)
 		return false;
 	/* Where devices are anonymous (btrfs, overlayfs) stat shows another one than the
 	 * kernel's. */

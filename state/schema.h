@@ -43,7 +43,7 @@ enum lease_state {
 	LEASE_HELD = 1,
 	LEASE_RELEASED, /* given up: to a sibling, or back to the service */
 	LEASE_FINISHED, /* at its end cursor; still this consumer's */
-	LEASE_PAUSED,	/* let go as the agent stops; still this consumer's */
+	LEASE_PAUSED,   /* let go as the agent stops; still this consumer's */
 };
 
 struct lease_record {
@@ -64,15 +64,14 @@ struct sink_position {
 
 struct checkpoint_record {
 	struct shard_id shard;
-	struct epoch epoch;   /* of the commit */
-	struct cursor cursor; /* the next record to fetch */
-	struct cursor
-		service; /* the last known to stand at the service; none: never one */
+	struct epoch epoch;    /* of the commit */
+	struct cursor cursor;  /* the next record to fetch */
+	struct cursor service; /* the last known to stand at the service; none: never one */
 	struct sink_position position;
 	uint64_t records, bytes; /* delivered since the beginning, by this instance */
 	int64_t committed_ns;
 	int64_t finished_end_ns; /* the end_time it was finished for; 0: not */
-	bool forced;		 /* set by a reset: wins once against the service's */
+	bool forced;             /* set by a reset: wins once against the service's */
 };
 
 struct worker_record {
@@ -82,7 +81,7 @@ struct worker_record {
 	uint64_t pid_start; /* field 22 of /proc/PID/stat: tells a recycled pid */
 	int64_t started_ns, updated_ns;
 	uint64_t records, bytes, commits; /* of this process */
-	bool exited;			  /* left in order */
+	bool exited;                      /* left in order */
 };
 
 enum event_kind {
@@ -90,8 +89,8 @@ enum event_kind {
 	EVENT_RELEASED,
 	EVENT_FINISHED,
 	EVENT_INHERITED, /* the last holder did not release it; text: its fate */
-	EVENT_STUCK,	 /* the shard stopped; text: why */
-	EVENT_EXPIRED,	 /* the service had dropped what the cursor pointed at */
+	EVENT_STUCK,     /* the shard stopped; text: why */
+	EVENT_EXPIRED,   /* the service had dropped what the cursor pointed at */
 };
 
 struct event_record {

@@ -24,15 +24,11 @@ void event_encode(const struct event_record *record, struct schema_value *out);
 
 enum lts_err identity_decode(const void *data, size_t len,
 			     struct identity_record *out) LTS_MUST_USE;
-enum lts_err start_decode(const void *data, size_t len,
-			  struct start_record *out) LTS_MUST_USE;
-enum lts_err lease_decode(const void *data, size_t len,
-			  struct lease_record *out) LTS_MUST_USE;
+enum lts_err start_decode(const void *data, size_t len, struct start_record *out) LTS_MUST_USE;
+enum lts_err lease_decode(const void *data, size_t len, struct lease_record *out) LTS_MUST_USE;
 enum lts_err checkpoint_decode(const void *data, size_t len,
 			       struct checkpoint_record *out) LTS_MUST_USE;
-enum lts_err worker_decode(const void *data, size_t len,
-			   struct worker_record *out) LTS_MUST_USE;
-enum lts_err event_decode(const void *data, size_t len,
-			  struct event_record *out) LTS_MUST_USE;
+enum lts_err worker_decode(const void *data, size_t len, struct worker_record *out) LTS_MUST_USE;
+enum lts_err event_decode(const void *data, size_t len, struct event_record *out) LTS_MUST_USE;
 
 #endif

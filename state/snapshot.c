@@ -63,8 +63,7 @@ key_number(struct store_key key)
 }
 
 static void
-bad_record(struct snapshot *s, enum store_table table, struct store_key key,
-	   const char *what)
+bad_record(struct snapshot *s, enum store_table table, struct store_key key, const char *what)
 {
 	const char *name = store_table_name(table);
 	if (table == STORE_WORKERS || table == STORE_EVENTS)
@@ -72,8 +71,8 @@ bad_record(struct snapshot *s, enum store_table table, struct store_key key,
 				 (unsigned long long)key_number(key), what);
 	else
 		snapshot_problem(s, "%s: record '%.*s' %s", name,
-				 (int)(key.len < 64 ? key.len : 64),
-				 (const char *)key.data, what);
+				 (int)(key.len < 64 ? key.len : 64), (const char *)key.data,
+				 what);
 }
 
 static const char damaged[] = "is damaged: its checksum, version or length is wrong";
@@ -148,8 +147,8 @@ read_event(struct snapshot *s, struct store_key key, const void *data, size_t le
 static enum lts_err
 on_record(void *arg, struct store_key key, const void *data, size_t len)
 {
-	static const char *(*const readers[STORE_TABLES])(
-		struct snapshot *, struct store_key, const void *, size_t) = {
+	static const char *(*const readers[STORE_TABLES])(struct snapshot *, struct store_key,
+							  const void *, size_t) = {
 		[STORE_META] = read_meta,
 		[STORE_LEASES] = read_lease,
 		[STORE_CHECKPOINTS] = read_checkpoint,
@@ -202,10 +201,9 @@ read_tables(struct store *store, struct snapshot *s)
 		if (!err)
 			err = store_count(&txn, reading.table, &count);
 		if (!err && count != reading.visited)
-			snapshot_problem(
-				s, "%s: %zu records found where there should be %llu",
-				store_table_name(reading.table), reading.visited,
-				(unsigned long long)count);
+			snapshot_problem(s, "%s: %zu records found where there should be %llu",
+					 store_table_name(reading.table), reading.visited,
+					 (unsigned long long)count);
 	}
 	if (!err)
 		store_usage(store, &s->usage);

@@ -43,7 +43,6 @@ const struct lease_record *snapshot_lease(const struct snapshot *snapshot,
 					  const struct shard_id *shard);
 const struct checkpoint_record *snapshot_checkpoint(const struct snapshot *snapshot,
 						    const struct shard_id *shard);
-const struct worker_record *snapshot_worker(const struct snapshot *snapshot,
-					    uint32_t slot);
+const struct worker_record *snapshot_worker(const struct snapshot *snapshot, uint32_t slot);
 
 #endif

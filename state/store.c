@@ -278,8 +278,7 @@ store_delete(struct store_txn *txn, enum store_table table, struct store_key key
 }
 
 enum lts_err
-store_edge(struct store_txn *txn, enum store_table table, bool last,
-	   struct store_key *key_out)
+store_edge(struct store_txn *txn, enum store_table table, bool last, struct store_key *key_out)
 {
 	MDB_cursor *cursor;
 	MDB_val k, v;

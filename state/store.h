@@ -60,11 +60,9 @@ void store_check_readers(struct store *store);
 
 /* The value is borrowed until the transaction ends or writes. LTS_NOTFOUND: no such key.
  */
-enum lts_err store_get(struct store_txn *txn, enum store_table table,
-		       struct store_key key, const void **data_out,
-		       size_t *len_out) LTS_MUST_USE;
-enum lts_err store_put(struct store_txn *txn, enum store_table table,
-		       struct store_key key,
+enum lts_err store_get(struct store_txn *txn, enum store_table table, struct store_key key,
+		       const void **data_out, size_t *len_out) LTS_MUST_USE;
+enum lts_err store_put(struct store_txn *txn, enum store_table table, struct store_key key,
 		       const struct schema_value *value) LTS_MUST_USE;
 enum lts_err store_delete(struct store_txn *txn, enum store_table table,
 			  struct store_key key) LTS_MUST_USE;
@@ -73,8 +71,7 @@ enum lts_err store_edge(struct store_txn *txn, enum store_table table, bool last
 			struct store_key *key_out) LTS_MUST_USE;
 
 /* Calls for each record in key order until it returns an error, which is handed on. */
-typedef enum lts_err store_visit(void *arg, struct store_key key, const void *data,
-				 size_t len);
+typedef enum lts_err store_visit(void *arg, struct store_key key, const void *data, size_t len);
 enum lts_err store_each(struct store_txn *txn, enum store_table table, store_visit *visit,
 			void *arg) LTS_MUST_USE;
 

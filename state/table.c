@@ -47,8 +47,7 @@ table_add(struct table *table, const char *fmt, ...)
 	human_clean(text);
 	if (table->n_cells == table->room) {
 		table->room = table->room ? table->room * 2 : 64;
-		table->cells =
-			xreallocarray(table->cells, table->room, sizeof(*table->cells));
+		table->cells = xreallocarray(table->cells, table->room, sizeof(*table->cells));
 	}
 	table->cells[table->n_cells++] = text;
 }

@@ -23,12 +23,10 @@ struct table {
 	size_t n_cells, room;
 };
 
-void table_init(struct table *table, const struct table_column *columns,
-		unsigned n_columns);
+void table_init(struct table *table, const struct table_column *columns, unsigned n_columns);
 void table_fini(struct table *table);
 /* The next cell, row by row; "" is shown as "-". What is not printable becomes '?'. */
-void table_add(struct table *table, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+void table_add(struct table *table, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void table_print(const struct table *table, FILE *out);
 
 #endif

@@ -24,8 +24,7 @@ worker_record_put(struct store_txn *txn, const struct worker_record *record)
 	uint8_t key[4];
 	key_bytes(record->slot, key);
 	worker_encode(record, &value);
-	return store_put(txn, STORE_WORKERS, (struct store_key){ key, sizeof(key) },
-			 &value);
+	return store_put(txn, STORE_WORKERS, (struct store_key){ key, sizeof(key) }, &value);
 }
 
 enum lts_err
@@ -36,8 +35,8 @@ worker_record_read(struct store_txn *txn, uint32_t slot, struct worker_record *o
 	struct worker_record record;
 	uint8_t key[4];
 	key_bytes(slot, key);
-	enum lts_err err = store_get(txn, STORE_WORKERS,
-				     (struct store_key){ key, sizeof(key) }, &data, &len);
+	enum lts_err err = store_get(txn, STORE_WORKERS, (struct store_key){ key, sizeof(key) },
+				     &data, &len);
 	if (!err)
 		err = worker_decode(data, len, &record);
 	if (!err && record.slot != slot)

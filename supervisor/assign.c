@@ -16,8 +16,7 @@ least_loaded(const size_t *load, const bool *live, uint32_t workers, uint32_t ho
 	for (uint32_t w = 0; w < workers; w++)
 		if (live[w] && (best == ASSIGN_NOBODY || load[w] < load[best]))
 			best = (int32_t)w;
-	if (best != ASSIGN_NOBODY && home < workers && live[home] &&
-	    load[home] == load[best])
+	if (best != ASSIGN_NOBODY && home < workers && live[home] && load[home] == load[best])
 		best = (int32_t)home;
 	return best;
 }
@@ -40,8 +39,7 @@ pick(struct assign_shard *shards, size_t n, int32_t from, int32_t to)
 /* Moves one shard from where there are most to where there are fewest; false when all is
  * even. */
 static bool
-move_one(struct assign_shard *shards, size_t n, size_t *load, const bool *live,
-	 uint32_t workers)
+move_one(struct assign_shard *shards, size_t n, size_t *load, const bool *live, uint32_t workers)
 {
 	struct assign_shard *moving = NULL;
 	int32_t to = least_loaded(load, live, workers, UINT32_MAX);

@@ -30,8 +30,8 @@ struct consumer {
 				    what it once held */
 	size_t n_listed;
 	struct backoff backoff;
-	bool hurry;	   /* the next heartbeat lists less, and is not sent yet */
-	bool hurried;	   /* it is under way: its answer frees a shard for others */
+	bool hurry;        /* the next heartbeat lists less, and is not sent yet */
+	bool hurried;      /* it is under way: its answer frees a shard for others */
 	unsigned failures; /* in a row */
 	bool answered;
 };
@@ -66,20 +66,18 @@ on_failure(struct consumer *c, const struct lts_answer *answer)
 	struct group *g = c->group;
 	int64_t longest_ms = g->config.timeout_ms / 6;
 	int64_t delay_ms = backoff_next_ms(&c->backoff, answer->retry_after_ms);
-	if (answer->err == LTS_DENIED || answer->err == LTS_NOTFOUND ||
-	    delay_ms > longest_ms)
+	if (answer->err == LTS_DENIED || answer->err == LTS_NOTFOUND || delay_ms > longest_ms)
 		delay_ms = longest_ms;
 	unsigned n = ++c->failures;
 	if ((n & (n - 1)) == 0)
-		log_warn(g->config.log, "heartbeat failed",
-			 LOG_TEXT("consumer", c->name.text),
-			 LOG_TEXT("reason", lts_err_name(answer->err)),
-			 LOG_INT("status", answer->status),
-			 LOG_TEXT("code", answer->code[0] ? answer->code : NULL),
-			 LOG_TEXT("text", answer->message),
-			 LOG_TEXT("request_id",
-				  answer->request_id[0] ? answer->request_id : NULL),
-			 LOG_UINT("in_a_row", n), LOG_INT("retry_ms", delay_ms));
+		log_warn(
+			g->config.log, "heartbeat failed", LOG_TEXT("consumer", c->name.text),
+			LOG_TEXT("reason", lts_err_name(answer->err)),
+			LOG_INT("status", answer->status),
+			LOG_TEXT("code", answer->code[0] ? answer->code : NULL),
+			LOG_TEXT("text", answer->message),
+			LOG_TEXT("request_id", answer->request_id[0] ? answer->request_id : NULL),
+			LOG_UINT("in_a_row", n), LOG_INT("retry_ms", delay_ms));
 	if (answer->err == LTS_DENIED)
 		g->config.events->denied(g->config.arg);
 	schedule(c, delay_ms);
@@ -96,8 +94,7 @@ on_success(struct consumer *c, const struct lts_answer *answer)
 	c->n_listed = 0;
 	if (c->failures)
 		log_info(g->config.log, "heartbeat answered again",
-			 LOG_TEXT("consumer", c->name.text),
-			 LOG_UINT("failures", c->failures));
+			 LOG_TEXT("consumer", c->name.text), LOG_UINT("failures", c->failures));
 	c->failures = 0;
 	c->answered = true;
 	backoff_reset(&c->backoff);
@@ -115,8 +112,7 @@ on_success(struct consumer *c, const struct lts_answer *answer)
 		return;
 	c->hurried = false;
 	for (uint32_t i = 0; i < g->config.consumers; i++)
-		if (i != c->index && g->consumers[i].answered &&
-		    !g->consumers[i].failures)
+		if (i != c->index && g->consumers[i].answered && !g->consumers[i].failures)
 			schedule(&g->consumers[i], 0);
 }
 
@@ -144,8 +140,7 @@ on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 	c->hurry = false;
 	if (c->answered) {
 		free(c->listed);
-		c->listed = lease_book_list(g->config.book, c->index, &c->n_listed,
-					    c->sent_ms);
+		c->listed = lease_book_list(g->config.book, c->index, &c->n_listed, c->sent_ms);
 	}
 	c->request = lts_api_heartbeat(g->config.api, &c->name, c->listed, c->n_listed,
 				       on_heartbeat, c);
@@ -230,17 +225,15 @@ on_reading(void *arg, struct lts_answer *answer)
 	if (answer->err)
 		log_warn(g->config.log, "checkpoints not read",
 			 LOG_TEXT("reason", lts_err_name(answer->err)),
-			 LOG_INT("status", answer->status),
-			 LOG_TEXT("text", answer->message));
+			 LOG_INT("status", answer->status), LOG_TEXT("text", answer->message));
 	for (size_t i = 0; i < reading->n; i++) {
-		const struct lts_checkpoint *at =
-			checkpoint_of(answer, &reading->shards[i]);
+		const struct lts_checkpoint *at = checkpoint_of(answer, &reading->shards[i]);
 		struct cursor cursor = { 0 };
 		bool ours = at && identity_owns_name(g->config.identity, &at->writer);
 		if (at)
 			cursor = at->cursor;
-		book_on_service(g->config.book, &reading->shards[i], answer->err, &cursor,
-				ours, clock_boot_ms());
+		book_on_service(g->config.book, &reading->shards[i], answer->err, &cursor, ours,
+				clock_boot_ms());
 	}
 	LIST_REMOVE(reading, link);
 	free(reading);
@@ -254,8 +247,7 @@ read_checkpoints(struct group *g, const struct shard_id *shards, size_t n)
 	reading->n = n;
 	memcpy(reading->shards, shards, n * sizeof(*shards));
 	LIST_INSERT_HEAD(&g->readings, reading, link);
-	lts_api_read_checkpoints(g->config.api, n == 1 ? shards : NULL, on_reading,
-				 reading);
+	lts_api_read_checkpoints(g->config.api, n == 1 ? shards : NULL, on_reading, reading);
 }
 
 static void
@@ -291,15 +283,14 @@ struct writing {
 	struct lts_checkpoint list[];
 };
 
-static void start_writing(struct group *g, uint32_t home,
-			  const struct lts_checkpoint *list, size_t n);
+static void start_writing(struct group *g, uint32_t home, const struct lts_checkpoint *list,
+			  size_t n);
 
 /* One bad shard makes the service refuse a whole write: then each is written alone. */
 static bool
 to_be_split(const struct writing *writing, enum lts_err err)
 {
-	return writing->n > 1 &&
-	       (err == LTS_GONE || err == LTS_NOTFOUND || err == LTS_INVALID);
+	return writing->n > 1 && (err == LTS_GONE || err == LTS_NOTFOUND || err == LTS_INVALID);
 }
 
 static void
@@ -312,16 +303,14 @@ on_written(void *arg, struct lts_answer *answer)
 		log_warn(g->config.log, "checkpoints not published; tried again",
 			 LOG_TEXT("consumer", g->consumers[writing->home].name.text),
 			 LOG_TEXT("reason", lts_err_name(answer->err)),
-			 LOG_INT("status", answer->status),
-			 LOG_TEXT("text", answer->message),
+			 LOG_INT("status", answer->status), LOG_TEXT("text", answer->message),
 			 LOG_UINT("shards", writing->n));
 	for (size_t i = 0; i < writing->n; i++) {
 		if (to_be_split(writing, answer->err))
 			start_writing(g, writing->home, &writing->list[i], 1);
 		else
 			book_on_written(g->config.book, &writing->list[i].shard,
-					&writing->list[i].cursor, answer->err,
-					clock_boot_ms());
+					&writing->list[i].cursor, answer->err, clock_boot_ms());
 	}
 	LIST_REMOVE(writing, link);
 	free(writing);
@@ -336,8 +325,8 @@ start_writing(struct group *g, uint32_t home, const struct lts_checkpoint *list,
 	writing->n = n;
 	memcpy(writing->list, list, n * sizeof(*list));
 	LIST_INSERT_HEAD(&g->writings, writing, link);
-	lts_api_write_checkpoints(g->config.api, &g->consumers[home].name, writing->list,
-				  n, on_written, writing);
+	lts_api_write_checkpoints(g->config.api, &g->consumers[home].name, writing->list, n,
+				  on_written, writing);
 }
 
 void

@@ -15,7 +15,7 @@
 
 enum {
 	BOOK_ASK_AGAIN_MS = 1000, /* then doubling, up to a sixth of the timeout */
-	BOOK_SHARDS_MAX = 4096,	  /* one answer's ceiling too */
+	BOOK_SHARDS_MAX = 4096,   /* one answer's ceiling too */
 };
 
 struct lease_book *
@@ -40,8 +40,7 @@ lease_book_destroy(struct lease_book **book)
 }
 
 void
-lease_book_set_times(struct lease_book *book, const char *start, int64_t start_ns,
-		     int64_t end_ns)
+lease_book_set_times(struct lease_book *book, const char *start, int64_t start_ns, int64_t end_ns)
 {
 	snprintf(book->config.start, sizeof(book->config.start), "%s", start);
 	book->config.start_ns = start_ns;
@@ -104,8 +103,7 @@ step(struct lease_book *book, struct entry *e, int64_t now_ms)
 {
 	if (e->granted && e->deadline_ms <= now_ms) {
 		e->granted = false;
-		lease_entry_note(book, e, "lease ended",
-				 "no heartbeat was answered in time");
+		lease_entry_note(book, e, "lease ended", "no heartbeat was answered in time");
 	}
 	if (!e->granted) {
 		if (e->hold == HOLD_TAKING || e->hold == HOLD_HELD)
@@ -168,14 +166,12 @@ new_entry(struct lease_book *book, const struct shard_id *shard)
 	if (book->count == BOOK_SHARDS_MAX)
 		return NULL;
 	if (!contains(book->seen, book->n_seen, shard)) {
-		book->seen =
-			xreallocarray(book->seen, book->n_seen + 1, sizeof(*book->seen));
+		book->seen = xreallocarray(book->seen, book->n_seen + 1, sizeof(*book->seen));
 		book->seen[book->n_seen++] = *shard;
 	}
 	if (book->count == book->cap) {
 		book->cap = book->cap ? 2 * book->cap : 16;
-		book->entries =
-			xreallocarray(book->entries, book->cap, sizeof(*book->entries));
+		book->entries = xreallocarray(book->entries, book->cap, sizeof(*book->entries));
 	}
 	struct entry *e = &book->entries[book->count++];
 	*e = (struct entry){ .shard = *shard, .holder = ASSIGN_NOBODY };
@@ -203,8 +199,8 @@ grant(struct lease_book *book, struct entry *e, uint32_t home, int64_t deadline_
 }
 
 static void
-on_owned(struct lease_book *book, uint32_t home, const struct shard_id *shard,
-	 bool listed, int64_t deadline_ms)
+on_owned(struct lease_book *book, uint32_t home, const struct shard_id *shard, bool listed,
+	 int64_t deadline_ms)
 {
 	struct entry *e = lease_entry_find(book, shard);
 	if (e && e->granted && e->home != home)
@@ -224,15 +220,14 @@ on_owned(struct lease_book *book, uint32_t home, const struct shard_id *shard,
 }
 
 static void
-send_renewals(struct lease_book *book, uint32_t worker, uint32_t home,
-	      int64_t deadline_ms)
+send_renewals(struct lease_book *book, uint32_t worker, uint32_t home, int64_t deadline_ms)
 {
 	struct epoch epochs[MESSAGE_MAX_RENEW];
 	uint32_t n = 0;
 	for (size_t i = 0; i < book->count; i++) {
 		const struct entry *e = &book->entries[i];
-		if (e->current && e->holder == (int32_t)worker && e->home == home &&
-		    e->granted && e->deadline_ms == deadline_ms)
+		if (e->current && e->holder == (int32_t)worker && e->home == home && e->granted &&
+		    e->deadline_ms == deadline_ms)
 			epochs[n++] = e->epoch;
 	}
 	if (n)
@@ -241,15 +236,13 @@ send_renewals(struct lease_book *book, uint32_t worker, uint32_t home,
 
 void
 book_on_answer(struct lease_book *book, uint32_t home, const struct shard_id *listed,
-	       size_t n_listed, const struct shard_id *owned, size_t n_owned,
-	       int64_t sent_ms, int64_t now_ms)
+	       size_t n_listed, const struct shard_id *owned, size_t n_owned, int64_t sent_ms,
+	       int64_t now_ms)
 {
-	int64_t deadline_ms =
-		sent_ms + book->config.timeout_ms - book->config.timeout_ms / 6;
+	int64_t deadline_ms = sent_ms + book->config.timeout_ms - book->config.timeout_ms / 6;
 	for (size_t i = 0; i < book->count; i++) {
 		struct entry *e = &book->entries[i];
-		if (e->home != home || !e->granted ||
-		    !contains(listed, n_listed, &e->shard) ||
+		if (e->home != home || !e->granted || !contains(listed, n_listed, &e->shard) ||
 		    contains(owned, n_owned, &e->shard))
 			continue;
 		e->deadline_ms = deadline_ms; /* draining: still ours while we list it */

@@ -46,20 +46,19 @@ struct book_ops {
 	 * another consumer has it. */
 	void (*left)(void *arg, uint32_t home);
 	/* For people: what happened to a shard. */
-	void (*note)(void *arg, const struct shard_id *shard, const char *what,
-		     const char *why);
+	void (*note)(void *arg, const struct shard_id *shard, const char *what, const char *why);
 };
 
 struct book_config {
 	uint32_t workers;
 	uint32_t boot_count;
 	int64_t timeout_ms; /* the service's; a lease ends a sixth of it earlier */
-	char start[24];	    /* for a shard without any position */
+	char start[24];     /* for a shard without any position */
 	int64_t start_ns, end_ns;
 };
 
-struct lease_book *lease_book_create(const struct book_config *config,
-				     const struct book_ops *ops, void *arg);
+struct lease_book *lease_book_create(const struct book_config *config, const struct book_ops *ops,
+				     void *arg);
 void lease_book_destroy(struct lease_book **book);
 /* Once the times are known; before the first answer. */
 void lease_book_set_times(struct lease_book *book, const char *start, int64_t start_ns,
@@ -75,16 +74,14 @@ void book_on_answer(struct lease_book *book, uint32_t home, const struct shard_i
 		    size_t n_listed, const struct shard_id *owned, size_t n_owned,
 		    int64_t sent_ms, int64_t now_ms);
 /* err: ask again later. cursor none: it has none. */
-void book_on_service(struct lease_book *book, const struct shard_id *shard,
-		     enum lts_err err, const struct cursor *cursor, bool ours,
-		     int64_t now_ms);
+void book_on_service(struct lease_book *book, const struct shard_id *shard, enum lts_err err,
+		     const struct cursor *cursor, bool ours, int64_t now_ms);
 void book_on_written(struct lease_book *book, const struct shard_id *shard,
 		     const struct cursor *cursor, enum lts_err err, int64_t now_ms);
 void book_on_live(struct lease_book *book, uint32_t worker, int64_t now_ms);
-void book_on_gone(struct lease_book *book, uint32_t worker, enum fate fate,
-		  int64_t now_ms);
-void book_on_message(struct lease_book *book, uint32_t worker,
-		     const struct message *message, int64_t now_ms);
+void book_on_gone(struct lease_book *book, uint32_t worker, enum fate fate, int64_t now_ms);
+void book_on_message(struct lease_book *book, uint32_t worker, const struct message *message,
+		     int64_t now_ms);
 /* Ends leases past their deadline, gives up on last publishes, asks again. */
 void book_on_tick(struct lease_book *book, int64_t now_ms);
 /* Publishes what is committed and not published. */

@@ -12,8 +12,8 @@
 /* Who has the shard on this host. */
 enum hold {
 	HOLD_NONE,
-	HOLD_TAKING,	/* ASSIGN was sent */
-	HOLD_HELD,	/* its take committed */
+	HOLD_TAKING,    /* ASSIGN was sent */
+	HOLD_HELD,      /* its take committed */
 	HOLD_RELEASING, /* REVOKE was sent */
 };
 
@@ -35,20 +35,20 @@ struct entry {
 	bool unbroken; /* a worker has held it under this grant: the local position wins
 			*/
 	enum hold hold;
-	int32_t holder;	    /* ASSIGN_NOBODY with HOLD_NONE */
-	int32_t target;	    /* where it goes when it is released */
+	int32_t holder;     /* ASSIGN_NOBODY with HOLD_NONE */
+	int32_t target;     /* where it goes when it is released */
 	struct epoch epoch; /* of the last assignment */
-	bool current;	    /* which was under the present grant */
+	bool current;       /* which was under the present grant */
 	enum fate fate;
 	uint32_t fate_slot;
 	bool finished, stuck;
 	char why[200];
 	struct cursor published;  /* what stands at the service, as far as we know */
-	bool writing;		  /* a write is under way */
+	bool writing;             /* a write is under way */
 	int64_t publish_after_ms; /* not before: the last write failed */
-	bool stale_write; /* of a former grant: its answer says nothing about this one */
-	bool doubtful;	  /* its answer was lost: read back before the next */
-	bool no_publish;  /* the service refuses: let it go without */
+	bool stale_write;         /* of a former grant: its answer says nothing about this one */
+	bool doubtful;            /* its answer was lost: read back before the next */
+	bool no_publish;          /* the service refuses: let it go without */
 };
 
 struct lease_book {
@@ -66,8 +66,7 @@ struct lease_book {
 };
 
 /* The entry of a shard, or NULL. Good until an entry is added or removed. */
-struct entry *lease_entry_find(const struct lease_book *book,
-			       const struct shard_id *shard);
+struct entry *lease_entry_find(const struct lease_book *book, const struct shard_id *shard);
 void lease_entry_note(struct lease_book *book, const struct entry *e, const char *what,
 		      const char *why);
 /* Tells the holder to let go. */
@@ -82,8 +81,7 @@ void lease_plan(struct lease_book *book);
 
 /* Whether something committed under the present epoch is not at the service yet, and
  * what. */
-bool lease_unpublished(struct lease_book *book, const struct entry *e,
-		       struct cursor *cursor_out);
+bool lease_unpublished(struct lease_book *book, const struct entry *e, struct cursor *cursor_out);
 void lease_publish_one(struct lease_book *book, struct entry *e, int64_t now_ms);
 /* Whether a shard that no worker has may leave the list: its last checkpoint stands, or
  * will not. */

@@ -72,7 +72,7 @@ lease_plan(struct lease_book *book)
 		entries[n] = e;
 		shards[n++] = (struct assign_shard){
 			.home = e->home,
-			.holder = e->hold == HOLD_NONE	      ? ASSIGN_NOBODY
+			.holder = e->hold == HOLD_NONE        ? ASSIGN_NOBODY
 				  : e->hold == HOLD_RELEASING ? e->target
 							      : e->holder,
 			.fixed = e->hold == HOLD_TAKING || e->hold == HOLD_RELEASING ||

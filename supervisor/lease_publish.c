@@ -18,8 +18,7 @@ enum { PUBLISH_AGAIN_MS = 1000 };
 /* What is committed under the present epoch and not yet at the service; false: nothing.
  */
 bool
-lease_unpublished(struct lease_book *book, const struct entry *e,
-		  struct cursor *cursor_out)
+lease_unpublished(struct lease_book *book, const struct entry *e, struct cursor *cursor_out)
 {
 	struct checkpoint_record record;
 	if (!e->current || book->ops->committed(book->arg, &e->shard, &record) ||
@@ -35,15 +34,13 @@ lease_unpublished(struct lease_book *book, const struct entry *e,
 static bool
 is_ours(const struct entry *e, int64_t now_ms)
 {
-	return e->granted && e->deadline_ms > now_ms && e->know == KNOW_IT &&
-	       !e->no_publish;
+	return e->granted && e->deadline_ms > now_ms && e->know == KNOW_IT && !e->no_publish;
 }
 
 static bool
 may_publish(const struct entry *e, int64_t now_ms)
 {
-	return is_ours(e, now_ms) && !e->writing && !e->doubtful &&
-	       e->publish_after_ms <= now_ms;
+	return is_ours(e, now_ms) && !e->writing && !e->doubtful && e->publish_after_ms <= now_ms;
 }
 
 void
@@ -124,17 +121,16 @@ book_on_written(struct lease_book *book, const struct shard_id *shard,
 	case LTS_OK:
 		e->published = *cursor;
 		if (e->hold == HOLD_TAKING || e->hold == HOLD_HELD)
-			book->ops->published(book->arg, (uint32_t)e->holder, &e->shard,
-					     e->epoch, cursor);
+			book->ops->published(book->arg, (uint32_t)e->holder, &e->shard, e->epoch,
+					     cursor);
 		break;
 	case LTS_UNKNOWN:
 		e->doubtful = true;
 		lease_entry_ask(book, e, now_ms);
 		break;
 	case LTS_GONE:
-		lease_entry_note(
-			book, e, "lease lost",
-			"the service refused its checkpoint: another consumer owns it");
+		lease_entry_note(book, e, "lease lost",
+				 "the service refused its checkpoint: another consumer owns it");
 		e->granted = false;
 		break;
 	case LTS_NOTFOUND:

@@ -30,8 +30,8 @@ complain(const struct buf *why)
 }
 
 static enum lts_err
-load(const struct invocation *how, struct options *options,
-     struct credentials *credentials, struct buf *why)
+load(const struct invocation *how, struct options *options, struct credentials *credentials,
+     struct buf *why)
 {
 	enum lts_err err = options_load(options, how->argc, how->argv, how->envp, why);
 	if (err || options->help || options->version)
@@ -44,8 +44,7 @@ load(const struct invocation *how, struct options *options,
  * read; when no others are found, they stay in use.
  */
 static enum lts_err
-reload(void *arg, struct options *options, struct credentials *credentials,
-       struct buf *why)
+reload(void *arg, struct options *options, struct credentials *credentials, struct buf *why)
 {
 	const struct invocation *how = arg;
 	struct options fresh;

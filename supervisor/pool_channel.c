@@ -29,8 +29,7 @@ on_channel_error(struct pool_slot *s, enum lts_err err)
 	ev_io_stop(s->pool->config.loop, &s->write);
 	if (s->slot.state == SLOT_KILLED)
 		return;
-	log_debug(s->pool->config.log, "channel closed",
-		  LOG_UINT("worker", s->slot.index),
+	log_debug(s->pool->config.log, "channel closed", LOG_UINT("worker", s->slot.index),
 		  LOG_TEXT("reason", lts_err_name(err)));
 	if (err == LTS_CLOSED)
 		s->closed_ms = clock_boot_ms();
@@ -93,7 +92,6 @@ pool_send_config(struct pool_slot *s)
 {
 	struct worker_pool *pool = s->pool;
 	struct message message = { .type = MSG_CONFIG };
-	pool->config.events->fill_config(pool->config.arg, s->slot.index,
-					 &message.config);
+	pool->config.events->fill_config(pool->config.arg, s->slot.index, &message.config);
 	pool_send_to(s, &message);
 }

@@ -37,8 +37,7 @@ note_status(struct worker_pool *pool, pid_t pid, int status)
 	s->exit = (struct slot_exit){
 		.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
 		.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-		.ours = s->we_killed && WIFSIGNALED(status) &&
-			WTERMSIG(status) == SIGKILL,
+		.ours = s->we_killed && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
 	};
 }
 
@@ -83,20 +82,16 @@ bury(struct pool_slot *s)
 	struct board_place place = board_place(s->board);
 	struct worker_pool *pool = s->pool;
 	bool in_order = s->exit.code == EXIT_DONE && s->slot.state == SLOT_DRAINING;
-	log_at(pool->config.log, in_order ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
-	       "worker ended", LOG_UINT("worker", s->slot.index), LOG_INT("pid", s->pid),
+	log_at(pool->config.log, in_order ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "worker ended",
+	       LOG_UINT("worker", s->slot.index), LOG_INT("pid", s->pid),
 	       LOG_TEXT("state", slot_state_name(s->slot.state)),
 	       LOG_INT(s->exit.signal ? "signal" : "exit",
 		       s->exit.signal ? s->exit.signal : s->exit.code),
 	       LOG_TEXT("killed_by_us", s->exit.ours ? "true" : NULL),
 	       LOG_TEXT("stage", in_order ? NULL : board_stage_name(place.stage)),
-	       LOG_TEXT("shard",
-			in_order || !place.shard.text[0] ? NULL : place.shard.text),
-	       LOG_TEXT("cursor",
-			in_order || !place.cursor.text[0] ? NULL : place.cursor.text));
-	enum fate fate = in_order	? FATE_RELEASED
-			 : s->exit.ours ? FATE_KILLED
-					: FATE_DIED;
+	       LOG_TEXT("shard", in_order || !place.shard.text[0] ? NULL : place.shard.text),
+	       LOG_TEXT("cursor", in_order || !place.cursor.text[0] ? NULL : place.cursor.text));
+	enum fate fate = in_order ? FATE_RELEASED : s->exit.ours ? FATE_KILLED : FATE_DIED;
 	pool_let_go_of(s);
 	pool->config.events->gone(pool->config.arg, s->slot.index, fate);
 	worker_slot_exited(&s->slot, s->exit, clock_boot_ms());

@@ -65,8 +65,7 @@ reset_signals(void)
 static void
 run_child(const char *program, const char *name, const struct spawn_fds *fds)
 {
-	char *argv[] = { (char *)(uintptr_t) "lts-worker", (char *)(uintptr_t)name,
-			 NULL };
+	char *argv[] = { (char *)(uintptr_t) "lts-worker", (char *)(uintptr_t)name, NULL };
 	setpgid(0, 0);
 	reset_signals();
 	if (place_fds(fds) == 0)
@@ -75,8 +74,7 @@ run_child(const char *program, const char *name, const struct spawn_fds *fds)
 }
 
 enum lts_err
-spawn_worker(const char *program, const char *name, const struct spawn_fds *fds,
-	     pid_t *pid_out)
+spawn_worker(const char *program, const char *name, const struct spawn_fds *fds, pid_t *pid_out)
 {
 	pid_t pid = fork();
 	if (pid < 0)

@@ -21,8 +21,8 @@ char *spawn_find_worker(void);
 
 /* Forks and executes `program` in a process group of its own. `name` is argument 1, for
  * people who look at ps. LTS_SYS with errno: nothing was started. */
-enum lts_err spawn_worker(const char *program, const char *name,
-			  const struct spawn_fds *fds, pid_t *pid_out) LTS_MUST_USE;
+enum lts_err spawn_worker(const char *program, const char *name, const struct spawn_fds *fds,
+			  pid_t *pid_out) LTS_MUST_USE;
 
 /* Our children that are not in `known`: descendants of dead workers that came to us, the
  * subreaper. Kills each; returns how many there are. */

@@ -13,16 +13,15 @@
 
 struct start {
 	struct state_dir dir;
-	struct store
-		*store; /* written until start_open returns, only read from then on */
+	struct store *store; /* written until start_open returns, only read from then on */
 	struct identity_record identity;
 };
 
 /* start_time and end_time as shards and the service take them. */
 struct times {
-	char start[24];	  /* "begin" or nanoseconds */
+	char start[24];   /* "begin" or nanoseconds */
 	int64_t start_ns; /* what `end` was resolved to; 0: start_time is not `end` */
-	int64_t end_ns;	  /* 0: none */
+	int64_t end_ns;   /* 0: none */
 };
 
 /* Takes the locks, opens and claims the state. EXIT_DONE, or why_out has a line. */
@@ -32,7 +31,7 @@ void start_close(struct start *start);
 /* Tells the group what each consumer held when the state was last written. */
 void start_remember_leases(struct start *start, struct group *group);
 /* service_ns: the service's clock shows that or later. */
-void start_resolve_times(struct start *start, const struct options *options,
-			 int64_t service_ns, struct times *out);
+void start_resolve_times(struct start *start, const struct options *options, int64_t service_ns,
+			 struct times *out);
 
 #endif

@@ -30,8 +30,7 @@ enum {
 };
 
 static enum lts_err
-explain(struct buf *why, enum lts_err err, const char *what, const char *path,
-	const char *more)
+explain(struct buf *why, enum lts_err err, const char *what, const char *path, const char *more)
 {
 	enum lts_err ignored = buf_printf(why, "%s '%s': %s", what, path, more);
 	(void)ignored;
@@ -50,8 +49,7 @@ static void
 kill_noted(int fd)
 {
 	char line[NOTE_BYTES + 1] = { 0 };
-	for (off_t at = 0; pread(fd, line, NOTE_BYTES, at) == NOTE_BYTES;
-	     at += NOTE_BYTES) {
+	for (off_t at = 0; pread(fd, line, NOTE_BYTES, at) == NOTE_BYTES; at += NOTE_BYTES) {
 		unsigned pid;
 		unsigned long long started;
 		if (sscanf(line, "%u %llu", &pid, &started) != 2 || pid == 0)
@@ -74,8 +72,7 @@ wait_for_generation(int fd, const char *path, struct buf *why)
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		int64_t waited_ms = clock_mono_ms() - start_ms;
 		if (errno != EWOULDBLOCK)
-			return explain(why, LTS_SYS, "generation.lock in", path,
-				       strerror(errno));
+			return explain(why, LTS_SYS, "generation.lock in", path, strerror(errno));
 		if (waited_ms > PATIENCE_MS)
 			return explain(why, LTS_BUSY,
 				       "workers of an earlier supervisor still use", path,
@@ -99,19 +96,18 @@ take_locks(struct state_dir *dir, struct buf *why)
 	if (flock(dir->supervisor_fd, LOCK_EX | LOCK_NB) < 0) {
 		ssize_t n = pread(dir->supervisor_fd, holder, sizeof(holder) - 1, 0);
 		holder[n > 0 ? strcspn(holder, "\n") : 0] = '\0';
-		enum lts_err ignored = buf_printf(
-			why,
-			"state_dir '%s' is in use by the supervisor with pid %s: "
-			"stop that one, or give this one a state_dir of its own",
-			dir->path, holder[0] ? holder : "?");
+		enum lts_err ignored =
+			buf_printf(why,
+				   "state_dir '%s' is in use by the supervisor with pid %s: "
+				   "stop that one, or give this one a state_dir of its own",
+				   dir->path, holder[0] ? holder : "?");
 		(void)ignored;
 		return LTS_BUSY;
 	}
 	int len = snprintf(holder, sizeof(holder), "%d\n", getpid());
 	if (ftruncate(dir->supervisor_fd, 0) < 0 ||
 	    pwrite(dir->supervisor_fd, holder, (size_t)len, 0) != len)
-		return explain(why, LTS_SYS, "supervisor.lock in", dir->path,
-			       strerror(errno));
+		return explain(why, LTS_SYS, "supervisor.lock in", dir->path, strerror(errno));
 	return wait_for_generation(dir->generation_fd, dir->path, why);
 }
 
@@ -122,8 +118,7 @@ state_dir_open(struct state_dir *dir, const char *path, struct buf *why_out)
 		.path = path, .supervisor_fd = -1, .generation_fd = -1, .stdout_fd = -1
 	};
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return explain(why_out, LTS_SYS, "cannot make state_dir", path,
-			       strerror(errno));
+		return explain(why_out, LTS_SYS, "cannot make state_dir", path, strerror(errno));
 	enum lts_err err = take_locks(dir, why_out);
 	if (err)
 		state_dir_close(dir);
@@ -148,7 +143,6 @@ state_dir_note_worker(const struct state_dir *dir, uint32_t slot, pid_t pid)
 	unsigned long long started = pid ? worker_pid_start((uint32_t)pid) : 0;
 	snprintf(line, sizeof(line), "%-20u %-42llu", (unsigned)pid, started);
 	line[NOTE_BYTES - 1] = '\n';
-	ssize_t ignored =
-		pwrite(dir->generation_fd, line, NOTE_BYTES, (off_t)slot * NOTE_BYTES);
+	ssize_t ignored = pwrite(dir->generation_fd, line, NOTE_BYTES, (off_t)slot * NOTE_BYTES);
 	(void)ignored;
 }

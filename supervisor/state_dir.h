@@ -16,8 +16,8 @@ struct state_dir {
 			      holds it */
 	int generation_fd; /* generation.lock: inherited by workers, so that it is free
 			      only when all are gone */
-	int stdout_fd; /* stdout.lock: what workers lock around a write to standard output
-			*/
+	int stdout_fd;     /* stdout.lock: what workers lock around a write to standard output
+			    */
 };
 
 /* Makes the directory, takes both locks; ends what a dead supervisor's workers still do.

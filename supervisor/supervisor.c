@@ -63,8 +63,7 @@ check_flush(struct supervisor *s, int64_t now_ms)
 		return;
 	}
 	s->flush_wanted = false;
-	log_info(s->log,
-		 "flushed: everything delivered is durable, committed and published",
+	log_info(s->log, "flushed: everything delivered is durable, committed and published",
 		 LOG_UINT("shards", lease_book_count(s->book)));
 }
 
@@ -77,9 +76,8 @@ on_finish_reached(void *arg)
 		return;
 	s->reached_end = true;
 	s->exit = stuck ? EXIT_FAILED : EXIT_DONE;
-	supervisor_begin_stop(s,
-			      stuck ? "end_time is reached, but for shards that are stuck"
-				    : "end_time is reached");
+	supervisor_begin_stop(s, stuck ? "end_time is reached, but for shards that are stuck"
+				       : "end_time is reached");
 }
 
 static void
@@ -264,8 +262,7 @@ supervisor_run(const struct supervisor_config *config)
 				.log = config->log };
 	struct buf why;
 	buf_init(&why, 0);
-	s.loop = ev_loop_new(
-		0); /* not the default one: that reaps children of its own accord */
+	s.loop = ev_loop_new(0); /* not the default one: that reaps children of its own accord */
 	if (!s.loop) {
 		log_error(s.log, "no event loop", LOG_TEXT("text", strerror(errno)));
 		return EXIT_FAILED;

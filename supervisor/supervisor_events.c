@@ -30,8 +30,7 @@ op_revoke(void *arg, uint32_t worker, const struct shard_id *shard, struct epoch
 }
 
 static void
-op_renew(void *arg, uint32_t worker, const struct epoch *epochs, uint32_t n,
-	 int64_t deadline_ms)
+op_renew(void *arg, uint32_t worker, const struct epoch *epochs, uint32_t n, int64_t deadline_ms)
 {
 	struct supervisor *s = arg;
 	struct message message = {
@@ -61,8 +60,8 @@ op_ask_service(void *arg, const struct shard_id *shard)
 }
 
 static void
-op_publish(void *arg, uint32_t home, const struct shard_id *shards,
-	   const struct cursor *cursors, size_t n)
+op_publish(void *arg, uint32_t home, const struct shard_id *shards, const struct cursor *cursors,
+	   size_t n)
 {
 	struct supervisor *s = arg;
 	group_publish(s->group, home, shards, cursors, n);
@@ -146,8 +145,8 @@ on_pool_message(void *arg, uint32_t slot, const struct message *message)
 		return;
 	}
 	log_at(s->log, message->type == MSG_STUCK ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO,
-	       said(message->type), LOG_UINT("worker", slot),
-	       LOG_TEXT("shard", m->shard.text), LOG_UINT("epoch", m->epoch.value),
+	       said(message->type), LOG_UINT("worker", slot), LOG_TEXT("shard", m->shard.text),
+	       LOG_UINT("epoch", m->epoch.value),
 	       LOG_TEXT("reason", m->err ? lts_err_name(m->err) : NULL),
 	       LOG_TEXT("text", m->text[0] ? m->text : NULL));
 	book_on_message(s->book, slot, message, clock_boot_ms());
@@ -234,8 +233,7 @@ on_group_denied(void *arg)
 	if (!err && memcmp(&fresh, s->config.credentials, sizeof(fresh)) != 0) {
 		*s->config.credentials = fresh;
 		err = supervisor_use_credentials(s);
-		log_info(s->log, "credentials read again",
-			 LOG_TEXT("result", lts_err_name(err)));
+		log_info(s->log, "credentials read again", LOG_TEXT("result", lts_err_name(err)));
 	}
 	credentials_wipe(&fresh);
 	buf_fini(&why);

@@ -19,7 +19,7 @@
 
 enum phase {
 	PHASE_RUNNING,
-	PHASE_DRAINING,	  /* the workers let go of their shards and end */
+	PHASE_DRAINING,   /* the workers let go of their shards and end */
 	PHASE_PUBLISHING, /* what they committed last is published */
 };
 
@@ -44,7 +44,7 @@ struct supervisor {
 	int64_t no_worker_ms; /* since when none is live; 0: one is */
 	int64_t end_ns;
 	bool flushing[ASSIGN_WORKERS_MAX]; /* has not answered FLUSH */
-	bool flush_wanted;		   /* once all have: publish, then say so */
+	bool flush_wanted;                 /* once all have: publish, then say so */
 	bool reached_end;
 	int64_t denied_ms;
 	enum exit_code exit;

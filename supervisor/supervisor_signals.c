@@ -92,8 +92,7 @@ on_signal_summary(void *arg)
 		lease_book_get(s->book, i, &shard);
 		log_info(s->log, "summary", LOG_TEXT("shard", shard.shard.text),
 			 LOG_TEXT("state", shard.state), LOG_UINT("home", shard.home),
-			 LOG_INT("worker", shard.holder),
-			 LOG_UINT("epoch", shard.epoch.value),
+			 LOG_INT("worker", shard.holder), LOG_UINT("epoch", shard.epoch.value),
 			 LOG_TEXT("published",
 				  shard.published.text[0] ? shard.published.text : NULL),
 			 LOG_TEXT("text", shard.why[0] ? shard.why : NULL));

@@ -37,8 +37,7 @@ add_base(void *arg, struct store_key key, const void *data, size_t len)
 	enum lts_err err = checkpoint_decode(data, len, &record);
 	if (err)
 		return err;
-	tally->bases =
-		xreallocarray(tally->bases, tally->count + 1, sizeof(*tally->bases));
+	tally->bases = xreallocarray(tally->bases, tally->count + 1, sizeof(*tally->bases));
 	tally->bases[tally->count++] =
 		(struct base){ record.shard, record.records, record.bytes };
 	return LTS_OK;
@@ -100,13 +99,11 @@ tally_destroy(struct tally **tally)
 }
 
 void
-tally_log(const struct tally *tally, struct store *store, struct log *log,
-	  const char *event)
+tally_log(const struct tally *tally, struct store *store, struct log *log, const char *event)
 {
 	struct sum sum = { .tally = tally, .log = log, .event = event };
 	enum lts_err err = each_checkpoint(store, add_sum, &sum);
-	log_info(log, event, LOG_UINT("shards", sum.shards),
-		 LOG_UINT("records", sum.records), LOG_UINT("bytes", sum.bytes),
-		 LOG_INT("ms", clock_mono_ms() - tally->start_ms),
+	log_info(log, event, LOG_UINT("shards", sum.shards), LOG_UINT("records", sum.records),
+		 LOG_UINT("bytes", sum.bytes), LOG_INT("ms", clock_mono_ms() - tally->start_ms),
 		 LOG_TEXT("reason", err ? lts_err_name(err) : NULL));
 }

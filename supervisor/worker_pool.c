@@ -40,15 +40,13 @@ op_spawn(void *arg, struct worker_slot *slot)
 		return false;
 	memset(s->board, 0, sizeof(*s->board));
 	atomic_store(&s->board->beat_ms, clock_boot_ms());
-	struct spawn_fds fds = { theirs, s->board_fd,
-				 pool->config.state_dir->generation_fd,
+	struct spawn_fds fds = { theirs, s->board_fd, pool->config.state_dir->generation_fd,
 				 pool->config.state_dir->stdout_fd };
 	enum lts_err err = spawn_worker(pool->program, who.name.text, &fds, &s->pid);
 	close(theirs);
 	if (err) {
 		log_error(pool->config.log, "cannot start a worker",
-			  LOG_UINT("worker", slot->index),
-			  LOG_TEXT("text", strerror(errno)));
+			  LOG_UINT("worker", slot->index), LOG_TEXT("text", strerror(errno)));
 		close(ours);
 		s->pid = 0;
 		return false;
@@ -73,7 +71,7 @@ op_kill(void *arg, struct worker_slot *slot)
 		return; /* the number may be another process's by now */
 	s->we_killed = true;
 	kill(-s->pid, SIGKILL); /* its process group, */
-	kill(s->pid, SIGKILL);	/* and itself should it not have made one yet */
+	kill(s->pid, SIGKILL);  /* and itself should it not have made one yet */
 }
 
 static void
@@ -99,9 +97,8 @@ op_changed(void *arg, struct worker_slot *slot, enum slot_state from,
 {
 	struct worker_pool *pool = arg;
 	struct pool_slot *s = &pool->slots[slot->index];
-	log_at(pool->config.log,
-	       slot->state == SLOT_REFUSED ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "worker",
-	       LOG_UINT("worker", slot->index), LOG_INT("pid", s->pid),
+	log_at(pool->config.log, slot->state == SLOT_REFUSED ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO,
+	       "worker", LOG_UINT("worker", slot->index), LOG_INT("pid", s->pid),
 	       LOG_TEXT("from", slot_state_name(from)),
 	       LOG_TEXT("state", slot_state_name(slot->state)),
 	       LOG_UINT("restarts", slot->restarts));
@@ -137,8 +134,7 @@ overdue(const struct pool_slot *s, int64_t now_ms)
 		return "it closed its channel and lives";
 	if (now_ms - atomic_load(&s->board->beat_ms) > config->beat_timeout_ms)
 		return "its loop does not beat";
-	if (place.stage == BOARD_SUBMIT &&
-	    now_ms - place.since_ms > config->process_timeout_ms)
+	if (place.stage == BOARD_SUBMIT && now_ms - place.since_ms > config->process_timeout_ms)
 		return "inside one submit for too long";
 	return NULL;
 }
@@ -188,8 +184,7 @@ worker_pool_kill(struct worker_pool *pool)
 {
 	for (uint32_t i = 0; i < pool->config.count; i++)
 		if (pool->slots[i].pid && pool->slots[i].slot.state != SLOT_KILLED)
-			worker_slot_step(&pool->slots[i].slot, SLOT_OVERDUE,
-					 clock_boot_ms());
+			worker_slot_step(&pool->slots[i].slot, SLOT_OVERDUE, clock_boot_ms());
 }
 
 void

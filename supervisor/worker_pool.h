@@ -38,8 +38,7 @@ struct worker_pool_config { /* pointers are borrowed for the pool's life */
 };
 
 /* LTS_SYS: no program to run, or no memory file; `why_out` has a line. */
-enum lts_err worker_pool_create(const struct worker_pool_config *config,
-				struct worker_pool **out,
+enum lts_err worker_pool_create(const struct worker_pool_config *config, struct worker_pool **out,
 				struct buf *why_out) LTS_MUST_USE;
 /* Kills and reaps what is left. */
 void worker_pool_destroy(struct worker_pool **pool);
@@ -52,8 +51,7 @@ void worker_pool_kill(struct worker_pool *pool);
 void worker_pool_configure(struct worker_pool *pool);
 
 /* To a worker that is live; otherwise nothing is sent, and its `gone` follows or came. */
-void worker_pool_send(struct worker_pool *pool, uint32_t slot,
-		      const struct message *message);
+void worker_pool_send(struct worker_pool *pool, uint32_t slot, const struct message *message);
 bool worker_pool_is_live(const struct worker_pool *pool, uint32_t slot);
 uint32_t worker_pool_live_count(const struct worker_pool *pool);
 bool worker_pool_all_refused(const struct worker_pool *pool);

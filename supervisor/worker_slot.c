@@ -22,8 +22,8 @@ const char *
 slot_state_name(enum slot_state state)
 {
 	static const char *const names[SLOT_STATES] = {
-		[SLOT_IDLE] = "IDLE",	    [SLOT_STARTING] = "STARTING",
-		[SLOT_LIVE] = "LIVE",	    [SLOT_DRAINING] = "DRAINING",
+		[SLOT_IDLE] = "IDLE",       [SLOT_STARTING] = "STARTING",
+		[SLOT_LIVE] = "LIVE",       [SLOT_DRAINING] = "DRAINING",
 		[SLOT_KILLED] = "KILLED",   [SLOT_BACKOFF] = "BACKOFF",
 		[SLOT_REFUSED] = "REFUSED", [SLOT_ENDED] = "ENDED",
 	};
@@ -34,9 +34,8 @@ const char *
 slot_event_name(enum slot_event event)
 {
 	static const char *const names[SLOT_EVENTS] = {
-		[SLOT_START] = "START",	    [SLOT_READY] = "READY",
-		[SLOT_OVERDUE] = "OVERDUE", [SLOT_STOP] = "STOP",
-		[SLOT_EXITED] = "EXITED",   [SLOT_TIMER] = "TIMER",
+		[SLOT_START] = "START", [SLOT_READY] = "READY",   [SLOT_OVERDUE] = "OVERDUE",
+		[SLOT_STOP] = "STOP",   [SLOT_EXITED] = "EXITED", [SLOT_TIMER] = "TIMER",
 	};
 	return names[event];
 }
@@ -49,8 +48,8 @@ slot_state_has_process(enum slot_state state)
 }
 
 void
-worker_slot_init(struct worker_slot *slot, const struct slot_ops *ops, void *arg,
-		 uint32_t index, uint64_t seed)
+worker_slot_init(struct worker_slot *slot, const struct slot_ops *ops, void *arg, uint32_t index,
+		 uint64_t seed)
 {
 	*slot = (struct worker_slot){
 		.ops = ops, .arg = arg, .index = index, .first_free = true
@@ -177,9 +176,7 @@ static slot_action *const transitions[SLOT_STATES][SLOT_EVENTS] = {
 			  [SLOT_TIMER] = ignore },
 	[SLOT_BACKOFF] = { [SLOT_TIMER] = restart, [SLOT_STOP] = bury },
 	[SLOT_REFUSED] = { [SLOT_STOP] = bury, [SLOT_TIMER] = ignore },
-	[SLOT_ENDED] = { [SLOT_STOP] = ignore,
-			 [SLOT_TIMER] = ignore,
-			 [SLOT_START] = start },
+	[SLOT_ENDED] = { [SLOT_STOP] = ignore, [SLOT_TIMER] = ignore, [SLOT_START] = start },
 };
 
 void
@@ -187,8 +184,8 @@ worker_slot_step(struct worker_slot *slot, enum slot_event event, int64_t now_ms
 {
 	slot_action *action = transitions[slot->state][event];
 	if (!action) {
-		fprintf(stderr, "worker_slot: %s in %s is impossible\n",
-			slot_event_name(event), slot_state_name(slot->state));
+		fprintf(stderr, "worker_slot: %s in %s is impossible\n", slot_event_name(event),
+			slot_state_name(slot->state));
 		abort();
 	}
 	if (event == SLOT_START || event == SLOT_STOP)

@@ -60,7 +60,7 @@ struct worker_slot {
 	int64_t since_ms; /* of the state */
 	int64_t live_ms;  /* when it last became live */
 	struct backoff backoff;
-	bool wanted;	       /* between SLOT_START and SLOT_STOP */
+	bool wanted;           /* between SLOT_START and SLOT_STOP */
 	bool first_free;       /* the next restart is at once */
 	struct slot_exit exit; /* of the last life */
 	unsigned restarts;

@@ -10,7 +10,7 @@
 #include "worker/lease.h"
 
 struct batch {
-	struct lease *lease;	/* borrowed; outlives the batch */
+	struct lease *lease;    /* borrowed; outlives the batch */
 	struct cursor from, to; /* to: where the next batch starts */
 	struct buf body;
 	struct record *records; /* point into body */

@@ -102,8 +102,7 @@ on_log(void *arg, const char *log)
 {
 	struct run *run = arg;
 	size_t before = run->n_records;
-	const char *end =
-		json_skip_object(&run->skip, log, DEPTH_LOG, on_log_member, run);
+	const char *end = json_skip_object(&run->skip, log, DEPTH_LOG, on_log_member, run);
 	if (end && run->n_records != before + 1)
 		return json_skip_fail(&run->skip, log, "exactly one labels in a log");
 	return end;
@@ -170,8 +169,7 @@ read_next(struct run *run, const char *p)
 {
 	const char *end = json_skip_value(&run->skip, p, DEPTH_MEMBER);
 	if (end && !parse_next(p, end, &run->next))
-		return json_skip_fail(&run->skip, p,
-				      "a cursor of at most 63 characters as next");
+		return json_skip_fail(&run->skip, p, "a cursor of at most 63 characters as next");
 	return end;
 }
 
@@ -179,8 +177,8 @@ static const char *
 on_body_member(void *arg, const char *key, size_t key_len, const char *value)
 {
 	struct run *run = arg;
-	const char **at = json_text_is(key, key_len, "logs")	? &run->logs_at
-			  : json_text_is(key, key_len, "next")	? &run->next_at
+	const char **at = json_text_is(key, key_len, "logs")    ? &run->logs_at
+			  : json_text_is(key, key_len, "next")  ? &run->next_at
 			  : json_text_is(key, key_len, "count") ? &run->count_at
 								: NULL;
 	if (!at)
@@ -208,8 +206,7 @@ read_body(struct run *run)
 	else if (run->count_at && run->count != run->n_records)
 		json_skip_fail(skip, run->count_at, "count to be the number of logs");
 	else if ((!run->logs_at || run->logs_null) && !run->count_at)
-		json_skip_fail(skip, run->logs_at ? run->logs_at : p,
-			       "logs, or a count of 0");
+		json_skip_fail(skip, run->logs_at ? run->logs_at : p, "logs, or a count of 0");
 	return skip->fault == NULL;
 }
 
@@ -224,8 +221,8 @@ put_on_one_line(char *text, size_t len)
 }
 
 enum lts_err
-batch_scan_run(struct batch_scan *scan, char *body, size_t len,
-	       struct batch_fault *fault_out, struct batch_view *view_out)
+batch_scan_run(struct batch_scan *scan, char *body, size_t len, struct batch_fault *fault_out,
+	       struct batch_view *view_out)
 {
 	struct run run = { .scan = scan, .err = LTS_BADDATA };
 	if (len == 0) {

@@ -43,7 +43,7 @@ struct batch_view {
 
 /* Why a body was refused, for the log. */
 struct batch_fault {
-	size_t offset;	      /* bytes into the body */
+	size_t offset;        /* bytes into the body */
 	const char *expected; /* static text: what should have been there */
 };
 

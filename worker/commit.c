@@ -1,11 +1,10 @@
 /*
  * commit.c - takes, appends and group commits.
  *
- * In a worker's delivery thread, which is the only one here. Owns the store, the sink and
- * what is delivered but not committed. Must never commit a position that the sink has not
- * made durable, nor report one that is not committed; an fsync that failed ends the
- * process and is never tried again. Held by tests/worker/test_commit.c and the kill
- * scenarios.
+ * In a worker's delivery thread. Owns the store, the sink and what is delivered but not
+ * committed. Must never commit a position that the sink has not made durable, nor report one
+ * that is not committed; an fsync that failed ends the process and is never tried again. Held
+ * by tests/worker/test_commit.c, test_commit_lease.c and the kill scenarios.
  */
 #include "worker/commit.h"
 
@@ -28,7 +27,7 @@ struct track {
 	struct track *next_dirty;
 	struct lease *lease;
 	struct sink_stream *stream; /* NULL once closed */
-	bool dirty;		    /* in the committer's list */
+	bool dirty;                 /* in the committer's list */
 	bool gone; /* no longer ours: it does not move; what is committed is sealed */
 	struct cursor committed, reached;
 	struct sink_position position; /* of the last flush */
@@ -64,8 +63,7 @@ static void
 die(struct committer *c, enum exit_code code, const char *what)
 {
 	log_error(c->config.log, "ending this worker", LOG_TEXT("reason", what),
-		  LOG_TEXT("system", errno ? strerror(errno) : NULL),
-		  LOG_INT("exit", code));
+		  LOG_TEXT("system", errno ? strerror(errno) : NULL), LOG_INT("exit", code));
 	_exit(code);
 }
 
@@ -94,8 +92,8 @@ committer_create(const struct committer_config *config, struct committer **out,
 	stage(c, BOARD_WAIT_LOCK, NULL);
 	enum lts_err err = store_open(config->state_dir, STORE_WRITE, &c->store);
 	if (err) {
-		enum lts_err ignored = buf_printf(why_out, "state environment in '%s'",
-						  config->state_dir);
+		enum lts_err ignored =
+			buf_printf(why_out, "state environment in '%s'", config->state_dir);
 		(void)ignored;
 	} else {
 		store_check_readers(c->store);
@@ -145,6 +143,17 @@ begin(struct committer *c, struct store_txn *txn, const struct track *track)
 	return err;
 }
 
+/* Commits if all went well so far. */
+static enum lts_err
+end(struct committer *c, struct store_txn *txn, enum lts_err err)
+{
+	if (!err)
+		err = store_commit(txn);
+	store_abort(txn);
+	stage(c, BOARD_IDLE, NULL);
+	return err;
+}
+
 static enum lts_err
 put_self(struct committer *c, struct store_txn *txn)
 {
@@ -162,11 +171,7 @@ take_lease(struct committer *c, const struct lease_take *take, struct lease_take
 		err = lease_take(&txn, take, out);
 	if (!err)
 		err = put_self(c, &txn);
-	if (!err)
-		err = store_commit(&txn);
-	store_abort(&txn);
-	stage(c, BOARD_IDLE, NULL);
-	return err;
+	return end(c, &txn, err);
 }
 
 enum lts_err
@@ -180,8 +185,7 @@ committer_take(struct committer *c, struct lease *lease, const struct lease_take
 	if (err == LTS_BADDATA) {
 		/* One damaged record is one stuck shard, not a worker. */
 		enum lts_err ignored = buf_put_text(
-			why_out,
-			"its record in the state is damaged: see lts-state verify");
+			why_out, "its record in the state is damaged: see lts-state verify");
 		(void)ignored;
 		return err;
 	}
@@ -214,10 +218,10 @@ committer_submit(struct committer *c, const struct batch *batch, struct buf *why
 		abort(); /* the loop hands batches over in order, each where the last one
 			    ended */
 	if (batch->n_records) {
-		board_enter(c->config.board, BOARD_SUBMIT, &track->lease->shard,
-			    &batch->from, clock_boot_ms());
-		err = c->sink->ops->submit(track->stream, batch->records,
-					   batch->n_records, why_out);
+		board_enter(c->config.board, BOARD_SUBMIT, &track->lease->shard, &batch->from,
+			    clock_boot_ms());
+		err = c->sink->ops->submit(track->stream, batch->records, batch->n_records,
+					   why_out);
 		stage(c, BOARD_IDLE, NULL);
 	}
 	if (err == LTS_SYNC)
@@ -264,17 +268,13 @@ committer_stuck(struct committer *c, struct lease *lease, const char *why)
 	enum lts_err err = begin(c, &txn, NULL);
 	if (!err)
 		err = events_append(&txn, &event);
-	if (!err)
-		err = store_commit(&txn);
-	store_abort(&txn);
-	stage(c, BOARD_IDLE, NULL);
+	err = end(c, &txn, err);
 	if (err != LTS_NOSPACE)
 		check_state(c, err);
 }
 
 enum lts_err
-committer_close(struct committer *c, struct lease *lease, enum lease_state state,
-		int64_t end_ns)
+committer_close(struct committer *c, struct lease *lease, enum lease_state state, int64_t end_ns)
 {
 	struct track *track = lease->delivery_side;
 	if (!track || (track->gone && !track->stream))
@@ -359,15 +359,11 @@ commit_moves(struct committer *c)
 	for (struct track *t = c->dirty; t; t = t->next_dirty)
 		(move++)->deadline_ms = atomic_load(&t->lease->deadline_ms);
 	if (!err)
-		err = checkpoint_apply(&txn, c->moves, c->n_dirty, c->self.slot,
-				       clock_boot_ms(), clock_wall_ns());
+		err = checkpoint_apply(&txn, c->moves, c->n_dirty, c->self.slot, clock_boot_ms(),
+				       clock_wall_ns());
 	if (!err)
 		err = put_self(c, &txn);
-	if (!err)
-		err = store_commit(&txn);
-	store_abort(&txn);
-	stage(c, BOARD_IDLE, NULL);
-	return err;
+	return end(c, &txn, err);
 }
 
 /* Somebody else's by now: nothing of it is touched. */
@@ -395,12 +391,11 @@ fall_back(struct committer *c, struct track *t, committer_report *report, void *
 	t->reached = t->committed;
 	t->position = t->safe;
 	t->records = t->bytes = 0;
-	t->published = (struct cursor){ 0 };
+	t->published.text[0] = '\0';
 	t->gap = false;
 	if (t->stream) {
 		c->sink->ops->close(&t->stream);
-		if (c->sink->ops->open(c->sink, &t->lease->shard, t->safe, &t->stream,
-				       &why))
+		if (c->sink->ops->open(c->sink, &t->lease->shard, t->safe, &t->stream, &why))
 			log_warn(c->config.log, "not sealed",
 				 LOG_TEXT("shard", t->lease->shard.text),
 				 LOG_TEXT("text", why.data));
@@ -430,12 +425,8 @@ static void
 settle(struct committer *c, struct track *t, const struct checkpoint_move *move,
        committer_report *report, void *arg)
 {
-	if (move->result == LTS_EXPIRED) {
-		fall_back(c, t, report, arg);
-		return;
-	}
 	if (move->result) {
-		lose(c, t, report, arg);
+		(move->result == LTS_EXPIRED ? fall_back : lose)(c, t, report, arg);
 		return;
 	}
 	c->self.records += t->records;
@@ -449,15 +440,10 @@ settle(struct committer *c, struct track *t, const struct checkpoint_move *move,
 		enum lts_err err = c->sink->ops->committed(t->stream);
 		if (err == LTS_SYNC)
 			die(c, EXIT_SYNC_FAILED, "sink directory could not be synced");
-		if (err)
-			log_error(
-				c->config.log,
-				err == LTS_BADDATA
-					? "segment was removed or replaced before it was "
-					  "sealed: delivered records are lost"
-					: "segment not sealed; it will be when the shard "
-					  "is next opened",
-				LOG_TEXT("shard", t->lease->shard.text));
+		if (err) /* BADDATA: it was removed or replaced under us */
+			log_error(c->config.log, "segment not sealed",
+				  LOG_TEXT("shard", t->lease->shard.text),
+				  LOG_TEXT("reason", lts_err_name(err)));
 	}
 	if (!t->close) {
 		remind(c, t);
@@ -507,10 +493,7 @@ committer_sign_off(struct committer *c)
 	enum lts_err err = begin(c, &txn, NULL);
 	if (!err)
 		err = put_self(c, &txn);
-	if (!err)
-		err = store_commit(&txn);
-	store_abort(&txn);
-	stage(c, BOARD_IDLE, NULL);
+	err = end(c, &txn, err);
 	if (err)
 		log_warn(c->config.log, "worker record not closed",
 			 LOG_TEXT("reason", lts_err_name(err)));

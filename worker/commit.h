@@ -22,18 +22,17 @@ struct committer_config { /* pointers are borrowed for the committer's life */
 	struct board *board;
 	struct log *log;
 	struct worker_record self; /* who we are; counters zero */
-	int64_t interval_ms;	   /* checkpoint_interval */
-	size_t uncommitted_max; /* bytes delivered but not committed that bring a commit
-				   forward */
+	int64_t interval_ms;       /* checkpoint_interval */
+	size_t uncommitted_max;    /* bytes delivered but not committed that bring a commit
+				      forward */
 };
 
 /* A shard that turned out not to be ours any more, or whose closing is committed. */
-typedef void committer_report(void *arg, struct lease *lease, enum lts_err result,
-			      bool closed);
+typedef void committer_report(void *arg, struct lease *lease, enum lts_err result, bool closed);
 
 /* Opens state and sink. LTS_OK, or the process's end is near: `why_out` says why. */
-enum lts_err committer_create(const struct committer_config *config,
-			      struct committer **out, struct buf *why_out) LTS_MUST_USE;
+enum lts_err committer_create(const struct committer_config *config, struct committer **out,
+			      struct buf *why_out) LTS_MUST_USE;
 void committer_destroy(struct committer **committer);
 
 /* Stores the lease under its epoch and opens the sink at the position. LTS_GONE,
@@ -46,14 +45,13 @@ enum lts_err committer_take(struct committer *c, struct lease *lease,
  * Others: `why_out`. */
 enum lts_err committer_submit(struct committer *c, const struct batch *batch,
 			      struct buf *why_out) LTS_MUST_USE;
-void committer_published(struct committer *c, struct lease *lease,
-			 const struct cursor *cursor);
+void committer_published(struct committer *c, struct lease *lease, const struct cursor *cursor);
 /* An event, for people: the shard stopped, and why. */
 void committer_stuck(struct committer *c, struct lease *lease, const char *why);
 /* The last for this shard: sealed and committed with the next commit, which reports it.
  * LTS_GONE: there is nothing to commit, and no report will come. */
-enum lts_err committer_close(struct committer *c, struct lease *lease,
-			     enum lease_state state, int64_t end_ns) LTS_MUST_USE;
+enum lts_err committer_close(struct committer *c, struct lease *lease, enum lease_state state,
+			     int64_t end_ns) LTS_MUST_USE;
 /* Forgets the shard. What was not committed was never there. */
 void committer_forget(struct committer *c, struct lease *lease);
 

@@ -29,7 +29,7 @@ struct done_item {
 struct delivery {
 	struct committer_config config;
 	struct committer *committer; /* the thread's */
-	unsigned flushes;	     /* asked for since the last commit; the thread's */
+	unsigned flushes;            /* asked for since the last commit; the thread's */
 	/* For want of space, to be tried again at retry_ms; the thread's. At most a take
 	 * or a batch of each shard, and nothing else of that shard but PUBLISHED comes
 	 * meanwhile. */
@@ -98,8 +98,7 @@ wait_until(struct delivery *d, int64_t due_ms)
 		pthread_cond_wait(&d->more, &d->lock);
 		return;
 	}
-	struct timespec ts = { .tv_sec = due_ms / 1000,
-			       .tv_nsec = due_ms % 1000 * 1000000 };
+	struct timespec ts = { .tv_sec = due_ms / 1000, .tv_nsec = due_ms % 1000 * 1000000 };
 	pthread_cond_timedwait(&d->more, &d->lock, &ts);
 }
 
@@ -163,8 +162,7 @@ do_take(struct delivery *d, struct delivery_order *order)
 	struct delivery_done done = { .kind = DELIVERY_TAKE, .lease = order->lease };
 	struct buf why;
 	buf_init(&why, sizeof(done.why) - 1);
-	done.err = committer_take(d->committer, order->lease, &order->take, &done.taken,
-				  &why);
+	done.err = committer_take(d->committer, order->lease, &order->take, &done.taken, &why);
 	if (why.len)
 		memcpy(done.why, why.data, why.len + 1);
 	buf_fini(&why);

@@ -12,17 +12,17 @@
 #include "worker/commit.h"
 
 enum delivery_kind {
-	DELIVERY_TAKE,	    /* order: take; completion: err, taken, why */
-	DELIVERY_BATCH,	    /* order: batch; completion: batch given back, err, why */
+	DELIVERY_TAKE,      /* order: take; completion: err, taken, why */
+	DELIVERY_BATCH,     /* order: batch; completion: batch given back, err, why */
 	DELIVERY_PUBLISHED, /* order: cursor */
-	DELIVERY_STUCK,	    /* order: text; becomes an event */
-	DELIVERY_CLOSE,	    /* order: close, end_ns; completion when committed, or err */
-	DELIVERY_FORGET, /* order; completion: the last for this lease, which is free then
-			  */
-	DELIVERY_FLUSH,	 /* completion when everything before it is committed */
-	DELIVERY_STOP,	 /* completion: the thread has ended */
-	DELIVERY_GONE,	 /* completion only: the shard is not ours any more */
-	DELIVERY_BLOCKED, /* completion only: no space for now; why */
+	DELIVERY_STUCK,     /* order: text; becomes an event */
+	DELIVERY_CLOSE,     /* order: close, end_ns; completion when committed, or err */
+	DELIVERY_FORGET,    /* order; completion: the last for this lease, which is free then
+			     */
+	DELIVERY_FLUSH,     /* completion when everything before it is committed */
+	DELIVERY_STOP,      /* completion: the thread has ended */
+	DELIVERY_GONE,      /* completion only: the shard is not ours any more */
+	DELIVERY_BLOCKED,   /* completion only: no space for now; why */
 };
 
 struct delivery_order {
@@ -51,8 +51,8 @@ struct delivery_done {
 struct delivery;
 
 /* `wake` is called on the thread when there is a completion to fetch. */
-struct delivery *delivery_create(const struct committer_config *config,
-				 void (*wake)(void *), void *arg);
+struct delivery *delivery_create(const struct committer_config *config, void (*wake)(void *),
+				 void *arg);
 /* After DELIVERY_STOP came back. */
 void delivery_destroy(struct delivery **delivery);
 /* Takes the order, made with xcalloc. */

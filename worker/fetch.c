@@ -45,14 +45,13 @@ on_api_cursor(void *arg, struct lts_answer *from)
 }
 
 static enum lts_err
-make_batch(struct fetch *fetch, struct lts_answer *from, struct shard_answer *answer,
-	   char *text, size_t room)
+make_batch(struct fetch *fetch, struct lts_answer *from, struct shard_answer *answer, char *text,
+	   size_t room)
 {
 	struct batch_fault fault = { 0 };
 	struct batch_view view;
 	struct batch_scan *scan = &fetch->env->scan;
-	enum lts_err err =
-		batch_scan_run(scan, from->body->data, from->body->len, &fault, &view);
+	enum lts_err err = batch_scan_run(scan, from->body->data, from->body->len, &fault, &view);
 	if (err) {
 		snprintf(text, room, "malformed batch: at byte %zu of %zu: expected %s",
 			 fault.offset, from->body->len, fault.expected);
@@ -88,8 +87,8 @@ on_api_batch(void *arg, struct lts_answer *from)
 void
 fetch_cursor(struct fetch *fetch, const char *from)
 {
-	fetch->request = lts_api_cursor(fetch->env->api, &fetch->lease->shard, from,
-					on_api_cursor, fetch);
+	fetch->request =
+		lts_api_cursor(fetch->env->api, &fetch->lease->shard, from, on_api_cursor, fetch);
 }
 
 void
@@ -97,9 +96,8 @@ fetch_batch(struct fetch *fetch, const struct cursor *from, const struct cursor 
 	    unsigned limit)
 {
 	fetch->from = *from;
-	fetch->request =
-		lts_api_batch(fetch->env->api, &fetch->lease->shard, limit, from,
-			      cursor_is_none(end) ? NULL : end, on_api_batch, fetch);
+	fetch->request = lts_api_batch(fetch->env->api, &fetch->lease->shard, limit, from,
+				       cursor_is_none(end) ? NULL : end, on_api_batch, fetch);
 }
 
 void

@@ -38,7 +38,7 @@ struct holdings {
 	size_t count;
 	size_t used_bytes;
 	struct ev_timer room; /* fires in the next turn when bytes were released */
-	bool serving;	      /* the queue for room, in its order */
+	bool serving;         /* the queue for room, in its order */
 	bool draining;
 };
 
@@ -85,8 +85,8 @@ op_take(void *arg, struct shard *shard, const struct cursor *start)
 		.now_ns = clock_wall_ns(),
 	};
 	if (assign->fate == FATE_KILLED || assign->fate == FATE_DIED)
-		snprintf(order->text, sizeof(order->text), "worker %u %s",
-			 assign->fate_slot, fates[assign->fate]);
+		snprintf(order->text, sizeof(order->text), "worker %u %s", assign->fate_slot,
+			 fates[assign->fate]);
 	delivery_put(h->config.delivery, order);
 }
 
@@ -218,8 +218,7 @@ op_report(void *arg, struct shard *shard, enum message_type type, enum lts_err e
 	       type == MSG_STUCK ? "shard stopped" : "shard",
 	       LOG_TEXT("shard", lease->shard.text),
 	       LOG_TEXT("state", shard_state_name(shard_state(shard))),
-	       LOG_TEXT("message", message_name(type)),
-	       LOG_UINT("epoch", lease->epoch.value),
+	       LOG_TEXT("message", message_name(type)), LOG_UINT("epoch", lease->epoch.value),
 	       LOG_TEXT("reason", err ? lts_err_name(err) : NULL),
 	       LOG_TEXT("text", message.lease.text[0] ? message.lease.text : NULL));
 	h->config.send(h->config.arg, &message);
@@ -231,8 +230,7 @@ op_report(void *arg, struct shard *shard, enum message_type type, enum lts_err e
 }
 
 static void
-op_trouble(void *arg, struct shard *shard, enum lts_err err, const char *text,
-	   int64_t retry_ms)
+op_trouble(void *arg, struct shard *shard, enum lts_err err, const char *text, int64_t retry_ms)
 {
 	struct holdings *h = arg;
 	struct holding *holding = of_shard(shard);
@@ -243,8 +241,7 @@ op_trouble(void *arg, struct shard *shard, enum lts_err err, const char *text,
 	unsigned n = ++holding->troubles;
 	if (n & (n - 1))
 		return;
-	log_warn(h->config.log, "fetch failed",
-		 LOG_TEXT("shard", holding->lease.shard.text),
+	log_warn(h->config.log, "fetch failed", LOG_TEXT("shard", holding->lease.shard.text),
 		 LOG_TEXT("reason", lts_err_name(err)), LOG_TEXT("text", text),
 		 LOG_UINT("in_a_row", n), LOG_INT("retry_ms", retry_ms));
 }
@@ -326,9 +323,9 @@ holdings_assign(struct holdings *h, const struct message_assign *assign)
 	holding->timer.data = holding;
 	if (!h->clock.known && assign->service_ahead_ns)
 		h->clock = (struct service_clock){ true, assign->service_ahead_ns };
-	holding->shard = shard_create(
-		&h->config.shard, &holding_ops, h, &holding->lease, assign,
-		assign->epoch.value * 0x9e3779b97f4a7c15u + (uint64_t)getpid());
+	holding->shard =
+		shard_create(&h->config.shard, &holding_ops, h, &holding->lease, assign,
+			     assign->epoch.value * 0x9e3779b97f4a7c15u + (uint64_t)getpid());
 	holding->lease.loop_side = holding->shard;
 	TAILQ_INSERT_TAIL(&h->all, holding, all);
 	h->count++;
@@ -408,8 +405,7 @@ holdings_on_done(struct holdings *h, struct delivery_done *done)
 	int64_t now_ms = clock_boot_ms();
 	switch (done->kind) {
 	case DELIVERY_TAKE:
-		shard_on_taken(holding->shard, done->err, &done->taken, done->why,
-			       now_ms);
+		shard_on_taken(holding->shard, done->err, &done->taken, done->why, now_ms);
 		break;
 	case DELIVERY_BATCH:
 		on_delivered(h, holding, done);

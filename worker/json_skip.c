@@ -78,8 +78,7 @@ word_not_plain(const char *p)
 	const uint64_t ones = 0x0101010101010101;
 	uint64_t x;
 	memcpy(&x, p, sizeof(x));
-	return (x | (x - ones * 0x20) | ((x ^ ones * '"') - ones) |
-		((x ^ ones * '\\') - ones)) &
+	return (x | (x - ones * 0x20) | ((x ^ ones * '"') - ones) | ((x ^ ones * '\\') - ones)) &
 	       ones * 0x80;
 }
 
@@ -150,8 +149,7 @@ skip_utf8(struct json_skip *skip, const char *p)
 	while (peek(skip, p) > 0x7f) {
 		const unsigned char *bytes = (const unsigned char *)p;
 		size_t room = (size_t)(skip->end - p);
-		size_t len =
-			room >= 3 && is_common_three(bytes) ? 3 : utf8_len(bytes, room);
+		size_t len = room >= 3 && is_common_three(bytes) ? 3 : utf8_len(bytes, room);
 		if (len == 0)
 			return json_skip_fail(skip, p, "UTF-8");
 		p += len;
@@ -182,8 +180,7 @@ skip_escape(struct json_skip *skip, const char *p)
 	case 'u':
 		for (int i = 2; i < 6; i++) {
 			if (!is_hex(peek(skip, p + i)))
-				return json_skip_fail(skip, p + i,
-						      "four hex digits after \\u");
+				return json_skip_fail(skip, p + i, "four hex digits after \\u");
 		}
 		return p + 6;
 	default:
@@ -207,8 +204,8 @@ skip_string(struct json_skip *skip, const char *p)
 		else if (c > 0x7f)
 			p = skip_utf8(skip, p);
 		else
-			return json_skip_fail(
-				skip, p, "no raw control character or end in a string");
+			return json_skip_fail(skip, p,
+					      "no raw control character or end in a string");
 	}
 	return NULL;
 }
@@ -285,8 +282,8 @@ skip_open(struct json_skip *skip, const char *p, unsigned depth, unsigned char o
 }
 
 const char *
-json_skip_object(struct json_skip *skip, const char *p, unsigned depth,
-		 json_member_fn *fn, void *arg)
+json_skip_object(struct json_skip *skip, const char *p, unsigned depth, json_member_fn *fn,
+		 void *arg)
 {
 	p = skip_open(skip, p, depth, '{');
 	if (p && peek(skip, p) == '}')
@@ -301,8 +298,7 @@ json_skip_object(struct json_skip *skip, const char *p, unsigned depth,
 		if (peek(skip, p) != ':')
 			return json_skip_fail(skip, p, "':'");
 		p = space(skip, p + 1);
-		p = fn ? fn(arg, quote + 1, key_len, p)
-		       : json_skip_value(skip, p, depth + 1);
+		p = fn ? fn(arg, quote + 1, key_len, p) : json_skip_value(skip, p, depth + 1);
 		if (!p)
 			break;
 		p = space(skip, p);
@@ -317,8 +313,8 @@ json_skip_object(struct json_skip *skip, const char *p, unsigned depth,
 }
 
 const char *
-json_skip_array(struct json_skip *skip, const char *p, unsigned depth,
-		json_element_fn *fn, void *arg)
+json_skip_array(struct json_skip *skip, const char *p, unsigned depth, json_element_fn *fn,
+		void *arg)
 {
 	p = skip_open(skip, p, depth, '[');
 	if (p && peek(skip, p) == ']')

@@ -38,8 +38,7 @@ const char *json_skip_value(struct json_skip *skip, const char *p, unsigned dept
  * value, in order. Returns the position behind the value, or NULL after json_skip_fail.
  * The key is what stands between the quotes, escapes and all: compare with
  * json_text_is(). */
-typedef const char *json_member_fn(void *arg, const char *key, size_t key_len,
-				   const char *value);
+typedef const char *json_member_fn(void *arg, const char *key, size_t key_len, const char *value);
 typedef const char *json_element_fn(void *arg, const char *value);
 
 /* An object, an array; anything else at `p` is a fault. fn NULL: everything in it is

@@ -32,8 +32,7 @@ decode_unicode(const char *p, const char *end, uint32_t *point_out)
 {
 	uint32_t point = hex4(p);
 	p += 4;
-	if (point >= 0xd800 && point < 0xdc00 && end - p >= 6 && p[0] == '\\' &&
-	    p[1] == 'u') {
+	if (point >= 0xd800 && point < 0xdc00 && end - p >= 6 && p[0] == '\\' && p[1] == 'u') {
 		uint32_t low = hex4(p + 2);
 		if (low >= 0xdc00 && low < 0xe000) {
 			*point_out = 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00);

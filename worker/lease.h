@@ -15,11 +15,10 @@
 struct lease {
 	struct shard_id shard;
 	struct epoch epoch;
-	_Atomic int64_t
-		deadline_ms; /* CLOCK_BOOTTIME; past it the shard may be another host's */
-	_Atomic bool letting_go; /* set by the loop: what cannot be delivered now is given
-				    back */
-	struct shard *loop_side; /* touched on the loop only */
+	_Atomic int64_t deadline_ms; /* CLOCK_BOOTTIME; past it the shard may be another host's */
+	_Atomic bool letting_go;     /* set by the loop: what cannot be delivered now is given
+					back */
+	struct shard *loop_side;     /* touched on the loop only */
 	struct track *delivery_side; /* touched on the delivery thread only */
 };
 

@@ -16,8 +16,8 @@ struct parent_events {
 };
 
 /* Takes the descriptor. */
-struct parent *parent_create(struct ev_loop *loop, int fd,
-			     const struct parent_events *events, void *arg);
+struct parent *parent_create(struct ev_loop *loop, int fd, const struct parent_events *events,
+			     void *arg);
 void parent_destroy(struct parent **parent);
 void parent_send(struct parent *parent, const struct message *message);
 

@@ -57,8 +57,8 @@ put_content(const struct record *record, struct buf *out)
 {
 	struct search search = { 0 };
 	json_skip_init(&search.skip, record->text, record->len);
-	const char *end = json_skip_object(&search.skip, record->text, DEPTH_RECORD,
-					   on_member, &search);
+	const char *end =
+		json_skip_object(&search.skip, record->text, DEPTH_RECORD, on_member, &search);
 	if (end != record->text + record->len)
 		return LTS_BADDATA;
 	if (!search.value)

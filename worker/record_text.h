@@ -30,7 +30,6 @@ enum lts_err record_text_put(const struct record *record, enum record_format for
  * records that `room` entries hold and returns how many those are. Good as long as the
  * body is; nothing may be written through it. The bytes of n records are the sum of their
  * len, and n. */
-size_t record_text_iov(const struct record *records, size_t n, struct iovec *iov,
-		       size_t room);
+size_t record_text_iov(const struct record *records, size_t n, struct iovec *iov, size_t room);
 
 #endif

@@ -36,8 +36,8 @@ static ssize_t
 write_some(int fd, int64_t offset, const struct iovec *iov, size_t n)
 {
 	for (;;) {
-		ssize_t got = offset < 0 ? writev(fd, iov, (int)n)
-					 : pwritev(fd, iov, (int)n, offset);
+		ssize_t got =
+			offset < 0 ? writev(fd, iov, (int)n) : pwritev(fd, iov, (int)n, offset);
 		if (got >= 0)
 			return got;
 		if (errno == EAGAIN)
@@ -79,8 +79,8 @@ write_scratch(int fd, int64_t offset, struct buf *scratch, uint64_t *written)
 }
 
 static enum lts_err
-write_content(int fd, int64_t offset, const struct record *records, size_t n,
-	      struct buf *scratch, uint64_t *written)
+write_content(int fd, int64_t offset, const struct record *records, size_t n, struct buf *scratch,
+	      uint64_t *written)
 {
 	enum lts_err err = LTS_OK;
 	uint64_t before = *written;
@@ -96,9 +96,8 @@ write_content(int fd, int64_t offset, const struct record *records, size_t n,
 }
 
 enum lts_err
-record_write(int fd, int64_t offset, enum record_format format,
-	     const struct record *records, size_t n, struct buf *scratch,
-	     uint64_t *written)
+record_write(int fd, int64_t offset, enum record_format format, const struct record *records,
+	     size_t n, struct buf *scratch, uint64_t *written)
 {
 	if (format == RECORD_CONTENT)
 		return write_content(fd, offset, records, n, scratch, written);

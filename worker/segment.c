@@ -30,8 +30,7 @@ segment_dir_init(struct segment_dir *dir, int fd, const struct shard_id *shard,
 		if (isalnum((unsigned char)*p) || *p == '_')
 			encoded[len++] = *p;
 		else
-			len += (size_t)snprintf(encoded + len, 4, "%%%02X",
-						(unsigned char)*p);
+			len += (size_t)snprintf(encoded + len, 4, "%%%02X", (unsigned char)*p);
 	}
 	encoded[len] = '\0';
 	dir->fd = fd;
@@ -42,8 +41,7 @@ static void
 name_of(const struct segment_dir *dir, uint64_t number, const char *suffix,
 	char name[SEGMENT_NAME_MAX])
 {
-	snprintf(name, SEGMENT_NAME_MAX, "%s%08" PRIu64 "%s", dir->prefix, number,
-		 suffix);
+	snprintf(name, SEGMENT_NAME_MAX, "%s%08" PRIu64 "%s", dir->prefix, number, suffix);
 }
 
 /* fsync may fail only once: after that the kernel has forgotten what was dirty. */
@@ -131,8 +129,7 @@ seal_one(const struct segment_dir *dir, uint64_t number)
 	if (errno != ENOENT)
 		return LTS_SYS;
 	/* Sealed before, or removed behind our back. */
-	return faccessat(dir->fd, final, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? LTS_OK
-									 : LTS_BADDATA;
+	return faccessat(dir->fd, final, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? LTS_OK : LTS_BADDATA;
 }
 
 enum lts_err
@@ -167,8 +164,7 @@ static bool
 parse_name(const struct segment_dir *dir, const char *name, struct found *out)
 {
 	size_t prefix = strlen(dir->prefix);
-	if (strncmp(name, dir->prefix, prefix) != 0 ||
-	    !isdigit((unsigned char)name[prefix]))
+	if (strncmp(name, dir->prefix, prefix) != 0 || !isdigit((unsigned char)name[prefix]))
 		return false;
 	char *rest;
 	out->number = strtoull(name + prefix, &rest, 10);
@@ -214,8 +210,7 @@ segment_is_intact(const struct segment_dir *dir, uint64_t number, int fd, uint64
 	char name[SEGMENT_NAME_MAX];
 	struct stat here, named;
 	name_of(dir, number, ".log.part", name);
-	if (fstat(fd, &here) < 0 ||
-	    fstatat(dir->fd, name, &named, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstat(fd, &here) < 0 || fstatat(dir->fd, name, &named, AT_SYMLINK_NOFOLLOW) < 0)
 		return false;
 	return here.st_dev == named.st_dev && here.st_ino == named.st_ino &&
 	       (uint64_t)here.st_size == len;

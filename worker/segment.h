@@ -16,7 +16,7 @@
 enum { SEGMENT_NAME_MAX = 256, SEGMENT_PREFIX_MAX = 224 };
 
 struct segment_dir {
-	int fd;				 /* of DIR, borrowed */
+	int fd;                          /* of DIR, borrowed */
 	char prefix[SEGMENT_PREFIX_MAX]; /* "<shard>-<instance>-" */
 };
 
@@ -34,14 +34,12 @@ enum lts_err segment_open(const struct segment_dir *dir, uint64_t number, uint64
 enum lts_err segment_remove(const struct segment_dir *dir, uint64_t number) LTS_MUST_USE;
 /* Gives [from, to) their final names, those that are still .part, durably. LTS_BADDATA: a
  * name was taken already, or there is neither; the others were given theirs. */
-enum lts_err segment_seal(const struct segment_dir *dir, uint64_t from,
-			  uint64_t to) LTS_MUST_USE;
+enum lts_err segment_seal(const struct segment_dir *dir, uint64_t from, uint64_t to) LTS_MUST_USE;
 /* Makes the directory agree with a committed position in segment `number`: older parts
  * get their final names, newer ones go. LTS_BADDATA: `number` or a newer one is final, so
  * the state is older than the files. */
 enum lts_err segment_tidy(const struct segment_dir *dir, uint64_t number) LTS_MUST_USE;
 /* Whether the .part is still the file behind fd, and `len` long. */
-bool segment_is_intact(const struct segment_dir *dir, uint64_t number, int fd,
-		       uint64_t len);
+bool segment_is_intact(const struct segment_dir *dir, uint64_t number, int fd, uint64_t len);
 
 #endif

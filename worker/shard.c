@@ -156,8 +156,7 @@ shard_on_taken(struct shard *s, enum lts_err err, const struct lease_taken *take
 		s->state = SHARD_FETCHING;
 		s->next = taken->checkpoint.cursor;
 		s->at_end = s->end_ns && taken->checkpoint.finished_end_ns == s->end_ns;
-		s->ops->report(s->arg, s, MSG_HELD, LTS_OK,
-			       lease_origin_name(taken->origin));
+		s->ops->report(s->arg, s, MSG_HELD, LTS_OK, lease_origin_name(taken->origin));
 		shard_pump(s, now_ms);
 		return;
 	case LTS_NOTFOUND:
@@ -176,8 +175,8 @@ shard_on_taken(struct shard *s, enum lts_err err, const struct lease_taken *take
 }
 
 void
-shard_on_delivered(struct shard *s, struct batch *batch, enum lts_err err,
-		   const char *why, int64_t now_ms)
+shard_on_delivered(struct shard *s, struct batch *batch, enum lts_err err, const char *why,
+		   int64_t now_ms)
 {
 	s->in_hand = false;
 	if (err) {

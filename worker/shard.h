@@ -15,12 +15,12 @@
 
 enum shard_state {
 	SHARD_INITIALIZING, /* taking the lease, finding out where to start */
-	SHARD_FETCHING,	    /* fetching and delivering */
-	SHARD_DRAINING,	    /* nothing new; the batch in hand, then the last commit */
+	SHARD_FETCHING,     /* fetching and delivering */
+	SHARD_DRAINING,     /* nothing new; the batch in hand, then the last commit */
 	SHARD_FINISHING,    /* at the end cursor; the last commit is under way */
-	SHARD_FINISHED,	    /* stays ours until it is taken away */
-	SHARD_STUCK,	    /* stopped, loudly; stays ours until it is taken away */
-	SHARD_DONE,	    /* only the memory is left */
+	SHARD_FINISHED,     /* stays ours until it is taken away */
+	SHARD_STUCK,        /* stopped, loudly; stays ours until it is taken away */
+	SHARD_DONE,         /* only the memory is left */
 };
 
 struct shard;
@@ -37,11 +37,9 @@ struct shard_ops {
 	 */
 	void (*cancel_fetch)(void *arg, struct shard *shard);
 	void (*submit)(void *arg, struct shard *shard, struct batch *batch);
-	void (*close)(void *arg, struct shard *shard, enum lease_state state,
-		      int64_t end_ns);
+	void (*close)(void *arg, struct shard *shard, enum lease_state state, int64_t end_ns);
 	void (*forget)(void *arg, struct shard *shard);
-	void (*wait)(void *arg, struct shard *shard,
-		     int64_t delay_ms); /* one at a time */
+	void (*wait)(void *arg, struct shard *shard, int64_t delay_ms); /* one at a time */
 	/* False: there is no room now; shard_on_room comes when there is. */
 	bool (*reserve)(void *arg, struct shard *shard, size_t bytes);
 	void (*release)(void *arg, struct shard *shard, size_t bytes);
@@ -50,10 +48,10 @@ struct shard_ops {
 	/* Gives an undelivered batch back: counts, releases and destroys it. */
 	void (*drop)(void *arg, struct shard *shard, struct batch *batch);
 	/* To the supervisor: HELD, RELEASED, FINISHED, STUCK. */
-	void (*report)(void *arg, struct shard *shard, enum message_type type,
-		       enum lts_err err, const char *text);
-	void (*trouble)(void *arg, struct shard *shard, enum lts_err err,
-			const char *text, int64_t retry_ms);
+	void (*report)(void *arg, struct shard *shard, enum message_type type, enum lts_err err,
+		       const char *text);
+	void (*trouble)(void *arg, struct shard *shard, enum lts_err err, const char *text,
+			int64_t retry_ms);
 };
 
 struct shard_config { /* shared by all shards of the worker */
@@ -69,22 +67,22 @@ struct shard_config { /* shared by all shards of the worker */
 struct shard_answer {
 	enum lts_err err;
 	int64_t retry_after_ms; /* -1: not said */
-	int64_t service_ns;	/* Date; 0: none */
-	const char *text;	/* for people, when err */
-	struct cursor cursor;	/* fetch_cursor */
-	struct batch *batch; /* fetch_batch: the shard's from now on; `to` none when there
-				was no next */
+	int64_t service_ns;     /* Date; 0: none */
+	const char *text;       /* for people, when err */
+	struct cursor cursor;   /* fetch_cursor */
+	struct batch *batch;    /* fetch_batch: the shard's from now on; `to` none when there
+				   was no next */
 };
 
 struct shard *shard_create(const struct shard_config *config, const struct shard_ops *ops,
-			   void *arg, struct lease *lease,
-			   const struct message_assign *assign, uint64_t seed);
+			   void *arg, struct lease *lease, const struct message_assign *assign,
+			   uint64_t seed);
 void shard_destroy(struct shard **shard);
 /* Begins with the take. */
 void shard_start(struct shard *shard);
 
-void shard_on_taken(struct shard *shard, enum lts_err err,
-		    const struct lease_taken *taken, const char *why, int64_t now_ms);
+void shard_on_taken(struct shard *shard, enum lts_err err, const struct lease_taken *taken,
+		    const char *why, int64_t now_ms);
 void shard_on_answer(struct shard *shard, struct shard_answer *answer, int64_t now_ms);
 /* The batch is back from the sink; err: it was not delivered. */
 void shard_on_delivered(struct shard *shard, struct batch *batch, enum lts_err err,

@@ -135,9 +135,8 @@ on_empty(struct shard *s, struct batch *batch, int64_t now_ms)
 	/* Short of the end cursor an empty answer is believed only when it is repeated: a
 	 * single one may be a fault, and to finish is for good. */
 	if (!cursor_is_none(&s->end) && ++s->empties == SHARD_END_EMPTIES) {
-		s->ops->trouble(
-			s->arg, s, LTS_BADDATA,
-			"empty answers short of the end cursor: taken for the end", 0);
+		s->ops->trouble(s->arg, s, LTS_BADDATA,
+				"empty answers short of the end cursor: taken for the end", 0);
 		s->at_end = true;
 		shard_pump(s, now_ms);
 		return;
@@ -220,13 +219,11 @@ on_error(struct shard *s, const struct shard_answer *answer)
 		on_expired(s, answer->text);
 	} else if (answer->err == LTS_TOOBIG && s->what == FETCH_BATCH) {
 		if (s->limit == SHARD_LIMIT_MIN) {
-			shard_get_stuck(
-				s, LTS_TOOBIG,
-				"an answer of ten records is above max_body_bytes");
+			shard_get_stuck(s, LTS_TOOBIG,
+					"an answer of ten records is above max_body_bytes");
 			return;
 		}
-		s->limit =
-			s->limit / 2 < SHARD_LIMIT_MIN ? SHARD_LIMIT_MIN : s->limit / 2;
+		s->limit = s->limit / 2 < SHARD_LIMIT_MIN ? SHARD_LIMIT_MIN : s->limit / 2;
 		shard_unreserve(s);
 		ask_batch(s);
 	} else {
@@ -235,8 +232,7 @@ on_error(struct shard *s, const struct shard_answer *answer)
 }
 
 static void
-on_cursor(struct shard *s, enum fetch_what what, const struct cursor *cursor,
-	  int64_t now_ms)
+on_cursor(struct shard *s, enum fetch_what what, const struct cursor *cursor, int64_t now_ms)
 {
 	if (what != FETCH_RESUME)
 		backoff_reset(&s->backoff);
@@ -254,8 +250,7 @@ on_cursor(struct shard *s, enum fetch_what what, const struct cursor *cursor,
 		s->ready->gap = true;
 		s->n_passed = 0;
 		s->resumed = true;
-		s->ops->trouble(s->arg, s, LTS_EXPIRED,
-				"records were dropped by the service", 0);
+		s->ops->trouble(s->arg, s, LTS_EXPIRED, "records were dropped by the service", 0);
 		shard_pump(s, now_ms);
 	}
 }

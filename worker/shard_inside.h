@@ -46,16 +46,16 @@ struct shard {
 	bool at_end;
 	struct cursor passed[SHARD_PASSED]; /* the last starts, to notice a circle */
 	unsigned n_passed;
-	bool resumed;	     /* over a gap, and no batch has come since */
-	bool in_hand;	     /* a batch is with the delivery thread */
-	bool closing;	     /* the last commit was asked for */
-	bool taken;	     /* the delivery thread knows the shard */
+	bool resumed;        /* over a gap, and no batch has come since */
+	bool in_hand;        /* a batch is with the delivery thread */
+	bool closing;        /* the last commit was asked for */
+	bool taken;          /* the delivery thread knows the shard */
 	struct batch *ready; /* fetched ahead */
 	size_t reserved;     /* for the request under way */
 	size_t last_bytes;   /* of the last answer: what the next will take */
 	unsigned limit;
 	enum lease_state close; /* how it is let go */
-	enum lts_err why;	/* LTS_OK: as told */
+	enum lts_err why;       /* LTS_OK: as told */
 };
 
 /* Does whatever can be done now: submits, finishes, fetches, drains. */

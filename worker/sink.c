@@ -13,8 +13,7 @@ sink_create(const struct sink_config *config, struct sink **out, struct buf *why
 {
 	static const char file[] = "file:";
 	if (strncmp(config->spec, file, sizeof(file) - 1) == 0)
-		return sink_file_create(config->spec + sizeof(file) - 1, config, out,
-					why_out);
+		return sink_file_create(config->spec + sizeof(file) - 1, config, out, why_out);
 	if (strcmp(config->spec, "null") == 0)
 		*out = sink_null_create();
 	else if (strcmp(config->spec, "stdout") == 0)

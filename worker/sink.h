@@ -28,8 +28,8 @@ struct sink_ops {
 			     struct buf *why_out);
 	/* Takes all of the records or none. LTS_NOSPACE: try again later. LTS_BADDATA:
 	 * what was delivered has been touched by somebody; `why_out` says what. */
-	enum lts_err (*submit)(struct sink_stream *stream, const struct record *records,
-			       size_t n, struct buf *why_out);
+	enum lts_err (*submit)(struct sink_stream *stream, const struct record *records, size_t n,
+			       struct buf *why_out);
 	/* Makes everything taken durable and says up to where. `seal`: no more will
 	 * follow in this piece. LTS_SYNC: end the process. */
 	enum lts_err (*flush)(struct sink_stream *stream, bool seal,
@@ -54,7 +54,7 @@ struct sink_config {
 	const char *instance; /* part of every segment's name */
 	enum record_format format;
 	int64_t rotate_bytes, rotate_interval_ms; /* 0: off */
-	int lock_fd; /* stdout: whose lock makes a batch whole */
+	int lock_fd;                              /* stdout: whose lock makes a batch whole */
 };
 
 /* LTS_INVALID: no such sink; LTS_SYS: errno, e.g. the directory cannot be made. `why_out`

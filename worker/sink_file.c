@@ -35,20 +35,18 @@ struct sink_stream {
 	uint64_t unsealed; /* segments below `segment` from here on still have their .part
 			      name */
 	int fd;
-	uint64_t len;	 /* bytes in the segment */
+	uint64_t len;    /* bytes in the segment */
 	uint64_t synced; /* of which durable */
 	int64_t created_ms;
 };
 
 /* Says what happened to which segment. */
 static enum lts_err
-explain(struct sink_stream *stream, enum lts_err err, const char *what,
-	struct buf *why_out)
+explain(struct sink_stream *stream, enum lts_err err, const char *what, struct buf *why_out)
 {
 	int saved = errno;
-	enum lts_err ignored =
-		buf_printf(why_out, "segment %s%08llu: %s", stream->dir.prefix,
-			   (unsigned long long)stream->segment, what);
+	enum lts_err ignored = buf_printf(why_out, "segment %s%08llu: %s", stream->dir.prefix,
+					  (unsigned long long)stream->segment, what);
 	if (err == LTS_SYS)
 		ignored = buf_printf(why_out, ": %s", strerror(saved));
 	(void)ignored;
@@ -69,8 +67,7 @@ open_at(struct sink_stream *stream, uint64_t offset, struct buf *why)
 {
 	enum lts_err err = segment_tidy(&stream->dir, stream->segment);
 	if (err == LTS_BADDATA)
-		return explain(stream, err, "a sealed file is newer than the checkpoint",
-			       why);
+		return explain(stream, err, "a sealed file is newer than the checkpoint", why);
 	if (err)
 		return explain(stream, err, "cannot tidy the directory", why);
 	err = segment_open(&stream->dir, stream->segment, offset, &stream->fd);
@@ -88,8 +85,8 @@ open_at(struct sink_stream *stream, uint64_t offset, struct buf *why)
 		stream->created_ms = clock_mono_ms();
 		return LTS_OK;
 	case LTS_NOTFOUND:
-		return explain(stream, LTS_BADDATA,
-			       "missing, though the checkpoint names it", why);
+		return explain(stream, LTS_BADDATA, "missing, though the checkpoint names it",
+			       why);
 	case LTS_BADDATA:
 		return explain(stream, err, "shorter than the checkpoint says", why);
 	case LTS_BUSY:
@@ -121,14 +118,12 @@ static enum lts_err
 ready_segment(struct sink_stream *stream, struct buf *why)
 {
 	if (stream->fd < 0) {
-		enum lts_err err =
-			segment_create(&stream->dir, stream->segment, &stream->fd);
+		enum lts_err err = segment_create(&stream->dir, stream->segment, &stream->fd);
 		if (err)
 			return explain(stream, err, "cannot be created", why);
 		stream->len = stream->synced = 0;
 		stream->created_ms = clock_mono_ms();
-	} else if (!segment_is_intact(&stream->dir, stream->segment, stream->fd,
-				      stream->len)) {
+	} else if (!segment_is_intact(&stream->dir, stream->segment, stream->fd, stream->len)) {
 		return explain(stream, LTS_BADDATA,
 			       "was removed, replaced, cut or written by another", why);
 	}
@@ -143,8 +138,8 @@ file_submit(struct sink_stream *stream, const struct record *records, size_t n,
 	enum lts_err err = ready_segment(stream, why_out);
 	if (err)
 		return err;
-	err = record_write(stream->fd, (int64_t)stream->len, stream->sink->format,
-			   records, n, &stream->sink->scratch, &written);
+	err = record_write(stream->fd, (int64_t)stream->len, stream->sink->format, records, n,
+			   &stream->sink->scratch, &written);
 	if (!err) {
 		stream->len += written;
 		return LTS_OK;
@@ -263,8 +258,8 @@ sink_file_create(const char *dir, const struct sink_config *config, struct sink 
 	int fd = make_dirs(dir) < 0 ? -1 : open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
 		int saved = errno;
-		enum lts_err ignored = buf_printf(why_out, "sink directory '%s': %s", dir,
-						  strerror(saved));
+		enum lts_err ignored =
+			buf_printf(why_out, "sink directory '%s': %s", dir, strerror(saved));
 		(void)ignored;
 		errno = saved;
 		return LTS_SYS;

@@ -31,8 +31,8 @@ struct sink_stream {
 };
 
 static enum lts_err
-stdout_open(struct sink *sink, const struct shard_id *shard,
-	    struct sink_position position, struct sink_stream **out, struct buf *why_out)
+stdout_open(struct sink *sink, const struct shard_id *shard, struct sink_position position,
+	    struct sink_stream **out, struct buf *why_out)
 {
 	*out = xcalloc(1, sizeof(**out));
 	(*out)->sink = (struct stdout_sink *)sink;
@@ -69,8 +69,7 @@ end_line(void)
 {
 	while (write(STDOUT_FILENO, "\n", 1) < 0) {
 		if (errno == EAGAIN)
-			poll(&(struct pollfd){ .fd = STDOUT_FILENO, .events = POLLOUT },
-			     1, -1);
+			poll(&(struct pollfd){ .fd = STDOUT_FILENO, .events = POLLOUT }, 1, -1);
 		else if (errno != EINTR)
 			return; /* what follows meets the same error, and says so */
 	}

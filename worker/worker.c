@@ -22,7 +22,7 @@
 #include "worker/parent.h"
 
 enum {
-	WORKER_BEAT_MS = 250,	 /* at the most; see set_beat */
+	WORKER_BEAT_MS = 250,    /* at the most; see set_beat */
 	WORKER_ORPHAN_MS = 1000, /* what a worker without a supervisor may still take */
 };
 
@@ -111,8 +111,7 @@ on_beat(struct ev_loop *loop, struct ev_timer *timer, int events)
 	if (!w->configured || holdings_check_deadlines(w->holdings, now_ms))
 		return;
 	log_error(w->log, "ending this worker",
-		  LOG_TEXT("reason",
-			   "a lease ended while its records were inside the sink"));
+		  LOG_TEXT("reason", "a lease ended while its records were inside the sink"));
 	_exit(EXIT_FAILED);
 }
 
@@ -171,8 +170,7 @@ open_logs(struct worker *w)
 	enum log_level level = (enum log_level)w->options.log_level;
 	log_destroy(&w->log);
 	w->log = log_create(w->name.text);
-	if (!w->options.log_file ||
-	    log_add_file(w->log, w->options.log_file, level, format))
+	if (!w->options.log_file || log_add_file(w->log, w->options.log_file, level, format))
 		log_add_fd(w->log, STDERR_FILENO, level, format);
 	if (!w->options.is_test)
 		return;
@@ -237,10 +235,9 @@ take_credentials(struct worker *w, const struct message_config *m)
 			   (int)sizeof(credentials.ak) &&
 		   snprintf(credentials.sk, sizeof(credentials.sk), "%s", m->sk) <
 			   (int)sizeof(credentials.sk) &&
-		   snprintf(credentials.token, sizeof(credentials.token), "%s",
-			    m->token) < (int)sizeof(credentials.token);
-	enum lts_err err =
-		fits ? lts_api_set_credentials(w->api, &credentials) : LTS_INVALID;
+		   snprintf(credentials.token, sizeof(credentials.token), "%s", m->token) <
+			   (int)sizeof(credentials.token);
+	enum lts_err err = fits ? lts_api_set_credentials(w->api, &credentials) : LTS_INVALID;
 	credentials_wipe(&credentials);
 	return err;
 }
@@ -352,8 +349,7 @@ worker_run(void)
 	w.log = log_create("worker");
 	log_add_fd(w.log, STDERR_FILENO, LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT);
 	if (!w.loop || board_map(HANDOFF_BOARD, &w.board)) {
-		log_error(w.log, "no loop or no board",
-			  LOG_TEXT("text", strerror(errno)));
+		log_error(w.log, "no loop or no board", LOG_TEXT("text", strerror(errno)));
 		log_destroy(&w.log);
 		return EXIT_FAILED;
 	}

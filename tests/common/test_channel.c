@@ -35,8 +35,7 @@ teardown(void)
 static enum lts_err
 send_number(struct channel *channel, uint64_t number)
 {
-	struct message m = { MSG_HELD,
-			     .lease = { .shard = { "0" }, .epoch = { number } } };
+	struct message m = { MSG_HELD, .lease = { .shard = { "0" }, .epoch = { number } } };
 	return channel_send(channel, &m);
 }
 
@@ -169,8 +168,7 @@ END_TEST
 START_TEST(largest_message_passes)
 {
 	struct epoch *many = xcalloc(MESSAGE_MAX_RENEW, sizeof(*many));
-	struct message m = { MSG_RENEW,
-			     .renew = { .count = MESSAGE_MAX_RENEW, .epochs = many } };
+	struct message m = { MSG_RENEW, .renew = { .count = MESSAGE_MAX_RENEW, .epochs = many } };
 	for (uint32_t i = 0; i < MESSAGE_MAX_RENEW; i++)
 		many[i].value = i;
 	ck_assert_int_eq(channel_send(ours, &m), LTS_OK);

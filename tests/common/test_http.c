@@ -31,12 +31,11 @@ teardown(void)
 START_TEST(whole_answer_is_handed_over)
 {
 	struct http_outcome out = http_bed_get_answered(
-		&bed,
-		(struct raw_reply){
-			.bytes = "HTTP/1.1 429 Slow\r\nDate: Sun, 06 Nov 1994 08:49:37 "
-				 "GMT\r\n"
-				 "Retry-After: 3\r\nX-Request-Id: r-1\r\nContent-Length: "
-				 "2\r\n\r\nno" });
+		&bed, (struct raw_reply){
+			      .bytes = "HTTP/1.1 429 Slow\r\nDate: Sun, 06 Nov 1994 08:49:37 "
+				       "GMT\r\n"
+				       "Retry-After: 3\r\nX-Request-Id: r-1\r\nContent-Length: "
+				       "2\r\n\r\nno" });
 	ck_assert_int_eq(out.err, LTS_OK);
 	ck_assert_int_eq(out.status, 429);
 	ck_assert(out.reached);
@@ -84,9 +83,8 @@ START_TEST(body_cut_short_is_an_error)
 {
 	struct http_outcome out = http_bed_get_answered(
 		&bed,
-		(struct raw_reply){
-			.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
-			.then = RAW_CLOSE });
+		(struct raw_reply){ .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
+				    .then = RAW_CLOSE });
 	ck_assert_int_eq(out.err, LTS_AGAIN);
 	ck_assert(out.reached);
 }
@@ -95,10 +93,9 @@ END_TEST
 START_TEST(chunks_cut_short_are_an_error)
 {
 	struct http_outcome out = http_bed_get_answered(
-		&bed,
-		(struct raw_reply){ .bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: "
-					     "chunked\r\n\r\n5\r\nhello\r\n",
-				    .then = RAW_CLOSE });
+		&bed, (struct raw_reply){ .bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+						   "chunked\r\n\r\n5\r\nhello\r\n",
+					  .then = RAW_CLOSE });
 	ck_assert_int_eq(out.err, LTS_AGAIN);
 }
 END_TEST
@@ -106,10 +103,9 @@ END_TEST
 START_TEST(announced_length_above_the_cap_is_too_big)
 {
 	struct http_outcome out = http_bed_get_answered(
-		&bed,
-		(struct raw_reply){
-			.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\nx",
-			.then = RAW_HOLD });
+		&bed, (struct raw_reply){
+			      .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\nx",
+			      .then = RAW_HOLD });
 	ck_assert_int_eq(out.err, LTS_TOOBIG);
 	ck_assert_int_eq(out.status, 200);
 	ck_assert_uint_eq(out.body_len, 0);
@@ -132,10 +128,9 @@ START_TEST(body_as_large_as_the_cap_is_fine)
 {
 	struct http_outcome out = http_bed_get_answered(
 		&bed,
-		(struct raw_reply){
-			.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n",
-			.again = "0123456789abcdef",
-			.times = HTTP_BED_CAP / 16 });
+		(struct raw_reply){ .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n",
+				    .again = "0123456789abcdef",
+				    .times = HTTP_BED_CAP / 16 });
 	ck_assert_int_eq(out.err, LTS_OK);
 	ck_assert_uint_eq(out.body_len, HTTP_BED_CAP);
 }
@@ -162,13 +157,13 @@ START_TEST(gzip_bomb_stops_at_the_cap)
 	/* 64 KiB of zeros as one deflate block, flushed, so that it can follow itself. */
 	char block[83] = "\xec\xc1\x01\x01\0\0\0\x80\x90\xfe\xaf\xee\x08\x0a";
 	memcpy(block + 77, "\x6a\0\0\0\xff\xff", 6);
-	struct http_outcome out = http_bed_get_answered(
-		&bed, (struct raw_reply){ .bytes = head,
-					  .len = sizeof(head) - 1,
-					  .again = block,
-					  .again_len = sizeof(block),
-					  .times = 10000,
-					  .then = RAW_CLOSE });
+	struct http_outcome out =
+		http_bed_get_answered(&bed, (struct raw_reply){ .bytes = head,
+								.len = sizeof(head) - 1,
+								.again = block,
+								.again_len = sizeof(block),
+								.times = 10000,
+								.then = RAW_CLOSE });
 	ck_assert_int_eq(out.err, LTS_TOOBIG);
 	ck_assert_uint_le(out.body_len, HTTP_BED_CAP);
 }
@@ -177,9 +172,8 @@ END_TEST
 START_TEST(broken_gzip_is_refused)
 {
 	struct http_outcome out = http_bed_get_answered(
-		&bed,
-		(struct raw_reply){ .bytes = "HTTP/1.1 200 OK\r\nContent-Encoding: "
-					     "gzip\r\nContent-Length: 5\r\n\r\nhello" });
+		&bed, (struct raw_reply){ .bytes = "HTTP/1.1 200 OK\r\nContent-Encoding: "
+						   "gzip\r\nContent-Length: 5\r\n\r\nhello" });
 	ck_assert_int_eq(out.err, LTS_BADDATA);
 }
 END_TEST
@@ -223,18 +217,17 @@ END_TEST
 START_TEST(garbage_instead_of_http_is_refused)
 {
 	struct http_outcome out = http_bed_get_answered(
-		&bed, (struct raw_reply){ .bytes = "220 smtp ready\r\n\r\n",
-					  .then = RAW_CLOSE });
+		&bed, (struct raw_reply){ .bytes = "220 smtp ready\r\n\r\n", .then = RAW_CLOSE });
 	ck_assert_int_eq(out.err, LTS_BADDATA);
 }
 END_TEST
 
 START_TEST(endless_header_line_is_refused)
 {
-	struct http_outcome out = http_bed_get_answered(
-		&bed, (struct raw_reply){ .bytes = "HTTP/1.1 200 OK\r\nX: ",
-					  .again = "0123456789abcdef",
-					  .times = 1000000 });
+	struct http_outcome out =
+		http_bed_get_answered(&bed, (struct raw_reply){ .bytes = "HTTP/1.1 200 OK\r\nX: ",
+								.again = "0123456789abcdef",
+								.times = 1000000 });
 	ck_assert_int_eq(out.err, LTS_BADDATA);
 }
 END_TEST
@@ -251,10 +244,8 @@ END_TEST
 
 START_TEST(silence_ends_at_the_timeout)
 {
-	struct raw_reply reply = {
-		.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel",
-		.then = RAW_HOLD
-	};
+	struct raw_reply reply = { .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel",
+				   .then = RAW_HOLD };
 	char url[64];
 	bed.server = raw_server_start(&reply, 1);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", raw_server_port(bed.server));
@@ -270,9 +261,8 @@ END_TEST
 START_TEST(redirect_is_not_followed)
 {
 	struct http_outcome out = http_bed_get_answered(
-		&bed,
-		(struct raw_reply){ .bytes = "HTTP/1.1 302 Found\r\nLocation: "
-					     "/elsewhere\r\nContent-Length: 0\r\n\r\n" });
+		&bed, (struct raw_reply){ .bytes = "HTTP/1.1 302 Found\r\nLocation: "
+						   "/elsewhere\r\nContent-Length: 0\r\n\r\n" });
 	ck_assert_int_eq(out.err, LTS_OK);
 	ck_assert_int_eq(out.status, 302);
 	ck_assert_uint_eq(raw_server_requests(bed.server), 1);

@@ -31,8 +31,7 @@ retry_ms(const char *a, const char *b, int64_t now_ns)
 
 START_TEST(date_is_read_as_nanoseconds)
 {
-	struct http_head head =
-		head_of("date:  Sun, 06 Nov 1994 08:49:37 GMT\r\n", "X: y\r\n");
+	struct http_head head = head_of("date:  Sun, 06 Nov 1994 08:49:37 GMT\r\n", "X: y\r\n");
 	ck_assert_int_eq(head.date_ns, NOV_1994_S * S);
 }
 END_TEST
@@ -79,11 +78,9 @@ END_TEST
 START_TEST(absurd_retry_after_is_clamped)
 {
 	ck_assert_int_eq(retry_ms("Retry-After: 301\r\n", "", 0), 300000);
-	ck_assert_int_eq(retry_ms("Retry-After: 99999999999999999999999999\r\n", "", 0),
+	ck_assert_int_eq(retry_ms("Retry-After: 99999999999999999999999999\r\n", "", 0), 300000);
+	ck_assert_int_eq(retry_ms("Retry-After: Fri, 31 Dec 2100 23:59:59 GMT\r\n", "", S),
 			 300000);
-	ck_assert_int_eq(
-		retry_ms("Retry-After: Fri, 31 Dec 2100 23:59:59 GMT\r\n", "", S),
-		300000);
 	ck_assert_int_eq(retry_ms("Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "",
 				  (NOV_1994_S + 1000) * S),
 			 0);

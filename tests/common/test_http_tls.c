@@ -98,8 +98,7 @@ start_server(const char *names, const char *version)
 	server = run(argv, ends[1]);
 	close(ends[1]);
 	FILE *said = fdopen(ends[0], "r");
-	while (fgets(line, sizeof(line), said) &&
-	       sscanf(line, "ACCEPT 127.0.0.1:%u", &port) != 1)
+	while (fgets(line, sizeof(line), said) && sscanf(line, "ACCEPT 127.0.0.1:%u", &port) != 1)
 		;
 	fclose(said);
 	ck_assert_uint_ne(port, 0);
@@ -142,10 +141,9 @@ get_trusting(const char *ca_file)
 	struct outcome out = { .done = 0 };
 	char url[64];
 	snprintf(url, sizeof(url), "https://127.0.0.1:%u/", port);
-	struct http_request request = { .method = "GET",
-					.url = url,
-					.max_body_bytes = 1 << 20,
-					.timeout_ms = 15000 };
+	struct http_request request = {
+		.method = "GET", .url = url, .max_body_bytes = 1 << 20, .timeout_ms = 15000
+	};
 	http_start(http, &request, on_done, &out);
 	until_count(loop, &out.done, 1);
 	http_destroy(&http);

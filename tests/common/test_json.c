@@ -22,8 +22,7 @@ START_TEST(cursor_is_the_same_text_as_integer_and_as_string)
 			    " {\"shard_id\":1,\"checkpoint\":\"1767322800000000001\"}]");
 
 	ck_assert_ptr_nonnull(tree);
-	const cJSON *first = cJSON_GetArrayItem(tree, 0),
-		    *second = cJSON_GetArrayItem(tree, 1);
+	const cJSON *first = cJSON_GetArrayItem(tree, 0), *second = cJSON_GetArrayItem(tree, 1);
 	ck_assert_str_eq(json_text(first, "checkpoint"), "1767322800000000001");
 	ck_assert_str_eq(json_text(second, "checkpoint"), "1767322800000000001");
 	ck_assert_str_eq(json_text(second, "shard_id"), "1");
@@ -147,19 +146,17 @@ START_TEST(depth_has_a_ceiling)
 	memset(text, '[', 100000);
 	memset(text + 100000, ']', 100000);
 	ck_assert_ptr_null(json_parse_exact(text, 200000));
-	cJSON *tree =
-		json_parse_exact(text + 100000 - JSON_DEPTH_MAX, 2 * JSON_DEPTH_MAX);
+	cJSON *tree = json_parse_exact(text + 100000 - JSON_DEPTH_MAX, 2 * JSON_DEPTH_MAX);
 	ck_assert_ptr_nonnull(tree);
 	cJSON_Delete(tree);
-	ck_assert_ptr_null(json_parse_exact(text + 100000 - JSON_DEPTH_MAX - 1,
-					    2 * JSON_DEPTH_MAX + 2));
+	ck_assert_ptr_null(
+		json_parse_exact(text + 100000 - JSON_DEPTH_MAX - 1, 2 * JSON_DEPTH_MAX + 2));
 }
 END_TEST
 
 START_TEST(member_that_is_absent_twice_or_not_text_is_null)
 {
-	cJSON *tree =
-		parse("{\"a\":1,\"a\":2,\"b\":[],\"c\":null,\"d\":\"x\",\"D\":\"y\"}");
+	cJSON *tree = parse("{\"a\":1,\"a\":2,\"b\":[],\"c\":null,\"d\":\"x\",\"D\":\"y\"}");
 
 	ck_assert_ptr_nonnull(tree);
 	ck_assert_ptr_null(json_text(tree, "a"));

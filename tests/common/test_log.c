@@ -24,8 +24,7 @@ static char line_text[LOG_LINE_MAX + 1];
 
 /* One rendered line, NUL-terminated, in line_text. */
 static const char *
-render(enum log_format format, const char *event, const struct log_field *fields,
-       unsigned count)
+render(enum log_format format, const char *event, const struct log_field *fields, unsigned count)
 {
 	const struct log_line line = {
 		.format = format,
@@ -59,8 +58,7 @@ drain(int fd, char *out, size_t size)
 	ssize_t n;
 
 	while ((n = recv(fd, out + len, size - len - 1, MSG_DONTWAIT)) > 0 ||
-	       (n < 0 && errno == ENOTSOCK &&
-		(n = read(fd, out + len, size - len - 1)) > 0))
+	       (n < 0 && errno == ENOTSOCK && (n = read(fd, out + len, size - len - 1)) > 0))
 		len += (size_t)n;
 	out[len] = '\0';
 	return len;
@@ -88,14 +86,12 @@ START_TEST(logfmt_line_has_time_level_who_event_then_fields)
 		LOG_TEXT("empty", ""),
 	};
 
-	ck_assert_str_eq(
-		render(LOG_FORMAT_LOGFMT, "shard granted", fields, 6),
-		"ts=2026-01-02T03:00:00.123Z level=info who=worker-0 msg=\"shard "
-		"granted\" "
-		"shard=7 a=-9223372036854775808 b=18446744073709551615 empty=\"\"\n");
-	ck_assert_str_eq(
-		render(LOG_FORMAT_LOGFMT, "start", NULL, 0),
-		"ts=2026-01-02T03:00:00.123Z level=info who=worker-0 msg=start\n");
+	ck_assert_str_eq(render(LOG_FORMAT_LOGFMT, "shard granted", fields, 6),
+			 "ts=2026-01-02T03:00:00.123Z level=info who=worker-0 msg=\"shard "
+			 "granted\" "
+			 "shard=7 a=-9223372036854775808 b=18446744073709551615 empty=\"\"\n");
+	ck_assert_str_eq(render(LOG_FORMAT_LOGFMT, "start", NULL, 0),
+			 "ts=2026-01-02T03:00:00.123Z level=info who=worker-0 msg=start\n");
 }
 END_TEST
 
@@ -123,12 +119,12 @@ START_TEST(values_are_quoted_only_where_needed)
 		{ "\x1b[31m\x7f", "v=\"\\u001b[31m\\u007f\"\n" },
 		{ "日志é😀", "v=日志é😀\n" },
 		{ "\xff", "v=\"\\ufffd\"\n" },
-		{ "\xc0\xaf", "v=\"\\ufffd\\ufffd\"\n" },	     /* overlong */
+		{ "\xc0\xaf", "v=\"\\ufffd\\ufffd\"\n" },            /* overlong */
 		{ "\xed\xa0\x80", "v=\"\\ufffd\\ufffd\\ufffd\"\n" }, /* a surrogate */
 		{ "\xf4\x90\x80\x80x", "v=\"\\ufffd\\ufffd\\ufffd\\ufffdx\"\n" },
 		{ "\xe6\x97", "v=\"\\ufffd\\ufffd\"\n" }, /* cut short */
-		{ "\xc2\x9b", "v=\"\\u009b\"\n" },	  /* C1: CSI */
-		{ "\xe2\x80\xae", "v=\"\\u202e\"\n" },	  /* right-to-left override */
+		{ "\xc2\x9b", "v=\"\\u009b\"\n" },        /* C1: CSI */
+		{ "\xe2\x80\xae", "v=\"\\u202e\"\n" },    /* right-to-left override */
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -154,10 +150,8 @@ START_TEST(json_is_valid_whatever_the_bytes)
 		for (size_t i = 0; i < sizeof(key) - 1; i++)
 			key[i] = (char)(1 + rand_r(&seed) % 255);
 		key[7] = '\0';
-		const struct log_field fields[] = { LOG_TEXT(key, value),
-						    LOG_TEXT("b", value),
-						    LOG_UINT("n", 5),
-						    LOG_TEXT("c", value) };
+		const struct log_field fields[] = { LOG_TEXT(key, value), LOG_TEXT("b", value),
+						    LOG_UINT("n", 5), LOG_TEXT("c", value) };
 		const char *text = render(LOG_FORMAT_JSON, value, fields, 4);
 		const char *end = NULL;
 		cJSON *json = cJSON_ParseWithOpts(text, &end, 0);
@@ -167,8 +161,7 @@ START_TEST(json_is_valid_whatever_the_bytes)
 		ck_assert_ptr_eq(strpbrk(text, "\r\t\x1b\x7f"), NULL);
 		cJSON_Delete(json);
 		(void)render(LOG_FORMAT_LOGFMT, value, fields, 4);
-		ck_assert_ptr_eq(strchr(line_text, '\n'),
-				 line_text + strlen(line_text) - 1);
+		ck_assert_ptr_eq(strchr(line_text, '\n'), line_text + strlen(line_text) - 1);
 	}
 }
 END_TEST
@@ -189,15 +182,13 @@ START_TEST(long_value_is_cut_and_later_fields_stay)
 	static char big[10000];
 	memset(big, 'y', sizeof(big) - 1);
 	const struct log_field fields[] = { LOG_TEXT("text", big),
-					    LOG_TEXT("next", "retry in 3s"),
-					    LOG_INT("n", 42) };
+					    LOG_TEXT("next", "retry in 3s"), LOG_INT("n", 42) };
 
 	render(LOG_FORMAT_LOGFMT, "x", fields, 3);
 	ck_assert_ptr_nonnull(strstr(line_text, "yyy... next=\"retry in 3s\" n=42\n"));
 	ck_assert_uint_gt(strlen(line_text), 3900);
 	render(LOG_FORMAT_JSON, "x", fields, 3);
-	ck_assert_ptr_nonnull(
-		strstr(line_text, "yyy...\",\"next\":\"retry in 3s\",\"n\":42}\n"));
+	ck_assert_ptr_nonnull(strstr(line_text, "yyy...\",\"next\":\"retry in 3s\",\"n\":42}\n"));
 }
 END_TEST
 
@@ -271,9 +262,8 @@ START_TEST(reader_that_went_away_is_a_drop)
 	close(ends[0]);
 	errno = ENOSPC;
 	log_info(log, "x");
-	ck_assert_int_eq(
-		errno,
-		ENOSPC); /* a log call between a failure and its use changes nothing */
+	ck_assert_int_eq(errno,
+			 ENOSPC); /* a log call between a failure and its use changes nothing */
 	ck_assert_uint_eq(log_dropped(log), 1);
 	log_destroy(&log);
 
@@ -350,8 +340,7 @@ START_TEST(reopen_follows_the_name_or_keeps_the_old_file)
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	(void)snprintf(path, sizeof(path), "%s/log", dir);
 	(void)snprintf(moved, sizeof(moved), "%s/log.1", dir);
-	ck_assert_int_eq(log_add_file(log, path, LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT),
-			 LTS_OK);
+	ck_assert_int_eq(log_add_file(log, path, LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT), LTS_OK);
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_int_eq(st.st_mode & 0777, 0600);
 	log_info(log, "one");
@@ -363,8 +352,7 @@ START_TEST(reopen_follows_the_name_or_keeps_the_old_file)
 	ck_assert_uint_gt(file_size(path), 0);
 
 	ck_assert_int_eq(rename(path, moved), 0);
-	ck_assert_int_eq(mkdir(path, 0700),
-			 0); /* a directory cannot be opened for writing */
+	ck_assert_int_eq(mkdir(path, 0700), 0); /* a directory cannot be opened for writing */
 	before = file_size(moved);
 	log_reopen(log);
 	log_info(log, "three");
@@ -381,9 +369,8 @@ START_TEST(file_that_cannot_be_opened_is_an_error)
 {
 	struct log *log = log_create("supervisor");
 
-	ck_assert_int_eq(
-		log_add_file(log, "/nonexistent/x", LOG_LEVEL_INFO, LOG_FORMAT_JSON),
-		LTS_SYS);
+	ck_assert_int_eq(log_add_file(log, "/nonexistent/x", LOG_LEVEL_INFO, LOG_FORMAT_JSON),
+			 LTS_SYS);
 	ck_assert_int_eq(errno, ENOENT);
 	log_error(log, "nowhere to go");
 	log_destroy(&log);

@@ -36,10 +36,9 @@ assert_sent(size_t n, const char *first_line, const char *tail)
 	ck_assert_ptr_nonnull(strstr(sent, "\r\ncontent-type: application/json\r\n"));
 	ck_assert_ptr_nonnull(strstr(sent, "\r\nSecurityToken: " API_BED_TOKEN "\r\n"));
 	ck_assert_ptr_nonnull(strstr(sent, "\r\nX-Sdk-Date: 2"));
-	ck_assert_ptr_nonnull(strstr(
-		sent, "\r\nAuthorization: V11-HMAC-SHA256 Credential=AKIDEXAMPLE/"));
 	ck_assert_ptr_nonnull(
-		strstr(sent, "SignedHeaders=content-type;x-sdk-date, Signature="));
+		strstr(sent, "\r\nAuthorization: V11-HMAC-SHA256 Credential=AKIDEXAMPLE/"));
+	ck_assert_ptr_nonnull(strstr(sent, "SignedHeaders=content-type;x-sdk-date, Signature="));
 	ck_assert_ptr_null(strstr(sent, "very-secret"));
 	ck_assert_ptr_null(strcasestr(sent, "\r\nexpect:"));
 	free(sent);
@@ -52,15 +51,12 @@ START_TEST(every_request_is_signed_and_complete)
 	for (int op = 0; op < N_OPS; op++)
 		(void)api_bed_err(&bed, (enum lts_op)op);
 #define B "/v2/prj/groups/grp/streams/str/"
-	assert_sent(
-		0,
-		"POST " B
-		"consumer-groups/my-group/heartbeat?consumer_name=host-1-0 HTTP/1.1\r\n",
-		"[\"0\"]");
-	assert_sent(1, "GET " B "consumer-groups/my-group?shard_id= HTTP/1.1\r\n", "");
-	assert_sent(2,
+	assert_sent(0,
 		    "POST " B
-		    "consumer-groups/my-group?consumer_name=host-1-0 HTTP/1.1\r\n",
+		    "consumer-groups/my-group/heartbeat?consumer_name=host-1-0 HTTP/1.1\r\n",
+		    "[\"0\"]");
+	assert_sent(1, "GET " B "consumer-groups/my-group?shard_id= HTTP/1.1\r\n", "");
+	assert_sent(2, "POST " B "consumer-groups/my-group?consumer_name=host-1-0 HTTP/1.1\r\n",
 		    "[{\"checkpoint\":\"5\",\"shard_id\":\"0\"}]");
 	assert_sent(3, "GET " B "shards/0/cursor?from=begin HTTP/1.1\r\n", "");
 	assert_sent(4, "GET " B "shards/0?end=9&limit=1000&start=5 HTTP/1.1\r\n", "");
@@ -72,8 +68,8 @@ START_TEST(good_answers_carry_their_payload)
 {
 	static const struct raw_reply replies[] = {
 		{ .bytes = HTTP_200(7, "[3,\"4\"]") },
-		{ .bytes = HTTP_200(
-			  48, "[{\"shard_id\":\"0\",\"checkpoint\":1767322800000001}]") },
+		{ .bytes = HTTP_200(48,
+				    "[{\"shard_id\":\"0\",\"checkpoint\":1767322800000001}]") },
 		{ .bytes = HTTP_200(0, "") },
 		{ .bytes = HTTP_200(30, "{\"cursor\":1767322800000000001}") },
 		{ .bytes = HTTP_200(9, "{\"any\":1}") },
@@ -140,7 +136,8 @@ START_TEST(every_status_has_its_verdict)
 			ck_assert_int_eq(out.answer.err, op == LTS_OP_WRITE_CHECKPOINTS
 								 ? table[i].err_of_write
 								 : table[i].err);
-			ck_assert_int_eq(out.answer.status, atoi(table[i].status));
+			ck_assert_int_eq(out.answer.status,
+					 (int)strtol(table[i].status, NULL, 10));
 			ck_assert_str_eq(out.answer.code, "LTS.0002");
 			ck_assert_str_eq(out.answer.message, "message");
 			ck_assert_ptr_null(out.answer.body);
@@ -195,8 +192,7 @@ START_TEST(body_above_the_cap_is_too_big)
 						.again = "0123456789abcdef",
 						.times = 5000,
 						.then = RAW_CLOSE };
-	ck_assert_int_eq(api_bed_asked(&bed, LTS_OP_BATCH, &reply, 1).answer.err,
-			 LTS_TOOBIG);
+	ck_assert_int_eq(api_bed_asked(&bed, LTS_OP_BATCH, &reply, 1).answer.err, LTS_TOOBIG);
 }
 END_TEST
 
@@ -216,14 +212,12 @@ START_TEST(lost_answer_to_a_write_is_unknown)
 	static const struct raw_reply replies[] = {
 		{ .then = RAW_RESET },
 		{ .then = RAW_CLOSE },
-		{ .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",
-		  .then = RAW_CLOSE },
+		{ .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", .then = RAW_CLOSE },
 		{ .bytes = "garbage\r\n\r\n", .then = RAW_CLOSE },
 	};
 	api_bed_serve(&bed, replies, N_OF(replies));
 	for (size_t i = 0; i < N_OF(replies); i++)
-		ck_assert_int_eq(api_bed_err(&bed, LTS_OP_WRITE_CHECKPOINTS),
-				 LTS_UNKNOWN);
+		ck_assert_int_eq(api_bed_err(&bed, LTS_OP_WRITE_CHECKPOINTS), LTS_UNKNOWN);
 	ck_assert_uint_eq(raw_server_requests(bed.server), N_OF(replies));
 }
 END_TEST

@@ -74,8 +74,7 @@ assert_skew_learned(const char *code, int64_t off_s)
 	ck_assert_int_eq(api_bed_err(&bed, LTS_OP_HEARTBEAT), LTS_OK);
 	ck_assert_int_le(llabs(sent_off_s(0)), 20);
 	ck_assert_int_le(llabs(sent_off_s(1) - off_s), 20);
-	ck_assert_int_le(llabs(sent_off_s(2) - off_s),
-			 20); /* kept for the next request */
+	ck_assert_int_le(llabs(sent_off_s(2) - off_s), 20); /* kept for the next request */
 }
 
 START_TEST(skew_is_learned_when_the_gateway_says_so)
@@ -117,8 +116,7 @@ START_TEST(plain_401_is_not_repeated)
 	static struct raw_reply reply;
 	render_401(text, sizeof(text), 0, "APIGW.0301");
 	reply = (struct raw_reply){ .bytes = text };
-	ck_assert_int_eq(api_bed_asked(&bed, LTS_OP_BATCH, &reply, 1).answer.err,
-			 LTS_DENIED);
+	ck_assert_int_eq(api_bed_asked(&bed, LTS_OP_BATCH, &reply, 1).answer.err, LTS_DENIED);
 	ck_assert_uint_eq(raw_server_requests(bed.server), 1);
 }
 END_TEST
@@ -165,8 +163,7 @@ START_TEST(unusable_credentials_leave_the_former_ones)
 	};
 	api_bed_serve(&bed, &reply, 1);
 	for (size_t i = 0; i < N_OF(wrong); i++)
-		ck_assert_int_eq(lts_api_set_credentials(bed.api, &wrong[i]),
-				 LTS_INVALID);
+		ck_assert_int_eq(lts_api_set_credentials(bed.api, &wrong[i]), LTS_INVALID);
 	ck_assert_int_eq(api_bed_err(&bed, LTS_OP_HEARTBEAT), LTS_OK);
 	char *sent = raw_server_request(bed.server, 0);
 	ck_assert_ptr_nonnull(strstr(sent, "Credential=AKIDEXAMPLE/"));
@@ -199,8 +196,7 @@ START_TEST(cancelled_request_never_answers)
 						    { .bytes = HTTP_200(2, "[]") } };
 	struct api_outcome gone = { .done = 0 };
 	api_bed_serve(&bed, replies, N_OF(replies));
-	struct lts_request *request =
-		api_bed_begin(&bed, LTS_OP_BATCH, api_bed_done, &gone);
+	struct lts_request *request = api_bed_begin(&bed, LTS_OP_BATCH, api_bed_done, &gone);
 	while (raw_server_requests(bed.server) == 0)
 		ev_run(bed.loop, EVRUN_NOWAIT);
 	lts_api_cancel(bed.api, request);
@@ -226,8 +222,7 @@ on_done_go_on(void *arg, struct lts_answer *answer)
 	chain->done++;
 	lts_api_cancel(bed.api, chain->request);
 	if (--chain->todo)
-		chain->request =
-			api_bed_begin(&bed, LTS_OP_HEARTBEAT, on_done_go_on, chain);
+		chain->request = api_bed_begin(&bed, LTS_OP_HEARTBEAT, on_done_go_on, chain);
 }
 
 START_TEST(callback_may_start_the_next_request)

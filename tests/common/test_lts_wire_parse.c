@@ -38,7 +38,7 @@ START_TEST(every_status_has_its_verdict)
 		int status;
 		enum lts_err err;
 	} table[] = {
-		{ 200, LTS_OK },      { 204, LTS_OK },	    { 400, LTS_INVALID },
+		{ 200, LTS_OK },      { 204, LTS_OK },      { 400, LTS_INVALID },
 		{ 401, LTS_DENIED },  { 403, LTS_DENIED },  { 404, LTS_NOTFOUND },
 		{ 408, LTS_AGAIN },   { 409, LTS_GONE },    { 410, LTS_EXPIRED },
 		{ 425, LTS_AGAIN },   { 429, LTS_AGAIN },   { 500, LTS_AGAIN },
@@ -66,9 +66,9 @@ START_TEST(shards_come_as_strings_or_integers)
 {
 	struct shard_id *list;
 	size_t n;
-	ck_assert_int_eq(lts_wire_parse_shards(
-				 text_body("[\"0\", 1, 1767322800000000001]"), &list, &n),
-			 LTS_OK);
+	ck_assert_int_eq(
+		lts_wire_parse_shards(text_body("[\"0\", 1, 1767322800000000001]"), &list, &n),
+		LTS_OK);
 	ck_assert_uint_eq(n, 3);
 	ck_assert_str_eq(list[0].text, "0");
 	ck_assert_str_eq(list[1].text, "1");
@@ -84,8 +84,7 @@ START_TEST(shard_named_twice_stands_once)
 {
 	struct shard_id *list;
 	size_t n;
-	ck_assert_int_eq(lts_wire_parse_shards(text_body("[\"4\",4,\"5\"]"), &list, &n),
-			 LTS_OK);
+	ck_assert_int_eq(lts_wire_parse_shards(text_body("[\"4\",4,\"5\"]"), &list, &n), LTS_OK);
 	ck_assert_uint_eq(n, 2);
 	free(list);
 }
@@ -117,8 +116,8 @@ START_TEST(wrong_shape_of_shards_is_refused)
 	struct shard_id *list = NULL;
 	size_t n = 77;
 	for (size_t i = 0; i < N_OF(wrong_shards); i++)
-		ck_assert_msg(lts_wire_parse_shards(text_body(wrong_shards[i]), &list,
-						    &n) == LTS_BADDATA,
+		ck_assert_msg(lts_wire_parse_shards(text_body(wrong_shards[i]), &list, &n) ==
+				      LTS_BADDATA,
 			      "taken: %s", wrong_shards[i]);
 	ck_assert_ptr_null(list);
 	ck_assert_uint_eq(n, 77);
@@ -139,14 +138,12 @@ START_TEST(number_of_shards_has_a_ceiling)
 {
 	struct shard_id *list;
 	size_t n;
-	ck_assert_int_eq(
-		lts_wire_parse_shards(numbered_list(LTS_WIRE_SHARDS_MAX), &list, &n),
-		LTS_OK);
+	ck_assert_int_eq(lts_wire_parse_shards(numbered_list(LTS_WIRE_SHARDS_MAX), &list, &n),
+			 LTS_OK);
 	ck_assert_uint_eq(n, LTS_WIRE_SHARDS_MAX);
 	free(list);
-	ck_assert_int_eq(
-		lts_wire_parse_shards(numbered_list(LTS_WIRE_SHARDS_MAX + 1), &list, &n),
-		LTS_BADDATA);
+	ck_assert_int_eq(lts_wire_parse_shards(numbered_list(LTS_WIRE_SHARDS_MAX + 1), &list, &n),
+			 LTS_BADDATA);
 }
 END_TEST
 
@@ -232,8 +229,8 @@ START_TEST(wrong_shape_of_checkpoints_is_refused)
 	struct lts_checkpoint *list = NULL;
 	size_t n;
 	for (size_t i = 0; i < N_OF(wrong_checkpoints); i++)
-		ck_assert_msg(lts_wire_parse_checkpoints(text_body(wrong_checkpoints[i]),
-							 &list, &n) == LTS_BADDATA,
+		ck_assert_msg(lts_wire_parse_checkpoints(text_body(wrong_checkpoints[i]), &list,
+							 &n) == LTS_BADDATA,
 			      "taken: %s", wrong_checkpoints[i]);
 	ck_assert_ptr_null(list);
 }
@@ -242,13 +239,12 @@ END_TEST
 START_TEST(cursor_comes_as_string_or_integer)
 {
 	struct cursor cursor;
-	ck_assert_int_eq(
-		lts_wire_parse_cursor(text_body("{\"cursor\":\"MTc2\"}"), &cursor),
-		LTS_OK);
-	ck_assert_str_eq(cursor.text, "MTc2");
-	ck_assert_int_eq(lts_wire_parse_cursor(
-				 text_body("{\"cursor\":1767322800000000001}"), &cursor),
+	ck_assert_int_eq(lts_wire_parse_cursor(text_body("{\"cursor\":\"MTc2\"}"), &cursor),
 			 LTS_OK);
+	ck_assert_str_eq(cursor.text, "MTc2");
+	ck_assert_int_eq(
+		lts_wire_parse_cursor(text_body("{\"cursor\":1767322800000000001}"), &cursor),
+		LTS_OK);
 	ck_assert_str_eq(cursor.text, "1767322800000000001");
 }
 END_TEST
@@ -270,8 +266,7 @@ START_TEST(wrong_shape_of_cursor_is_refused)
 	};
 	struct cursor cursor = { "kept" };
 	for (size_t i = 0; i < N_OF(wrong); i++)
-		ck_assert_msg(lts_wire_parse_cursor(text_body(wrong[i]), &cursor) ==
-				      LTS_BADDATA,
+		ck_assert_msg(lts_wire_parse_cursor(text_body(wrong[i]), &cursor) == LTS_BADDATA,
 			      "taken: %s", wrong[i]);
 	ck_assert_str_eq(cursor.text, "kept");
 }
@@ -291,12 +286,10 @@ START_TEST(every_shape_of_error_is_read)
 	static const struct {
 		const char *body, *code, *message;
 	} table[] = {
-		{ "{\"error_code\":\"LTS.0002\",\"error_msg\":\"no\"}", "LTS.0002",
-		  "no" },
-		{ "{\"errorCode\":\"LTS.0010\",\"errorMessage\":\"oh\"}", "LTS.0010",
-		  "oh" },
-		{ "{\"message\":{\"code\":\"LTS.0203\",\"details\":\"gone\"}}",
-		  "LTS.0203", "gone" },
+		{ "{\"error_code\":\"LTS.0002\",\"error_msg\":\"no\"}", "LTS.0002", "no" },
+		{ "{\"errorCode\":\"LTS.0010\",\"errorMessage\":\"oh\"}", "LTS.0010", "oh" },
+		{ "{\"message\":{\"code\":\"LTS.0203\",\"details\":\"gone\"}}", "LTS.0203",
+		  "gone" },
 		{ "{\"error_msg\":\"bad\",\"error_code\":\"APIGW.0301\",\"request_id\":"
 		  "\"r\"}",
 		  "APIGW.0301", "bad" },
@@ -310,8 +303,8 @@ START_TEST(every_shape_of_error_is_read)
 	};
 	for (size_t i = 0; i < N_OF(table); i++) {
 		char code[32], message[256];
-		lts_wire_parse_error(text_body(table[i].body), code, sizeof(code),
-				     message, sizeof(message));
+		lts_wire_parse_error(text_body(table[i].body), code, sizeof(code), message,
+				     sizeof(message));
 		ck_assert_str_eq(code, table[i].code);
 		ck_assert_str_eq(message, table[i].message);
 	}
@@ -322,8 +315,8 @@ START_TEST(long_error_is_cut)
 {
 	char code[8], message[8];
 	lts_wire_parse_error(
-		text_body("{\"error_code\":\"0123456789\",\"error_msg\":\"abcdefghij\"}"),
-		code, sizeof(code), message, sizeof(message));
+		text_body("{\"error_code\":\"0123456789\",\"error_msg\":\"abcdefghij\"}"), code,
+		sizeof(code), message, sizeof(message));
 	ck_assert_str_eq(code, "0123456");
 	ck_assert_str_eq(message, "abcdefg");
 }

@@ -13,9 +13,7 @@
 #include "common/xalloc.h"
 #include "tests/suites.h"
 
-static const struct epoch epochs[] = { { 1ull << 32 | 1 },
-				       { 3ull << 32 | 17 },
-				       { UINT64_MAX } };
+static const struct epoch epochs[] = { { 1ull << 32 | 1 }, { 3ull << 32 | 17 }, { UINT64_MAX } };
 
 /* One of each type, with every field set to something that is not zero. */
 static const struct message samples[] = {
@@ -40,15 +38,12 @@ static const struct message samples[] = {
 				  .fate_slot = 2 } },
 	{ MSG_RENEW, .renew = { .deadline_ms = 99, .count = 3, .epochs = epochs } },
 	{ MSG_REVOKE, .lease = { .shard = { "0" }, .epoch = { 1 } } },
-	{ MSG_PUBLISHED,
-	  .lease = { .shard = { "0" }, .epoch = { 1 }, .cursor = { "555" } } },
+	{ MSG_PUBLISHED, .lease = { .shard = { "0" }, .epoch = { 1 }, .cursor = { "555" } } },
 	{ MSG_HELD, .lease = { .shard = { "0" }, .epoch = { 1 } } },
 	{ MSG_RELEASED, .lease = { .shard = { "0" }, .epoch = { 1 }, .err = LTS_GONE } },
 	{ MSG_FINISHED, .lease = { .shard = { "0" }, .epoch = { 1 } } },
-	{ MSG_STUCK, .lease = { .shard = { "0" },
-				.epoch = { 1 },
-				.err = LTS_EXPIRED,
-				.text = "gone by" } },
+	{ MSG_STUCK,
+	  .lease = { .shard = { "0" }, .epoch = { 1 }, .err = LTS_EXPIRED, .text = "gone by" } },
 	{ .type = MSG_FLUSH },
 	{ .type = MSG_DRAIN },
 	{ .type = MSG_READY },
@@ -153,9 +148,8 @@ END_TEST
 
 START_TEST(lease_messages_come_back)
 {
-	static const enum message_type types[] = {
-		MSG_REVOKE, MSG_PUBLISHED, MSG_HELD, MSG_RELEASED, MSG_FINISHED, MSG_STUCK
-	};
+	static const enum message_type types[] = { MSG_REVOKE,   MSG_PUBLISHED, MSG_HELD,
+						   MSG_RELEASED, MSG_FINISHED,  MSG_STUCK };
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		size_t len;
 		struct message out, in = { types[i], .lease = { .shard = { "s-1" },
@@ -231,8 +225,8 @@ START_TEST(unknown_type_is_refused)
 {
 	for (int type = 0; type < 256; type++) {
 		const uint8_t data[] = { HANDOFF_VERSION, (uint8_t)type };
-		bool empty = type == MSG_FLUSH || type == MSG_DRAIN ||
-			     type == MSG_READY || type == MSG_FLUSHED;
+		bool empty = type == MSG_FLUSH || type == MSG_DRAIN || type == MSG_READY ||
+			     type == MSG_FLUSHED;
 		ck_assert_int_eq(decode_copy(data, 2), empty ? LTS_OK : LTS_BADDATA);
 		bool known = strcmp(message_name((enum message_type)type), "?") != 0;
 		ck_assert_msg(known == ((type >= MSG_CONFIG && type <= MSG_DRAIN) ||
@@ -277,14 +271,13 @@ START_TEST(renew_with_a_lying_count_is_refused)
 {
 	size_t len;
 	uint8_t *data = encoded(&samples[2], &len);
-	static const uint32_t counts[] = { 0,	       2,
-					   4,	       MESSAGE_MAX_RENEW + 1,
-					   0x20000003, UINT32_MAX };
+	static const uint32_t counts[] = {
+		0, 2, 4, MESSAGE_MAX_RENEW + 1, 0x20000003, UINT32_MAX
+	};
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 		for (int b = 0; b < 4; b++)
 			data[10 + b] = (uint8_t)(counts[i] >> 8 * b);
-		ck_assert_msg(decode_copy(data, len) == LTS_BADDATA, "count %u",
-			      counts[i]);
+		ck_assert_msg(decode_copy(data, len) == LTS_BADDATA, "count %u", counts[i]);
 	}
 	free(data);
 }
@@ -295,13 +288,12 @@ START_TEST(renew_up_to_its_ceiling_and_no_more)
 	struct epoch *many = xcalloc(MESSAGE_MAX_RENEW + 1, sizeof(*many));
 	uint8_t *data = xmalloc(HANDOFF_MESSAGE_MAX);
 	size_t len = 0;
-	struct message out, in = { MSG_RENEW, .renew = { .count = MESSAGE_MAX_RENEW,
-							 .epochs = many } };
+	struct message out,
+		in = { MSG_RENEW, .renew = { .count = MESSAGE_MAX_RENEW, .epochs = many } };
 	many[MESSAGE_MAX_RENEW - 1].value = 42;
 	ck_assert_int_eq(message_encode(&in, data, &len), LTS_OK);
 	ck_assert_int_eq(message_decode(data, len, &out), LTS_OK);
-	ck_assert_uint_eq(message_renew_epoch(&out.renew, MESSAGE_MAX_RENEW - 1).value,
-			  42);
+	ck_assert_uint_eq(message_renew_epoch(&out.renew, MESSAGE_MAX_RENEW - 1).value, 42);
 	in.renew.count++;
 	ck_assert_int_eq(message_encode(&in, data, &len), LTS_TOOBIG);
 	free(data);

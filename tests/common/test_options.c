@@ -17,12 +17,11 @@ START_TEST(seed_command_line_works_as_it_stands)
 {
 	attempt_begin();
 	attempt_args("--endpoint", "https://lts-access.cn-north-4.myhuaweicloud.com:8102",
-		     "--project_id", "0123456789abcdef0123456789abcdef", "--region",
-		     "cn-north-4", "--group_id", "g-1", "--stream_id", "s-1", "--ak",
-		     "AK", "--sk", "SK", "--consumer_count", "4", "--consume_batch_size",
-		     "500", "--consumer_group_name", "group", "--start_time",
-		     "1767322800000", "--end_time", "0", "--log_level", "INFO",
-		     "--is_test", "True", NULL);
+		     "--project_id", "0123456789abcdef0123456789abcdef", "--region", "cn-north-4",
+		     "--group_id", "g-1", "--stream_id", "s-1", "--ak", "AK", "--sk", "SK",
+		     "--consumer_count", "4", "--consume_batch_size", "500",
+		     "--consumer_group_name", "group", "--start_time", "1767322800000",
+		     "--end_time", "0", "--log_level", "INFO", "--is_test", "True", NULL);
 	attempt_succeeds();
 	const struct options *o = &attempt.options;
 	ck_assert_int_eq(o->start_time.kind, TIME_AT);
@@ -76,8 +75,7 @@ START_TEST(dash_underscore_and_equals_are_the_same)
 {
 	attempt_begin();
 	attempt_required();
-	attempt_args("--consume-batch-size", "77", "--log-level=DEBUG",
-		     "--state_dir=/a=b", NULL);
+	attempt_args("--consume-batch-size", "77", "--log-level=DEBUG", "--state_dir=/a=b", NULL);
 	attempt_succeeds();
 	ck_assert_int_eq(attempt.options.consume_batch_size, 77);
 	ck_assert_int_eq(attempt.options.log_level, LOG_LEVEL_DEBUG);
@@ -184,8 +182,7 @@ START_TEST(long_line_of_a_file_is_taken_whole)
 
 	memset(dir, 'd', 2000);
 	dir[2000] = '\0';
-	text = xasprintf("sink = null\nstate_dir = %s  ; comment\nconsumer_count = 6\n",
-			 dir);
+	text = xasprintf("sink = null\nstate_dir = %s  ; comment\nconsumer_count = 6\n", dir);
 	attempt_begin();
 	attempt_required();
 	attempt_config(text);
@@ -262,8 +259,7 @@ START_TEST(unknown_option_names_the_nearest)
 
 	attempt_begin();
 	attempt_args("--entirely-else=1", NULL);
-	attempt_refused(
-		"option 'entirely-else' from the command line: there is no such option");
+	attempt_refused("option 'entirely-else' from the command line: there is no such option");
 	attempt_end();
 }
 END_TEST
@@ -277,8 +273,7 @@ START_TEST(stray_arguments_and_missing_values_are_refused)
 		attempt_required();
 		attempt_arg(strays[i]);
 		ck_assert_int_eq(attempt_load(), LTS_INVALID);
-		ck_assert_ptr_nonnull(
-			strstr(attempt.error.data, "only options are expected"));
+		ck_assert_ptr_nonnull(strstr(attempt.error.data, "only options are expected"));
 		attempt_end();
 	}
 	attempt_begin();
@@ -312,8 +307,8 @@ START_TEST(secrets_are_wiped_from_argv)
 {
 	attempt_begin();
 	attempt_required();
-	attempt_args("--ak", "AKVALUE", "--sk=SKVALUE", "--security-token", "TOKENVALUE",
-		     "--sk", "SECOND", NULL);
+	attempt_args("--ak", "AKVALUE", "--sk=SKVALUE", "--security-token", "TOKENVALUE", "--sk",
+		     "SECOND", NULL);
 	char *ak = attempt.argv[14], *sk = attempt.argv[15], *token = attempt.argv[17];
 	attempt_succeeds();
 	ck_assert_str_eq(attempt.options.ak, "AKVALUE");
@@ -343,10 +338,8 @@ END_TEST
 
 START_TEST(secrets_leave_the_environment)
 {
-	char path[] = "PATH=/bin", ak[] = "LTS_AK=AKVALUE",
-	     sk[] = "HUAWEICLOUD_SDK_SK=SKVALUE";
-	char region[] = "LTS_REGION=eu-west-101",
-	     token[] = "HUAWEICLOUD_SDK_SECURITY_TOKEN=T";
+	char path[] = "PATH=/bin", ak[] = "LTS_AK=AKVALUE", sk[] = "HUAWEICLOUD_SDK_SK=SKVALUE";
+	char region[] = "LTS_REGION=eu-west-101", token[] = "HUAWEICLOUD_SDK_SECURITY_TOKEN=T";
 	char ak2[] = "HUAWEICLOUD_SDK_AK=OTHER";
 
 	attempt_begin();
@@ -363,8 +356,7 @@ START_TEST(secrets_leave_the_environment)
 	ck_assert_ptr_eq(attempt.envp[0], path);
 	ck_assert_ptr_eq(attempt.envp[1], region);
 	ck_assert_ptr_null(attempt.envp[2]);
-	ck_assert_str_eq(attempt.options.ak,
-			 "AKVALUE"); /* the program's own variable first */
+	ck_assert_str_eq(attempt.options.ak, "AKVALUE"); /* the program's own variable first */
 	ck_assert_str_eq(attempt.options.sk, "SKVALUE");
 	ck_assert_str_eq(attempt.options.security_token, "T");
 	ck_assert_int_eq(memcmp(ak, "LTS_AK=\0\0\0\0\0\0\0", 14), 0);
@@ -414,8 +406,7 @@ START_TEST(secret_is_never_in_the_message)
 	attempt_begin();
 	attempt_required();
 	attempt_args("--ak", "A", "--sk", "SECRET VALUE", NULL);
-	attempt_refused(
-		"option 'sk': from the command line: must be printable, without blanks");
+	attempt_refused("option 'sk': from the command line: must be printable, without blanks");
 	attempt_end();
 }
 END_TEST

@@ -52,10 +52,9 @@ START_TEST(region_is_read_from_the_endpoint_or_required)
 	options_fini(&attempt.options);
 	options_init(&attempt.options);
 	ck_assert_int_eq(attempt_load(), LTS_INVALID);
-	ck_assert_ptr_eq(
-		strstr(attempt.error.data,
-		       "option 'region': required: it is part of every signature"),
-		attempt.error.data);
+	ck_assert_ptr_eq(strstr(attempt.error.data,
+				"option 'region': required: it is part of every signature"),
+			 attempt.error.data);
 	attempt_end();
 
 	attempt_begin();
@@ -71,9 +70,8 @@ START_TEST(start_after_end_is_refused)
 	attempt_begin();
 	attempt_required();
 	attempt_args("--start_time", "1767322801", "--end_time", "1767322800000", NULL);
-	attempt_refused(
-		"option 'start_time': 2026-01-02T03:00:01.000000000Z is after end_time, "
-		"2026-01-02T03:00:00.000000000Z");
+	attempt_refused("option 'start_time': 2026-01-02T03:00:01.000000000Z is after end_time, "
+			"2026-01-02T03:00:00.000000000Z");
 	attempt_end();
 	attempt_begin();
 	attempt_required();
@@ -116,8 +114,8 @@ START_TEST(export_comes_back_the_same_without_secrets)
 	attempt_args("--ak", "AKVALUE", "--sk", "SKVALUE", "--security_token", "TVALUE",
 		     "--start_time", "1", "--end_time", "end", "--sink", "file:/x y=z",
 		     "--rotate_bytes", "off", "--is_test", "--log_level", "warn",
-		     "--process_timeout", "90s", "--endpoint", "localhost:1",
-		     "--check_config", NULL);
+		     "--process_timeout", "90s", "--endpoint", "localhost:1", "--check_config",
+		     NULL);
 	attempt_succeeds();
 	buf_init(&text, 0);
 	buf_init(&again, 0);
@@ -136,13 +134,11 @@ START_TEST(export_comes_back_the_same_without_secrets)
 	ck_assert_ptr_null(back.sk);
 	ck_assert(back.is_test);
 
-	ck_assert_int_eq(options_import(&back, "sink=null\nnone=1\n", &error),
-			 LTS_INVALID);
+	ck_assert_int_eq(options_import(&back, "sink=null\nnone=1\n", &error), LTS_INVALID);
 	ck_assert_int_eq(options_import(&back, "sk=x", &error), LTS_INVALID);
 	ck_assert_int_eq(options_import(&back, "sink", &error), LTS_INVALID);
 	ck_assert_int_eq(options_import(&back, "consumer_count=0", &error), LTS_INVALID);
-	ck_assert_str_eq(error.data,
-			 "option 'consumer_count': '0' handed on: must be 1 to 256");
+	ck_assert_str_eq(error.data, "option 'consumer_count': '0' handed on: must be 1 to 256");
 	options_fini(&back);
 	buf_fini(&text);
 	buf_fini(&again);

@@ -17,8 +17,7 @@ assert_value(const char *name, const char *value, const char *rendered)
 
 	buf_init(&text, 0);
 	ck_assert_msg(attempt_with(name, value) == LTS_OK, "%s", attempt.error.data);
-	bool set =
-		option_render(&attempt.options, option_find(name, strlen(name)), &text);
+	bool set = option_render(&attempt.options, option_find(name, strlen(name)), &text);
 	ck_assert_int_eq(set, rendered != NULL);
 	if (rendered)
 		ck_assert_str_eq(text.data, rendered);
@@ -29,11 +28,9 @@ assert_value(const char *name, const char *value, const char *rendered)
 static void
 assert_value_refused(const char *name, const char *value, const char *why)
 {
-	char *line = xasprintf("option '%s': '%s' from the command line: %s", name, value,
-			       why);
+	char *line = xasprintf("option '%s': '%s' from the command line: %s", name, value, why);
 
-	ck_assert_msg(attempt_with(name, value) == LTS_INVALID, "%s=%s was taken", name,
-		      value);
+	ck_assert_msg(attempt_with(name, value) == LTS_INVALID, "%s=%s was taken", name, value);
 	ck_assert_str_eq(attempt.error.data, line);
 	free(line);
 	attempt_end();
@@ -47,8 +44,7 @@ START_TEST(times_are_read_by_size)
 	assert_value("start_time", "1767322800000", year_2026);
 	assert_value("start_time", "1767322800000000", year_2026);
 	assert_value("start_time", "1767322800000000000", year_2026);
-	assert_value("start_time", "1767322800123456789",
-		     "2026-01-02T03:00:00.123456789Z");
+	assert_value("start_time", "1767322800123456789", "2026-01-02T03:00:00.123456789Z");
 	assert_value("start_time", "0", "1970-01-01T00:00:00.000000000Z");
 	assert_value("start_time", "1", "1970-01-01T00:00:01.000000000Z");
 	assert_value("start_time", "100000000000", "1973-03-03T09:46:40.000000000Z");
@@ -62,18 +58,13 @@ START_TEST(times_as_people_write_them)
 	assert_value("end_time", "end", "end");
 	assert_value("end_time", "0", NULL);
 	assert_value("end_time", "None", NULL);
-	assert_value("start_time", "2026-01-02T03:00:00Z",
-		     "2026-01-02T03:00:00.000000000Z");
-	assert_value("start_time", "2026-01-02t03:00:00.5z",
-		     "2026-01-02T03:00:00.500000000Z");
+	assert_value("start_time", "2026-01-02T03:00:00Z", "2026-01-02T03:00:00.000000000Z");
+	assert_value("start_time", "2026-01-02t03:00:00.5z", "2026-01-02T03:00:00.500000000Z");
 	assert_value("start_time", "2026-01-02 11:00:00.123456789+08:00",
 		     "2026-01-02T03:00:00.123456789Z");
-	assert_value("start_time", "2026-01-01T22:30:00-04:30",
-		     "2026-01-02T03:00:00.000000000Z");
-	assert_value("start_time", "2024-02-29T00:00:00Z",
-		     "2024-02-29T00:00:00.000000000Z");
-	assert_value("start_time", "2016-12-31T23:59:60Z",
-		     "2016-12-31T23:59:59.000000000Z");
+	assert_value("start_time", "2026-01-01T22:30:00-04:30", "2026-01-02T03:00:00.000000000Z");
+	assert_value("start_time", "2024-02-29T00:00:00Z", "2024-02-29T00:00:00.000000000Z");
+	assert_value("start_time", "2016-12-31T23:59:60Z", "2016-12-31T23:59:59.000000000Z");
 }
 END_TEST
 
@@ -111,8 +102,8 @@ START_TEST(times_that_are_none_are_refused)
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		ck_assert_msg(attempt_with("start_time", texts[i]) == LTS_INVALID,
-			      "%s was taken", texts[i]);
+		ck_assert_msg(attempt_with("start_time", texts[i]) == LTS_INVALID, "%s was taken",
+			      texts[i]);
 		attempt_end();
 	}
 	assert_value_refused("start_time", "-5", "must not be negative");
@@ -135,9 +126,8 @@ START_TEST(durations_and_sizes_have_units)
 	assert_value("max_body_bytes", "1GB", "1000000000");
 	assert_value("max_body_bytes", "1gib", "1GiB");
 	assert_value("max_body_bytes", "65537B", "65537");
-	assert_value_refused(
-		"fetch_interval", "200",
-		"must be a time with its unit, as 200ms, 1s, 5m, 1h, 1ms to 1h");
+	assert_value_refused("fetch_interval", "200",
+			     "must be a time with its unit, as 200ms, 1s, 5m, 1h, 1ms to 1h");
 	assert_value_refused("max_body_bytes", "64M",
 			     "must be a size as 1048576, 64MiB, 1GB, 64KiB to 1GiB");
 	assert_value_refused("max_body_bytes", "99999999999999TiB",
@@ -152,8 +142,7 @@ START_TEST(values_outside_their_range_are_refused)
 	assert_value_refused("consume_batch_size", "5", "must be 10 to 1000");
 	assert_value_refused("consume_batch_size", "9", "must be 10 to 1000");
 	assert_value_refused("consume_batch_size", "1001", "must be 10 to 1000");
-	assert_value_refused("consume_batch_size", "-1",
-			     "must be a whole number, 10 to 1000");
+	assert_value_refused("consume_batch_size", "-1", "must be a whole number, 10 to 1000");
 	assert_value("consumer_count", "256", "256");
 	assert_value_refused("consumer_count", "0", "must be 1 to 256");
 	assert_value_refused("consumer_count", "257", "must be 1 to 256");
@@ -181,8 +170,7 @@ START_TEST(words_and_truths_are_read_in_any_case)
 	assert_value("log_format", "JSON", "json");
 	assert_value("log_file", "STDERR", NULL);
 	assert_value("ca_file", "system", NULL);
-	assert_value_refused("log_level", "loud",
-			     "must be one of debug, info, warn, error");
+	assert_value_refused("log_level", "loud", "must be one of debug, info, warn, error");
 	assert_value_refused("is_test", "2", "must be true or false");
 }
 END_TEST
@@ -208,10 +196,8 @@ END_TEST
 
 START_TEST(names_that_would_change_a_path_are_refused)
 {
-	assert_value_refused("project_id", "..",
-			     "must be letters, digits, '-', '_' and '.'");
-	assert_value_refused("group_id", "a/b",
-			     "must be letters, digits, '-', '_' and '.'");
+	assert_value_refused("project_id", "..", "must be letters, digits, '-', '_' and '.'");
+	assert_value_refused("group_id", "a/b", "must be letters, digits, '-', '_' and '.'");
 	assert_value_refused("stream_id", "", "must not be empty");
 	assert_value_refused("consumer_group_name", "..", "must be a name");
 	assert_value("consumer_group_name", "消费组 1", "消费组 1");
@@ -223,8 +209,7 @@ END_TEST
 static void
 assert_url(const char *endpoint, const char *url)
 {
-	ck_assert_msg(attempt_with("endpoint", endpoint) == LTS_OK, "%s",
-		      attempt.error.data);
+	ck_assert_msg(attempt_with("endpoint", endpoint) == LTS_OK, "%s", attempt.error.data);
 	char *found = options_endpoint_url(&attempt.options);
 	ck_assert_str_eq(found, url);
 	free(found);
@@ -288,8 +273,8 @@ START_TEST(endpoint_that_could_mislead_is_refused)
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		ck_assert_msg(attempt_with("endpoint", texts[i]) == LTS_INVALID,
-			      "%s was taken", texts[i]);
+		ck_assert_msg(attempt_with("endpoint", texts[i]) == LTS_INVALID, "%s was taken",
+			      texts[i]);
 		attempt_end();
 	}
 }
@@ -297,8 +282,7 @@ END_TEST
 
 START_TEST(random_values_never_crash)
 {
-	static const char letters[] =
-		"0123456789-+:.TZ=/[]@ smhdkKiMBgGfilebndotu\x01\x7f\xff\n";
+	static const char letters[] = "0123456789-+:.TZ=/[]@ smhdkKiMBgGfilebndotu\x01\x7f\xff\n";
 	struct buf why;
 	unsigned seed = 11;
 	char value[64];
@@ -310,9 +294,9 @@ START_TEST(random_values_never_crash)
 			&options_table[(unsigned)rand_r(&seed) % options_table_count];
 		size_t len = (size_t)rand_r(&seed) % sizeof(value);
 		for (size_t i = 0; i < len; i++)
-			value[i] = round % 3 ? letters[(size_t)rand_r(&seed) %
-						       (sizeof(letters) - 1)]
-					     : (char)rand_r(&seed);
+			value[i] =
+				round % 3 ? letters[(size_t)rand_r(&seed) % (sizeof(letters) - 1)]
+					  : (char)rand_r(&seed);
 		value[len] = '\0';
 		buf_clear(&why);
 		if (!option_set(&attempt.options, option, value, &why))

@@ -20,7 +20,7 @@ struct sample {
 	char text[8], empty[8];
 };
 
-static const struct sample sample = { 0xa5,	 0xdeadbeef, 0x0123456789abcdef,
+static const struct sample sample = { 0xa5,      0xdeadbeef, 0x0123456789abcdef,
 				      INT64_MIN, "shard-7",  "" };
 
 static void
@@ -72,8 +72,7 @@ START_TEST(what_was_packed_comes_back)
 	ck_assert_uint_eq(back.u64, sample.u64);
 	ck_assert_int_eq(back.i64, sample.i64);
 	ck_assert_mem_eq(back.text, sample.text, sizeof(back.text));
-	ck_assert_mem_eq(back.empty, sample.empty,
-			 sizeof(back.empty)); /* the rest zeroed */
+	ck_assert_mem_eq(back.empty, sample.empty, sizeof(back.empty)); /* the rest zeroed */
 }
 END_TEST
 
@@ -91,8 +90,9 @@ END_TEST
 
 START_TEST(extreme_numbers_come_back)
 {
-	static const int64_t numbers[] = { 0,	      1,	 -1,	      INT64_MAX,
-					   INT64_MIN, 1ll << 53, -(1ll << 53) };
+	static const int64_t numbers[] = {
+		0, 1, -1, INT64_MAX, INT64_MIN, 1ll << 53, -(1ll << 53)
+	};
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		uint8_t data[16];
 		struct packer p = { .data = data, .cap = sizeof(data) };

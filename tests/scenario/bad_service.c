@@ -12,8 +12,7 @@
 #include "tests/support/one_host.h"
 
 static void
-begin(struct one_host *h, const char *sim_options, const char *faults,
-      const char *agent_options)
+begin(struct one_host *h, const char *sim_options, const char *faults, const char *agent_options)
 {
 	scenario_begin(&h->scenario);
 	sim_start(&h->sim, &h->scenario, sim_options);
@@ -25,8 +24,7 @@ begin(struct one_host *h, const char *sim_options, const char *faults,
 START_TEST(wrong_signature_is_said_and_retried_slowly)
 {
 	struct one_host h;
-	one_host_begin(&h, "--tls off --shards 2 --records 100",
-		       "--sk wrong --consumer_count 1");
+	one_host_begin(&h, "--tls off --shards 2 --records 100", "--sk wrong --consumer_count 1");
 	int64_t start_ms = clock_mono_ms();
 	until("it has tried a few times", agent_said(&h.agent, "in_a_row=4") == 1);
 	int64_t took_ms = clock_mono_ms() - start_ms;
@@ -49,8 +47,7 @@ START_TEST(throttled_shard_waits_as_told_and_the_others_go_on)
 	until("the others are done", agent_committed(&h.agent) == 15000);
 	double before = sim_number(&h.sim, "requests/batch/429");
 	int64_t start_ms = clock_mono_ms();
-	until("it was throttled again",
-	      sim_number(&h.sim, "requests/batch/429") >= before + 3);
+	until("it was throttled again", sim_number(&h.sim, "requests/batch/429") >= before + 3);
 	ck_assert_int_ge(clock_mono_ms() - start_ms,
 			 2000); /* two whole waits, and a part of one */
 	ck_assert_double_eq(agent_committed(&h.agent), 15000);
@@ -147,8 +144,7 @@ START_TEST(silent_service_ends_the_leases_and_all_is_delivered_once)
 {
 	struct one_host h;
 	double served = 0;
-	begin(&h, "--tls off --shards 4 --records 40000 --consumer_timeout 3",
-	      "batch latency=20",
+	begin(&h, "--tls off --shards 4 --records 40000 --consumer_timeout 3", "batch latency=20",
 	      "--consumer_count 4 --end_time end --consume_batch_size 100");
 	one_host_await_served(&h, 5000, &served);
 	sim_faults(&h.sim, "batch latency=20\nheartbeat stall");
@@ -168,8 +164,7 @@ suite_bad_service(void)
 	tcase_add_test(tc, throttled_shard_waits_as_told_and_the_others_go_on);
 	tcase_add_test(tc, broken_answers_are_refused_and_all_is_delivered_once);
 	tcase_add_test(tc, hostile_bodies_are_refused_and_all_is_delivered_once);
-	tcase_add_test(tc,
-		       lost_reply_to_a_checkpoint_is_read_back_and_nothing_is_repeated);
+	tcase_add_test(tc, lost_reply_to_a_checkpoint_is_read_back_and_nothing_is_repeated);
 	tcase_add_test(tc, answer_above_max_body_bytes_is_asked_for_in_halves);
 	tcase_add_test(tc, ten_records_above_max_body_bytes_stop_the_shard_loudly);
 	tcase_add_test(tc, silent_service_ends_the_leases_and_all_is_delivered_once);

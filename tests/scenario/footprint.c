@@ -46,10 +46,9 @@ START_TEST(idle_agent_is_small)
 {
 	struct one_host h;
 	pid_t pids[AGENT_WORKERS_MAX];
-	one_host_begin(&h, "--shards 2 --records 0 --consumer_timeout 3",
-		       "--consumer_count 2");
-	until("it holds its shards", agent_said(&h.agent, "msg=\"shard held\"") >= 2 &&
-					     sim_is_settled(&h.sim, 2));
+	one_host_begin(&h, "--shards 2 --records 0 --consumer_timeout 3", "--consumer_count 2");
+	until("it holds its shards",
+	      agent_said(&h.agent, "msg=\"shard held\"") >= 2 && sim_is_settled(&h.sim, 2));
 	until("it has asked for records", sim_number(&h.sim, "requests/batch/200") >= 20);
 	ck_assert_uint_eq(agent_workers(&h.agent, pids), 2);
 	expect_small(h.agent.process.pid);
@@ -81,20 +80,17 @@ START_TEST(deaths_of_workers_leave_no_descriptor_and_no_zombie)
 	char path[64], text[256];
 	one_host_begin(&h, "--tls off --shards 2 --records 100 --consumer_timeout 3",
 		       "--consumer_count 2");
-	until("it holds its shards", agent_said(&h.agent, "msg=\"shard held\"") >= 2 &&
-					     sim_is_settled(&h.sim, 2));
+	until("it holds its shards",
+	      agent_said(&h.agent, "msg=\"shard held\"") >= 2 && sim_is_settled(&h.sim, 2));
 	size_t before = count_fds(h.agent.process.pid);
 	for (size_t deaths = 1; deaths <= 5; deaths++) {
-		until("both live",
-		      agent_said(&h.agent, "state=LIVE restarts=") == 1 + deaths &&
-			      agent_workers(&h.agent, pids) == 2);
+		until("both live", agent_said(&h.agent, "state=LIVE restarts=") == 1 + deaths &&
+					   agent_workers(&h.agent, pids) == 2);
 		kill(pids[deaths % 2], SIGKILL);
 		until("it is buried", agent_said(&h.agent, "signal=9") == deaths);
 	}
-	until("all are live again",
-	      agent_said(&h.agent, "state=LIVE restarts=") == 2 + 5);
-	until("the descriptors are as many as before",
-	      count_fds(h.agent.process.pid) <= before);
+	until("all are live again", agent_said(&h.agent, "state=LIVE restarts=") == 2 + 5);
+	until("the descriptors are as many as before", count_fds(h.agent.process.pid) <= before);
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", h.agent.process.pid,
 		 h.agent.process.pid);
 	FILE *children = fopen(path, "re");

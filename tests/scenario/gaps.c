@@ -36,8 +36,7 @@ begin(struct one_host *h, const char *agent_options)
 static double
 lost_from(struct one_host *h)
 {
-	struct verdict v =
-		scenario_verify(&h->scenario, "--shards 3 --records 4000 host.out");
+	struct verdict v = scenario_verify(&h->scenario, "--shards 3 --records 4000 host.out");
 	return KEPT_FROM - (double)v.lost;
 }
 
@@ -77,8 +76,7 @@ START_TEST(on_expired_begin_goes_on_behind_the_gap_and_says_so)
 	begin(&h, AGENT "--on_expired begin");
 	ck_assert_int_eq(agent_wait(&h.agent), 0);
 	ck_assert_uint_ge(agent_said(&h.agent, "records were dropped by the service"), 1);
-	struct verdict v =
-		scenario_verify(&h.scenario, "--shards 3 --records 4000 host.out");
+	struct verdict v = scenario_verify(&h.scenario, "--shards 3 --records 4000 host.out");
 	ck_assert_uint_gt(v.lost, 0);
 	ck_assert_double_ge(lost_from(&h), 50);
 	ck_assert_uint_eq(v.duplicated + v.reordered + v.torn + v.unsealed, 0);
@@ -101,8 +99,7 @@ START_TEST(on_expired_end_goes_on_with_what_comes_next)
 	      sim_number(&h.sim, "shards/0/checkpoint") +
 			      sim_number(&h.sim, "shards/2/checkpoint") ==
 		      2. * RECORDS);
-	until("shard 1 stands at its end",
-	      sim_number(&h.sim, "shards/1/checkpoint") == RECORDS);
+	until("shard 1 stands at its end", sim_number(&h.sim, "shards/1/checkpoint") == RECORDS);
 	sim_post(&h.sim, "/sim/produce?shard=1&records=500");
 	until("what came next is delivered",
 	      sim_number(&h.sim, "shards/1/checkpoint") == RECORDS + 500);

@@ -84,8 +84,8 @@ START_TEST(lost_host_loses_no_record)
 	until("the load goes on", sim_number(&h.sim, "served_records") > mark + 4000);
 	process_kill(&h.b.process);
 	ck_assert_int_eq(agent_wait(&h.a), 0);
-	struct verdict v = scenario_verify(
-		&h.scenario, "--shards 8 --records 10000 --parts a.out b.out");
+	struct verdict v =
+		scenario_verify(&h.scenario, "--shards 8 --records 10000 --parts a.out b.out");
 	ck_assert_uint_eq(v.lost + v.reordered + v.torn, 0);
 	agent_expect_sound(&h.a, &h.sim);
 	end(&h);

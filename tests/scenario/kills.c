@@ -92,8 +92,7 @@ START_TEST(supervisor_killed_beside_a_stopped_worker_costs_nothing)
 	uint64_t seed = scenario_seed(300);
 	begin(&h);
 	one_host_await_served(&h, 5000, &served);
-	process_signal(&h.agent.process,
-		       SIGSTOP); /* lest it kills the stopped worker itself */
+	process_signal(&h.agent.process, SIGSTOP); /* lest it kills the stopped worker itself */
 	until("a worker is stopped", strike(&h, &seed, SIGSTOP));
 	process_kill(&h.agent.process);
 	agent_start(&h.agent);

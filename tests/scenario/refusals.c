@@ -55,13 +55,11 @@ START_TEST(untrusted_service_is_refused_and_nothing_is_sent)
 {
 	struct one_host h;
 	char options[64];
-	snprintf(options, sizeof(options), "--shards 2 --records 1000 --tls %s",
-		 bad_tls[_i]);
+	snprintf(options, sizeof(options), "--shards 2 --records 1000 --tls %s", bad_tls[_i]);
 	one_host_begin(&h, options, "--consumer_count 2");
 	until("it says so twice for each consumer",
 	      agent_said(&h.agent, "heartbeat failed") >= 4);
-	ck_assert_uint_ge(
-		agent_said(&h.agent, "SSL") + agent_said(&h.agent, "certificate"), 2);
+	ck_assert_uint_ge(agent_said(&h.agent, "SSL") + agent_said(&h.agent, "certificate"), 2);
 	cJSON *status = sim_status(&h.sim);
 	char *requests = cJSON_PrintUnformatted(json_path_at(status, "requests"));
 	ck_assert_ptr_null(strchr(requests, '1')); /* no count of any kind */

@@ -144,9 +144,8 @@ START_TEST(state_of_another_stream_is_refused_with_the_ways_out)
 	struct agent other;
 	one_host_begin(&h, "--tls off --shards 2 --records 100", "--end_time end");
 	one_host_expect_drained(&h, 2, 100);
-	agent_init(
-		&other, &h.sim, "other",
-		"--state_dir host.st --stream_id 66666666-7777-8888-9999-bbbbbbbbbbbb");
+	agent_init(&other, &h.sim, "other",
+		   "--state_dir host.st --stream_id 66666666-7777-8888-9999-bbbbbbbbbbbb");
 	agent_start(&other);
 	ck_assert_int_eq(agent_wait(&other), 2);
 	ck_assert_uint_eq(agent_said(&other, "\n"), 1);
@@ -166,8 +165,7 @@ suite_restarts(void)
 	tcase_add_test(tc, told_to_stop_under_load_it_seals_and_publishes_all_it_has);
 	tcase_add_test(tc, restart_is_the_same_member_with_the_same_shards);
 	tcase_add_test(tc, restart_after_a_kill_is_the_same_member_with_the_same_shards);
-	tcase_add_test(
-		tc, second_supervisor_on_one_state_dir_is_refused_and_disturbs_nothing);
+	tcase_add_test(tc, second_supervisor_on_one_state_dir_is_refused_and_disturbs_nothing);
 	tcase_add_test(tc, state_of_another_stream_is_refused_with_the_ways_out);
 	return suite;
 }

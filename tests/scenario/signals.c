@@ -24,9 +24,8 @@ enum { SOON_MS = 5000 * PATIENCE_SLOWNESS };
 START_TEST(usr1_makes_all_that_was_delivered_durable_committed_and_published)
 {
 	struct one_host h;
-	one_host_begin(
-		&h, SIM_OPTIONS,
-		"--consumer_count 2 --checkpoint_interval 10m --publish_interval 1h");
+	one_host_begin(&h, SIM_OPTIONS,
+		       "--consumer_count 2 --checkpoint_interval 10m --publish_interval 1h");
 	double delivered = 0;
 	for (int i = 1; i <= 2; i++) {
 		delivered = 20000. * i;
@@ -53,8 +52,7 @@ START_TEST(usr2_prints_a_summary_that_adds_up)
 	until("the group is settled", sim_is_settled(&h.sim, 2));
 	until("all is committed", agent_committed(&h.agent) == 20000);
 	process_signal(&h.agent.process, SIGUSR2);
-	until("every worker and shard is listed",
-	      agent_said(&h.agent, "msg=summary") == 6);
+	until("every worker and shard is listed", agent_said(&h.agent, "msg=summary") == 6);
 	ck_assert_uint_eq(agent_said(&h.agent, "msg=summary worker="), 2);
 	ck_assert_uint_eq(agent_said(&h.agent, "msg=summary shard="), 4);
 	ck_assert_uint_eq(agent_sum(&h.agent, " delivered="), 20000);
@@ -169,8 +167,7 @@ END_TEST
 START_TEST(shutdown_timeout_ends_a_drain_that_does_not)
 {
 	struct one_host h;
-	int fd = begin_blocked(&h,
-			       "--consumer_count 2 --sink stdout --shutdown_timeout 1s");
+	int fd = begin_blocked(&h, "--consumer_count 2 --sink stdout --shutdown_timeout 1s");
 	process_signal(&h.agent.process, SIGTERM);
 	until_within(1000 + SOON_MS, "it is out", process_has_ended(&h.agent.process));
 	ck_assert_int_eq(agent_wait(&h.agent), 1);
@@ -200,8 +197,7 @@ suite_signals(void)
 {
 	Suite *suite = suite_create("signals");
 	TCase *tc = scenario_case(suite, "signals");
-	tcase_add_test(tc,
-		       usr1_makes_all_that_was_delivered_durable_committed_and_published);
+	tcase_add_test(tc, usr1_makes_all_that_was_delivered_durable_committed_and_published);
 	tcase_add_test(tc, usr2_prints_a_summary_that_adds_up);
 	tcase_add_test(tc, hup_takes_a_good_configuration_and_leaves_a_broken_one);
 	tcase_add_test(tc, quit_is_out_at_once_with_exit_code_1);

@@ -40,8 +40,7 @@ catch_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
-	if (sigaction(SIGPIPE, &ignore, NULL) < 0 ||
-	    sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+	if (sigaction(SIGPIPE, &ignore, NULL) < 0 || sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -1;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -80,8 +79,8 @@ create_world(struct sim *sim, const struct sim_options *options, struct buf *err
 			abort();
 		return err;
 	}
-	return sim_faults_set(sim->faults,
-			      options->faults.data ? options->faults.data : "", error);
+	return sim_faults_set(sim->faults, options->faults.data ? options->faults.data : "",
+			      error);
 }
 
 static void

@@ -38,8 +38,7 @@ struct sim_time {
 struct sim_request {
 	const char *method;
 	const char *target; /* as on the wire */
-	const char *date, *authorization, *content_type, *content_encoding,
-		*security_token;
+	const char *date, *authorization, *content_type, *content_encoding, *security_token;
 	const char *body;
 	size_t body_len;
 };
@@ -48,11 +47,10 @@ struct sim_answer {
 	enum sim_kind kind;
 	int status;
 	struct buf body;
-	const char *content_type,
-		*content_encoding; /* literals; the second may be NULL */
+	const char *content_type, *content_encoding; /* literals; the second may be NULL */
 	char request_id[33];
 	char retry_after[64]; /* "": none */
-	char *location;	      /* NULL: none */
+	char *location;       /* NULL: none */
 	/* How to send it. */
 	bool reset; /* not at all, but an RST */
 	bool stall, has_truncate;

@@ -56,8 +56,7 @@ sim_answer_printf(struct sim_answer *answer, const char *fmt, ...)
 }
 
 void
-sim_answer_error(struct sim_answer *answer, int status, const char *code,
-		 const char *message)
+sim_answer_error(struct sim_answer *answer, int status, const char *code, const char *message)
 {
 	answer->status = status;
 	buf_clear(&answer->body);
@@ -67,8 +66,8 @@ sim_answer_error(struct sim_answer *answer, int status, const char *code,
 				  "id\":\"%s\"}",
 				  message, code, answer->request_id);
 	else
-		sim_answer_printf(answer, "{\"error_code\":\"%s\",\"error_msg\":\"%s\"}",
-				  code, message);
+		sim_answer_printf(answer, "{\"error_code\":\"%s\",\"error_msg\":\"%s\"}", code,
+				  message);
 }
 
 static const struct {
@@ -97,8 +96,8 @@ put_retry_after(struct sim_answer *answer, const char *text, int64_t wall_ns)
 	time_t at = (time_t)(wall_ns / 1000000000 + strtoll(text + 5, NULL, 10));
 	struct tm tm;
 	gmtime_r(&at, &tm);
-	strftime(answer->retry_after, sizeof(answer->retry_after),
-		 "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	strftime(answer->retry_after, sizeof(answer->retry_after), "%a, %d %b %Y %H:%M:%S GMT",
+		 &tm);
 }
 
 static void
@@ -151,10 +150,9 @@ put_bad_body(struct sim_answer *answer, const struct sim_effect *effect)
 		must(buf_put_text(&answer->body, effect->garbage));
 	} else if (effect->html) {
 		answer->content_type = "text/html";
-		sim_answer_printf(
-			answer,
-			"<!DOCTYPE html><html><head><title>Welcome</title></head><body>"
-			"<h1>Please sign in to this network</h1></body></html>");
+		sim_answer_printf(answer,
+				  "<!DOCTYPE html><html><head><title>Welcome</title></head><body>"
+				  "<h1>Please sign in to this network</h1></body></html>");
 	} else if (effect->nest) {
 		sim_answer_printf(answer, BATCH_OPENING);
 		put_repeated(&answer->body, '[', (size_t)effect->nest);
@@ -182,8 +180,7 @@ put_status(struct sim_answer *answer, int status)
 }
 
 bool
-sim_answer_fault(struct sim_answer *answer, const struct sim_effect *effect,
-		 int64_t wall_ns)
+sim_answer_fault(struct sim_answer *answer, const struct sim_effect *effect, int64_t wall_ns)
 {
 	answer->latency_ms = effect->latency_ms;
 	answer->stall = effect->stall;

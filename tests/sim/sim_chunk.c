@@ -137,8 +137,7 @@ put_text(struct chunk *chunk, const struct buf *text)
 
 /* The chunk with its first `count` records rendered. */
 static struct chunk *
-render(struct sim_chunks *chunks, size_t number, size_t count, sim_chunk_make *make,
-       void *arg)
+render(struct sim_chunks *chunks, size_t number, size_t count, sim_chunk_make *make, void *arg)
 {
 	struct chunk *chunk = find(chunks, number);
 	size_t before = chunk->text.len;
@@ -160,12 +159,10 @@ sim_chunks_copy(struct sim_chunks *chunks, uint64_t from, uint64_t to, struct bu
 	size_t per_chunk = chunks->cache->per_chunk;
 	while (from < to) {
 		size_t number = from / per_chunk, first = from % per_chunk;
-		size_t count =
-			to - number * per_chunk < per_chunk ? to % per_chunk : per_chunk;
+		size_t count = to - number * per_chunk < per_chunk ? to % per_chunk : per_chunk;
 		struct chunk *chunk = render(chunks, number, count, make, arg);
 		size_t start = first ? chunk->ends[first - 1] : 0;
-		if (buf_put(out, chunk->text.data + start,
-			    chunk->ends[count - 1] - start))
+		if (buf_put(out, chunk->text.data + start, chunk->ends[count - 1] - start))
 			abort(); /* the answer's buffer has no ceiling */
 		from += count - first;
 	}
@@ -176,8 +173,7 @@ sim_chunks_pin(struct sim_chunks *chunks, uint64_t index, const struct buf *text
 	       sim_chunk_make *make, void *arg)
 {
 	size_t at = index % chunks->cache->per_chunk;
-	struct chunk *chunk =
-		render(chunks, index / chunks->cache->per_chunk, at, make, arg);
+	struct chunk *chunk = render(chunks, index / chunks->cache->per_chunk, at, make, arg);
 	if (!chunk->pinned) {
 		TAILQ_REMOVE(&chunks->cache->rendered, chunk, link);
 		chunks->cache->bytes -= chunk->text.len;

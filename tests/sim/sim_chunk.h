@@ -30,8 +30,8 @@ struct sim_chunks *sim_chunks_create(struct sim_cache *cache);
 void sim_chunks_destroy(struct sim_chunks **chunks);
 
 /* Appends the texts of records from..to (exclusive). */
-void sim_chunks_copy(struct sim_chunks *chunks, uint64_t from, uint64_t to,
-		     struct buf *out, sim_chunk_make *make, void *arg);
+void sim_chunks_copy(struct sim_chunks *chunks, uint64_t from, uint64_t to, struct buf *out,
+		     sim_chunk_make *make, void *arg);
 /* Takes `text` as the record `index`, the one after all that exist. */
 void sim_chunks_pin(struct sim_chunks *chunks, uint64_t index, const struct buf *text,
 		    sim_chunk_make *make, void *arg);

@@ -20,7 +20,7 @@ struct sim_exchange {
 	struct buf body;
 	bool is_opened, is_too_big, is_served, is_waiting;
 	struct sim_answer answer;
-	int64_t due_ns;	   /* while waiting: when to go on */
+	int64_t due_ns;    /* while waiting: when to go on */
 	int64_t opened_ns; /* when the first byte of a paced body was asked for; 0: not
 			      yet */
 };

@@ -75,8 +75,8 @@ sim_faults_set(struct sim_faults *faults, const char *text, struct buf *error_ou
 		if (line[strspn(line, " \t")] && fresh->n == RULES_MAX)
 			err = sim_rule_refuse(error_out, line, NULL, "is one too many");
 		else if (line[strspn(line, " \t")])
-			err = sim_rule_parse(&fresh->rules[fresh->n++], line,
-					     faults->shards, error_out);
+			err = sim_rule_parse(&fresh->rules[fresh->n++], line, faults->shards,
+					     error_out);
 		free(line);
 		text += len + (text[len] != '\0');
 	}
@@ -90,8 +90,7 @@ sim_faults_set(struct sim_faults *faults, const char *text, struct buf *error_ou
 }
 
 static bool
-strikes(struct sim_faults *faults, size_t i, enum sim_kind kind, int shard,
-	const char *consumer)
+strikes(struct sim_faults *faults, size_t i, enum sim_kind kind, int shard, const char *consumer)
 {
 	struct sim_rule *rule = &faults->rules[i];
 	if (rule->kind == SIM_KINDS ? kind == SIM_OTHER : rule->kind != (int)kind)
@@ -102,10 +101,10 @@ strikes(struct sim_faults *faults, size_t i, enum sim_kind kind, int shard,
 	if (rule->matched++ < (uint64_t)rule->after ||
 	    (rule->count >= 0 && rule->struck >= (uint64_t)rule->count))
 		return false;
-	unsigned place = shard >= 0 && (unsigned)shard < faults->shards ? (unsigned)shard
-									: faults->shards;
-	uint64_t dice = sim_mix(faults->seed ^ sim_mix(i << 32 | place) ^
-				sim_mix(rule->seen[place]++));
+	unsigned place =
+		shard >= 0 && (unsigned)shard < faults->shards ? (unsigned)shard : faults->shards;
+	uint64_t dice =
+		sim_mix(faults->seed ^ sim_mix(i << 32 | place) ^ sim_mix(rule->seen[place]++));
 	if ((double)(dice >> 11) / (double)(UINT64_C(1) << 53) >= rule->p)
 		return false;
 	rule->struck++;
@@ -113,8 +112,8 @@ strikes(struct sim_faults *faults, size_t i, enum sim_kind kind, int shard,
 }
 
 void
-sim_faults_apply(struct sim_faults *faults, enum sim_kind kind, int shard,
-		 const char *consumer, struct sim_effect *effect_out)
+sim_faults_apply(struct sim_faults *faults, enum sim_kind kind, int shard, const char *consumer,
+		 struct sim_effect *effect_out)
 {
 	*effect_out = (struct sim_effect){ 0 };
 	for (size_t i = 0; i < faults->n; i++)
@@ -126,8 +125,7 @@ void
 sim_faults_describe(const struct sim_faults *faults, struct buf *out)
 {
 	for (size_t i = 0; i < faults->n; i++)
-		if (buf_printf(out, "%llu %s\n",
-			       (unsigned long long)faults->rules[i].struck,
+		if (buf_printf(out, "%llu %s\n", (unsigned long long)faults->rules[i].struck,
 			       faults->rules[i].text))
 			abort(); /* the caller's buffer has no ceiling */
 }

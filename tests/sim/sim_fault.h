@@ -34,19 +34,17 @@ const char *sim_kind_name(enum sim_kind kind);
  * until the rules are replaced. Later rules win over earlier ones. */
 struct sim_effect {
 	int64_t latency_ms;
-	int64_t status; /* instead of doing what was asked */
-	const char
-		*retry_after; /* seconds, or a date, or "date:N": the date in N seconds */
-	const char *redirect; /* 302 to there */
-	const char *garbage;  /* 200 with this body */
+	int64_t status;          /* instead of doing what was asked */
+	const char *retry_after; /* seconds, or a date, or "date:N": the date in N seconds */
+	const char *redirect;    /* 302 to there */
+	const char *garbage;     /* 200 with this body */
 	int64_t html, nest, huge, gzip_bomb; /* 200 with such a body */
-	int64_t reset, lose_reply; /* a true RST: before, after doing what was asked */
-	int64_t empty, same_next,
-		back;	  /* batch: no records; next = start; next N records back */
+	int64_t reset, lose_reply;           /* a true RST: before, after doing what was asked */
+	int64_t empty, same_next, back; /* batch: no records; next = start; next N records back */
 	int64_t truncate; /* with has_truncate: so many bytes of the body, then the end */
 	bool has_truncate;
 	int64_t bandwidth; /* bytes a second */
-	int64_t stall;	   /* headers, then silence */
+	int64_t stall;     /* headers, then silence */
 };
 
 struct sim_faults;

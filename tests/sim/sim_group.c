@@ -210,8 +210,7 @@ grant(struct sim_group *group, int caller, bool *granted_out)
 	struct member *member = &group->members[caller];
 	for (unsigned i = 0; i < group->n_shards; i++) {
 		struct shard *shard = &group->shards[i];
-		if (shard->owner == NOBODY && shard->on_offer &&
-		    member->owned < member->quota) {
+		if (shard->owner == NOBODY && shard->on_offer && member->owned < member->quota) {
 			set_owner(shard, caller);
 			member->owned++;
 		}
@@ -241,8 +240,7 @@ sim_group_heartbeat(struct sim_group *group, const struct consumer_name *consume
 
 enum lts_err
 sim_group_write(struct sim_group *group, const struct consumer_name *consumer,
-		const struct sim_checkpoint *list, size_t n, int64_t now_ms,
-		int64_t wall_ms)
+		const struct sim_checkpoint *list, size_t n, int64_t now_ms, int64_t wall_ms)
 {
 	sim_group_expire(group, now_ms);
 	int caller = find_member(group, consumer);
@@ -251,8 +249,7 @@ sim_group_write(struct sim_group *group, const struct consumer_name *consumer,
 			return LTS_GONE;
 	for (size_t i = 0; i < n; i++) {
 		struct shard *shard = &group->shards[list[i].shard];
-		group->regressions +=
-			shard->has_checkpoint && list[i].index < shard->checkpoint;
+		group->regressions += shard->has_checkpoint && list[i].index < shard->checkpoint;
 		shard->has_checkpoint = true;
 		shard->checkpoint = list[i].index;
 		shard->updated_ms = wall_ms;
@@ -269,13 +266,11 @@ sim_group_offer(struct sim_group *group, unsigned shard, bool on_offer)
 }
 
 void
-sim_group_shard(const struct sim_group *group, unsigned number,
-		struct sim_shard_view *view_out)
+sim_group_shard(const struct sim_group *group, unsigned number, struct sim_shard_view *view_out)
 {
 	const struct shard *shard = &group->shards[number];
 	*view_out = (struct sim_shard_view){
-		.owner = shard->owner == NOBODY ? NULL
-						: group->members[shard->owner].name.text,
+		.owner = shard->owner == NOBODY ? NULL : group->members[shard->owner].name.text,
 		.leaving = shard->leaving,
 		.listed = shard->listed,
 		.has_checkpoint = shard->has_checkpoint,
@@ -292,8 +287,7 @@ sim_group_members(const struct sim_group *group)
 }
 
 void
-sim_group_member(const struct sim_group *group, size_t i,
-		 struct sim_member_view *view_out)
+sim_group_member(const struct sim_group *group, size_t i, struct sim_member_view *view_out)
 {
 	const struct member *member = &group->members[i];
 	*view_out = (struct sim_member_view){ member->name.text, member->heard_ms,

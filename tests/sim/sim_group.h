@@ -29,8 +29,8 @@ struct sim_checkpoint {
 /* What one looks like from outside. */
 struct sim_shard_view {
 	const char *owner; /* NULL: nobody's */
-	bool leaving;	   /* its owner shall let go of it */
-	bool listed;	   /* its owner listed it in its last heartbeat */
+	bool leaving;      /* its owner shall let go of it */
+	bool listed;       /* its owner listed it in its last heartbeat */
 	bool has_checkpoint;
 	uint64_t checkpoint;
 	int64_t updated_ms; /* wall clock, as handed to sim_group_write */
@@ -50,13 +50,11 @@ void sim_group_destroy(struct sim_group **group);
 void sim_group_expire(struct sim_group *group, int64_t now_ms);
 /* granted_out[shard] is set for every shard that the consumer owns from now on.
  * LTS_NOSPACE: too many members. */
-enum lts_err sim_group_heartbeat(struct sim_group *group,
-				 const struct consumer_name *consumer,
+enum lts_err sim_group_heartbeat(struct sim_group *group, const struct consumer_name *consumer,
 				 const unsigned *listed, size_t n, int64_t now_ms,
 				 bool *granted_out) LTS_MUST_USE;
 /* All or nothing. LTS_GONE: the consumer does not own one of the shards. */
-enum lts_err sim_group_write(struct sim_group *group,
-			     const struct consumer_name *consumer,
+enum lts_err sim_group_write(struct sim_group *group, const struct consumer_name *consumer,
 			     const struct sim_checkpoint *list, size_t n, int64_t now_ms,
 			     int64_t wall_ms) LTS_MUST_USE;
 
@@ -66,8 +64,7 @@ void sim_group_offer(struct sim_group *group, unsigned shard, bool on_offer);
 void sim_group_shard(const struct sim_group *group, unsigned shard,
 		     struct sim_shard_view *view_out);
 size_t sim_group_members(const struct sim_group *group);
-void sim_group_member(const struct sim_group *group, size_t i,
-		      struct sim_member_view *view_out);
+void sim_group_member(const struct sim_group *group, size_t i, struct sim_member_view *view_out);
 /* Checkpoint writes that moved a shard back. */
 uint64_t sim_group_regressions(const struct sim_group *group);
 

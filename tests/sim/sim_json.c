@@ -56,9 +56,9 @@ sim_json_parse(const char *text, size_t len)
 	buf_init(&quoted, 0);
 	quote_numbers(text, len, &quoted);
 	/* The NUL after the text belongs to it, so that nothing may follow the value. */
-	cJSON *json = quoted.len ? cJSON_ParseWithLengthOpts(quoted.data, quoted.len + 1,
-							     NULL, true)
-				 : NULL;
+	cJSON *json = quoted.len
+			      ? cJSON_ParseWithLengthOpts(quoted.data, quoted.len + 1, NULL, true)
+			      : NULL;
 	buf_fini(&quoted);
 	return json;
 }

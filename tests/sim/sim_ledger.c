@@ -25,7 +25,7 @@ struct sim_ledger {
 	unsigned n_shards;
 	bool has_records;
 	uint64_t records;
-	bool in_order;	 /* something was noted since begin... */
+	bool in_order;   /* something was noted since begin... */
 	uint64_t latest; /* ...and this is the latest of it */
 	struct sim_totals totals;
 	struct shard shards[];
@@ -66,8 +66,7 @@ word_of(struct shard *shard, uint64_t seq)
 	if (seq / 64 >= shard->words) {
 		uint64_t words = seq / 64 + seq / 128 + 64;
 		shard->seen = xreallocarray(shard->seen, words, sizeof(uint64_t));
-		memset(shard->seen + shard->words, 0,
-		       (words - shard->words) * sizeof(uint64_t));
+		memset(shard->seen + shard->words, 0, (words - shard->words) * sizeof(uint64_t));
 		shard->words = words;
 	}
 	return &shard->seen[seq / 64];

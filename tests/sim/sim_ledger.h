@@ -18,7 +18,7 @@ struct sim_totals {
 enum sim_verdict {
 	SIM_FINE,
 	SIM_DUPLICATED, /* seen before, by whomever */
-	SIM_REORDERED,	/* new, but after a later one of the same stream of delivery */
+	SIM_REORDERED,  /* new, but after a later one of the same stream of delivery */
 	SIM_UNEXPECTED, /* of no such shard, or past the records that exist */
 };
 

@@ -28,8 +28,8 @@ struct value {
 static void
 skip_space(struct scan *scan)
 {
-	while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\t' ||
-					*scan->at == '\r' || *scan->at == '\n'))
+	while (scan->at < scan->end &&
+	       (*scan->at == ' ' || *scan->at == '\t' || *scan->at == '\r' || *scan->at == '\n'))
 		scan->at++;
 }
 
@@ -127,8 +127,7 @@ skip_members(struct scan *scan, bool is_object, int depth)
 	if (take(scan, closing))
 		return true;
 	do {
-		if (is_object &&
-		    !(take(scan, '"') && skip_string(scan) && take(scan, ':')))
+		if (is_object && !(take(scan, '"') && skip_string(scan) && take(scan, ':')))
 			return false;
 		if (!skip_value(scan, depth))
 			return false;
@@ -185,8 +184,7 @@ take_label(struct scan *scan, struct value found[LABELS])
 		if (found[i].text)
 			return false; /* twice */
 		bool is_string = value[0] == '"';
-		found[i] = (struct value){ value + is_string, len - 2 * is_string,
-					   is_string };
+		found[i] = (struct value){ value + is_string, len - 2 * is_string, is_string };
 	}
 	return true;
 }
@@ -201,9 +199,8 @@ parse_unsigned(const struct value *value, unsigned base, uint64_t *out)
 		const char *digit = memchr("0123456789abcdef", value->text[i], base);
 		if (!digit)
 			return false;
-		unsigned worth = value->text[i] <= '9'
-					 ? (unsigned)(value->text[i] - '0')
-					 : (unsigned)(value->text[i] - 'a') + 10;
+		unsigned worth = value->text[i] <= '9' ? (unsigned)(value->text[i] - '0')
+						       : (unsigned)(value->text[i] - 'a') + 10;
 		number = number * base + worth;
 	}
 	*out = number;
@@ -226,15 +223,13 @@ sim_line_parse(const char *text, size_t len, struct sim_line *line_out)
 	if (!take(&scan, '}') || scan.at != scan.end)
 		return false;
 	if (!found[LABEL_CONTENT].is_string || !found[LABEL_SHARD].is_string ||
-	    !found[LABEL_SUM].is_string || found[LABEL_SEQ].is_string ||
-	    !found[LABEL_SEQ].text)
+	    !found[LABEL_SUM].is_string || found[LABEL_SEQ].is_string || !found[LABEL_SEQ].text)
 		return false;
 	if (!parse_unsigned(&found[LABEL_SEQ], 10, &seq) ||
 	    !parse_unsigned(&found[LABEL_SUM], 16, &sum) ||
 	    sum != sim_record_sum(found[LABEL_SHARD].text, found[LABEL_SHARD].len, seq,
 				  found[LABEL_CONTENT].text, found[LABEL_CONTENT].len))
 		return false;
-	*line_out =
-		(struct sim_line){ found[LABEL_SHARD].text, found[LABEL_SHARD].len, seq };
+	*line_out = (struct sim_line){ found[LABEL_SHARD].text, found[LABEL_SHARD].len, seq };
 	return true;
 }

@@ -12,14 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum option_kind {
-	KIND_NUMBER,
-	KIND_SECONDS,
-	KIND_WORD,
-	KIND_TEXT,
-	KIND_FLAG,
-	KIND_RULE
-};
+enum option_kind { KIND_NUMBER, KIND_SECONDS, KIND_WORD, KIND_TEXT, KIND_FLAG, KIND_RULE };
 
 struct option {
 	const char *name;
@@ -32,7 +25,7 @@ struct option {
 
 #define AT(field) offsetof(struct sim_options, field)
 
-static const char *const tls_words[] = { "on",	       "off", "expired", "wrong_host",
+static const char *const tls_words[] = { "on",         "off", "expired", "wrong_host",
 					 "unknown_ca", "old", NULL };
 static const char *const date_words[] = { "short", "full", NULL };
 
@@ -50,21 +43,18 @@ static const struct option table[] = {
 	  "on, off (plain http), expired, wrong_host, unknown_ca, old (TLS 1.1)" },
 	{ "tls_dir", KIND_TEXT, AT(tls_dir), 0, 0, NULL, "",
 	  "where ca.pem, server.pem and server.key are written; none: a temporary one" },
-	{ "consumer_timeout", KIND_SECONDS, AT(consumer_timeout_ms), 1, 86400000, NULL,
-	  "60", "seconds until an unheard consumer loses its shards" },
-	{ "seed", KIND_NUMBER, AT(seed), 0, INT64_MAX, NULL, "1",
-	  "of records and faults" },
-	{ "project_id", KIND_TEXT, AT(project_id), 0, 0, NULL,
-	  "0123456789abcdef0123456789abcdef", "" },
-	{ "group_id", KIND_TEXT, AT(group_id), 0, 0, NULL,
-	  "11111111-2222-3333-4444-555555555555", "" },
+	{ "consumer_timeout", KIND_SECONDS, AT(consumer_timeout_ms), 1, 86400000, NULL, "60",
+	  "seconds until an unheard consumer loses its shards" },
+	{ "seed", KIND_NUMBER, AT(seed), 0, INT64_MAX, NULL, "1", "of records and faults" },
+	{ "project_id", KIND_TEXT, AT(project_id), 0, 0, NULL, "0123456789abcdef0123456789abcdef",
+	  "" },
+	{ "group_id", KIND_TEXT, AT(group_id), 0, 0, NULL, "11111111-2222-3333-4444-555555555555",
+	  "" },
 	{ "stream_id", KIND_TEXT, AT(stream_id), 0, 0, NULL,
 	  "66666666-7777-8888-9999-aaaaaaaaaaaa", "" },
-	{ "consumer_group_name", KIND_TEXT, AT(consumer_group_name), 0, 0, NULL,
-	  "my-group", "" },
+	{ "consumer_group_name", KIND_TEXT, AT(consumer_group_name), 0, 0, NULL, "my-group", "" },
 	{ "region", KIND_TEXT, AT(region), 0, 0, NULL, "cn-north-4", "" },
-	{ "ak", KIND_TEXT, AT(ak), 0, 0, NULL, "AKIDEXAMPLE",
-	  "access key that is accepted" },
+	{ "ak", KIND_TEXT, AT(ak), 0, 0, NULL, "AKIDEXAMPLE", "access key that is accepted" },
 	{ "sk", KIND_TEXT, AT(sk), 0, 0, NULL, "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY",
 	  "its secret" },
 	{ "security_token", KIND_TEXT, AT(security_token), 0, 0, NULL, "",
@@ -73,8 +63,7 @@ static const struct option table[] = {
 	  "what the signature covers: short, full" },
 	{ "cache_bytes", KIND_NUMBER, AT(cache_bytes), 0, INT64_MAX, NULL, "402653184",
 	  "rendered records kept in memory" },
-	{ "fault", KIND_RULE, AT(faults), 0, 0, NULL, NULL,
-	  "a rule as below; may be repeated" },
+	{ "fault", KIND_RULE, AT(faults), 0, 0, NULL, NULL, "a rule as below; may be repeated" },
 	{ "exit_with_parent", KIND_FLAG, AT(exit_with_parent), 0, 0, NULL, NULL,
 	  "stop when the process that started it ends" },
 	{ "help", KIND_FLAG, AT(help), 0, 0, NULL, NULL, "" },
@@ -168,15 +157,14 @@ refuse_value(struct buf *error_out, const struct option *option, const char *val
 {
 	enum lts_err err = LTS_OK;
 	if (option->kind == KIND_WORD)
-		err = buf_printf(error_out, "--%s '%s': must be one of %s", option->name,
-				 value, option->help);
+		err = buf_printf(error_out, "--%s '%s': must be one of %s", option->name, value,
+				 option->help);
 	else if (option->kind == KIND_SECONDS)
 		err = buf_printf(error_out, "--%s '%s': must be seconds from %g to %g",
 				 option->name, value, (double)option->least / 1000,
 				 (double)option->most / 1000);
 	else
-		err = buf_printf(error_out,
-				 "--%s '%s': must be a number from %lld to %lld",
+		err = buf_printf(error_out, "--%s '%s': must be a number from %lld to %lld",
 				 option->name, value, (long long)option->least,
 				 (long long)option->most);
 	if (err)
@@ -207,8 +195,7 @@ load_one(struct sim_options *options, char **argv, int *at, struct buf *error_ou
 }
 
 enum lts_err
-sim_options_load(struct sim_options *options, int argc, char **argv,
-		 struct buf *error_out)
+sim_options_load(struct sim_options *options, int argc, char **argv, struct buf *error_out)
 {
 	*options = (struct sim_options){ 0 };
 	buf_init(&options->faults, 0);
@@ -243,8 +230,7 @@ sim_options_print_help(FILE *out)
 		int width = fprintf(out, "  --%s", option->name);
 		fprintf(out, "%*s %s", width < 24 ? 24 - width : 0, "", option->help);
 		if (option->preset && option->preset[0])
-			fprintf(out, "%s[%s]", option->help[0] ? " " : "",
-				option->preset);
+			fprintf(out, "%s[%s]", option->help[0] ? " " : "", option->preset);
 		fputc('\n', out);
 	}
 }

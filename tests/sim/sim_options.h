@@ -24,8 +24,8 @@ enum sim_tls_mode {
 struct sim_options {
 	int64_t shards, records, record_bytes, rate, port, seed, cache_bytes;
 	int64_t consumer_timeout_ms; /* given in seconds, fractions allowed */
-	int64_t tls;		     /* enum sim_tls_mode */
-	int64_t sign_date;	     /* 0 short, 1 full */
+	int64_t tls;                 /* enum sim_tls_mode */
+	int64_t sign_date;           /* 0 short, 1 full */
 	const char *tls_dir, *project_id, *group_id, *stream_id, *consumer_group_name;
 	const char *region, *ak, *sk, *security_token;
 	bool exit_with_parent, help;

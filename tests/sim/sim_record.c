@@ -15,16 +15,16 @@ enum {
 	FRAME_BYTES = 240, /* what the labels hold beside log_content */
 	CONTENT_LEAST = 16,
 	GROUP_ASCII_BYTES =
-		46, /* of a group of about 60: then one Chinese word, then one escape */
+		46,      /* of a group of about 60: then one Chinese word, then one escape */
 	GROUP_MOST = 96, /* no group is longer */
 };
 
 static const char *const words[] = {
-	"GET /v1/orders/4711 ", "status=200 ",		"elapsed_ms=17 ",
-	"user=li.wei ",		"connection reset by ", "peer 10.3.7.41 ",
-	"retrying in 250 ms ",	"cache miss for key ",	"session 8f3a91c0 ",
-	"POST /v1/payments ",	"level=info ",		"trace=5b8c2e17f0 ",
-	"queue depth 128, ",	"disk sda1 at 71% ",	"gc pause 12.5ms ",
+	"GET /v1/orders/4711 ", "status=200 ",          "elapsed_ms=17 ",
+	"user=li.wei ",         "connection reset by ", "peer 10.3.7.41 ",
+	"retrying in 250 ms ",  "cache miss for key ",  "session 8f3a91c0 ",
+	"POST /v1/payments ",   "level=info ",          "trace=5b8c2e17f0 ",
+	"queue depth 128, ",    "disk sda1 at 71% ",    "gc pause 12.5ms ",
 	"{code: 0, ok: true} ",
 };
 
@@ -138,8 +138,7 @@ static size_t
 content_bytes(uint64_t dice, size_t record_bytes)
 {
 	size_t spread = record_bytes * 2 / 5;
-	size_t total =
-		record_bytes - spread / 2 + (spread ? (size_t)(dice % (spread + 1)) : 0);
+	size_t total = record_bytes - spread / 2 + (spread ? (size_t)(dice % (spread + 1)) : 0);
 	return total > FRAME_BYTES + CONTENT_LEAST ? total - FRAME_BYTES : CONTENT_LEAST;
 }
 
@@ -151,8 +150,8 @@ put_tail(char *out, const char *content, size_t content_len, unsigned shard, uin
 	out = PUT(out, ",\"shard\":\"");
 	const char *shard_text = out;
 	out = put_number(out, shard);
-	uint64_t sum = sim_record_sum(shard_text, (size_t)(out - shard_text), seq,
-				      content, content_len);
+	uint64_t sum =
+		sim_record_sum(shard_text, (size_t)(out - shard_text), seq, content, content_len);
 	out = PUT(out, "\",\"seq\":");
 	out = put_number(out, seq);
 	out = PUT(out, ",\"sum\":\"");

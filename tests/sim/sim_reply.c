@@ -16,7 +16,7 @@
 
 enum {
 	BLOCK_BYTES = 64 * 1024,      /* a paced body comes in pieces of at most that */
-	PACE_NS = 5 * 1000000,	      /* and at least that often */
+	PACE_NS = 5 * 1000000,        /* and at least that often */
 	STALL_LOOK_NS = 100 * 1000000 /* how often a stalled answer looks whether the peer
 					 is still there */
 };
@@ -53,8 +53,8 @@ sim_waiting_resume(struct sim_waiting *waiting, int64_t now_ns)
 static int
 socket_of(struct sim_exchange *exchange)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-		exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	return info ? info->connect_fd : -1;
 }
 
@@ -64,8 +64,7 @@ static void
 reset_connection(struct sim_exchange *exchange)
 {
 	const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
-	if (connect(socket_of(exchange), &nowhere, sizeof(nowhere)) < 0 &&
-	    errno != ENOTCONN)
+	if (connect(socket_of(exchange), &nowhere, sizeof(nowhere)) < 0 && errno != ENOTCONN)
 		abort();
 }
 
@@ -74,8 +73,7 @@ is_peer_gone(struct sim_exchange *exchange)
 {
 	char byte;
 	ssize_t got = recv(socket_of(exchange), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-	return got == 0 ||
-	       (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+	return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
 /* How many bytes of the body may have been sent by now. */
@@ -100,13 +98,11 @@ on_body_wanted(void *arg, uint64_t at, char *out, size_t room)
 	if (answer->has_truncate && (uint64_t)answer->truncate < end)
 		end = (uint64_t)answer->truncate;
 	bool is_stalled = answer->stall;
-	if (at >= end || exchange->waiting->is_stopping ||
-	    (is_stalled && is_peer_gone(exchange)))
+	if (at >= end || exchange->waiting->is_stopping || (is_stalled && is_peer_gone(exchange)))
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	uint64_t allowed = is_stalled ? 0 : allowed_bytes(exchange, now_ns);
 	if (allowed <= at) {
-		sim_exchange_wait(exchange,
-				  now_ns + (is_stalled ? STALL_LOOK_NS : PACE_NS));
+		sim_exchange_wait(exchange, now_ns + (is_stalled ? STALL_LOOK_NS : PACE_NS));
 		return 0;
 	}
 	uint64_t take = (allowed < end ? allowed : end) - at;
@@ -118,8 +114,7 @@ on_body_wanted(void *arg, uint64_t at, char *out, size_t room)
 static void
 add_header(struct MHD_Response *response, const char *name, const char *value)
 {
-	if (value && value[0] &&
-	    MHD_add_response_header(response, name, value) != MHD_YES)
+	if (value && value[0] && MHD_add_response_header(response, name, value) != MHD_YES)
 		abort(); /* values are our own, or were checked */
 }
 
@@ -128,8 +123,7 @@ static struct MHD_Response *
 make_response(struct sim_exchange *exchange)
 {
 	struct sim_answer *answer = &exchange->answer;
-	if (answer->body.len &&
-	    (answer->stall || answer->bandwidth || answer->has_truncate))
+	if (answer->body.len && (answer->stall || answer->bandwidth || answer->has_truncate))
 		return MHD_create_response_from_callback(answer->body.len, BLOCK_BYTES,
 							 on_body_wanted, exchange, NULL);
 	if (answer->body.len == 0)
@@ -157,8 +151,8 @@ sim_exchange_reply(struct sim_exchange *exchange)
 	add_header(response, "X-Request-Id", answer->request_id);
 	add_header(response, "Retry-After", answer->retry_after);
 	add_header(response, "Location", answer->location);
-	enum MHD_Result queued = MHD_queue_response(exchange->connection,
-						    (unsigned)answer->status, response);
+	enum MHD_Result queued =
+		MHD_queue_response(exchange->connection, (unsigned)answer->status, response);
 	MHD_destroy_response(response);
 	return queued;
 }

@@ -18,7 +18,7 @@ enum action_kind { ACTION_FLAG, ACTION_NUMBER, ACTION_TEXT, ACTION_REST };
 struct action {
 	const char *name;
 	enum action_kind kind;
-	size_t offset;	     /* in struct sim_effect */
+	size_t offset;       /* in struct sim_effect */
 	const char *without; /* text that stands for a missing value */
 };
 
@@ -130,14 +130,11 @@ set_condition(struct sim_rule *rule, const char *name, const char *value, bool *
 {
 	*known_out = true;
 	if (strcmp(name, "shard") == 0)
-		return value && parse_number(value, &rule->shard) ? NULL
-								  : "needs a number";
+		return value && parse_number(value, &rule->shard) ? NULL : "needs a number";
 	if (strcmp(name, "after") == 0)
-		return value && parse_number(value, &rule->after) ? NULL
-								  : "needs a number";
+		return value && parse_number(value, &rule->after) ? NULL : "needs a number";
 	if (strcmp(name, "count") == 0)
-		return value && parse_number(value, &rule->count) ? NULL
-								  : "needs a number";
+		return value && parse_number(value, &rule->count) ? NULL : "needs a number";
 	if (strcmp(name, "consumer") == 0) {
 		rule->consumer = value;
 		return value ? NULL : "needs a name";
@@ -199,18 +196,16 @@ set_word(struct sim_rule *rule, const char *word, const char *value, bool *has_a
 }
 
 enum lts_err
-sim_rule_refuse(struct buf *error_out, const char *line, const char *word,
-		const char *wrong)
+sim_rule_refuse(struct buf *error_out, const char *line, const char *word, const char *wrong)
 {
-	if (buf_printf(error_out, "fault '%s': %s%s%s", line, word ? word : "",
-		       word ? " " : "", wrong))
+	if (buf_printf(error_out, "fault '%s': %s%s%s", line, word ? word : "", word ? " " : "",
+		       wrong))
 		abort(); /* the caller's buffer has no ceiling */
 	return LTS_INVALID;
 }
 
 enum lts_err
-sim_rule_parse(struct sim_rule *rule, const char *line, unsigned shards,
-	       struct buf *error_out)
+sim_rule_parse(struct sim_rule *rule, const char *line, unsigned shards, struct buf *error_out)
 {
 	*rule = (struct sim_rule){ .shard = -1, .p = 1, .count = -1 };
 	rule->text = xstrdup(line);
@@ -228,8 +223,7 @@ sim_rule_parse(struct sim_rule *rule, const char *line, unsigned shards,
 	}
 	if (!has_action)
 		return sim_rule_refuse(error_out, line, NULL, "says nothing to do");
-	if (rule->effect.status &&
-	    (rule->effect.status < 200 || rule->effect.status > 599))
+	if (rule->effect.status && (rule->effect.status < 200 || rule->effect.status > 599))
 		return sim_rule_refuse(error_out, line, "status", "must be 200 to 599");
 	return LTS_OK;
 }
@@ -248,8 +242,7 @@ sim_effect_merge(struct sim_effect *into, const struct sim_effect *from)
 {
 	for (size_t i = 0; i < ACTIONS; i++) {
 		size_t offset = actions[i].offset;
-		size_t size = actions[i].kind <= ACTION_NUMBER ? sizeof(int64_t)
-							       : sizeof(char *);
+		size_t size = actions[i].kind <= ACTION_NUMBER ? sizeof(int64_t) : sizeof(char *);
 		static const char zero[sizeof(int64_t)];
 		if (memcmp((const char *)from + offset, zero, size) != 0)
 			memcpy((char *)into + offset, (const char *)from + offset, size);

@@ -15,8 +15,7 @@ struct sim_rule {
 	double p;
 	int64_t after, count; /* count < 0: no end */
 	uint64_t matched, struck;
-	uint64_t
-		*seen; /* of each shard, and of none at the end: how often it was asked */
+	uint64_t *seen; /* of each shard, and of none at the end: how often it was asked */
 	struct sim_effect effect;
 };
 

@@ -64,8 +64,8 @@ sim_segment_parse(const char *name, struct sim_segment *segment_out)
 		return false;
 	const char *number = name + len - NUMBER_DIGITS;
 	const char *dash = memchr(name, '-', len);
-	if (strspn(number, "0123456789") != NUMBER_DIGITS || number[-1] != '-' ||
-	    dash == name || dash + 1 >= number - 1)
+	if (strspn(number, "0123456789") != NUMBER_DIGITS || number[-1] != '-' || dash == name ||
+	    dash + 1 >= number - 1)
 		return false;
 	char *shard = decode_shard(name, (size_t)(dash - name));
 	if (!shard)
@@ -103,8 +103,8 @@ sim_segments_add(struct sim_segments *segments, const char *path)
 		segment.path = xasprintf("%s/%s", path, entry->d_name);
 		if (segments->n == segments->cap) {
 			segments->cap = segments->cap ? 2 * segments->cap : 64;
-			segments->list = xreallocarray(segments->list, segments->cap,
-						       sizeof(segment));
+			segments->list =
+				xreallocarray(segments->list, segments->cap, sizeof(segment));
 		}
 		segments->list[segments->n++] = segment;
 	}

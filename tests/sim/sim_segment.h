@@ -31,8 +31,7 @@ struct sim_segments {
 bool sim_segment_parse(const char *name, struct sim_segment *segment_out);
 void sim_segment_fini(struct sim_segment *segment);
 /* Adds what lies in `dir`. LTS_SYS: it cannot be read (errno). */
-enum lts_err sim_segments_add(struct sim_segments *segments,
-			      const char *dir) LTS_MUST_USE;
+enum lts_err sim_segments_add(struct sim_segments *segments, const char *dir) LTS_MUST_USE;
 void sim_segments_sort(struct sim_segments *segments);
 void sim_segments_fini(struct sim_segments *segments);
 

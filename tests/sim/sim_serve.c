@@ -25,8 +25,7 @@ kind_of(const struct sim_target *target, const char *method)
 	case SIM_ROUTE_HEARTBEAT:
 		return SIM_HEARTBEAT;
 	case SIM_ROUTE_CHECKPOINTS:
-		return strcmp(method, "GET") == 0 ? SIM_CHECKPOINT_READ
-						  : SIM_CHECKPOINT_WRITE;
+		return strcmp(method, "GET") == 0 ? SIM_CHECKPOINT_READ : SIM_CHECKPOINT_WRITE;
 	case SIM_ROUTE_CURSOR:
 		return SIM_CURSOR;
 	case SIM_ROUTE_BATCH:
@@ -46,12 +45,10 @@ check_signature(struct sim *sim, const struct sim_request *request,
 {
 	if (!request->authorization || !request->date)
 		return "Authorization or X-Sdk-Date is missing";
-	if (!request->content_type ||
-	    strcmp(request->content_type, LTS_SIGN_CONTENT_TYPE) != 0)
+	if (!request->content_type || strcmp(request->content_type, LTS_SIGN_CONTENT_TYPE) != 0)
 		return "content-type is not " LTS_SIGN_CONTENT_TYPE;
 	const char *token = sim->options->security_token;
-	if (token[0] &&
-	    (!request->security_token || strcmp(request->security_token, token) != 0))
+	if (token[0] && (!request->security_token || strcmp(request->security_token, token) != 0))
 		return "SecurityToken is missing or wrong";
 	const struct lts_sign_request signed_request = {
 		.method = request->method,
@@ -72,9 +69,8 @@ check_signature(struct sim *sim, const struct sim_request *request,
 }
 
 static bool
-is_authentic(struct sim *sim, const struct sim_request *request,
-	     const struct sim_target *target, struct sim_time now,
-	     struct sim_answer *answer)
+is_authentic(struct sim *sim, const struct sim_request *request, const struct sim_target *target,
+	     struct sim_time now, struct sim_answer *answer)
 {
 	const char *wrong = check_signature(sim, request, target);
 	int64_t time_s = 0;
@@ -84,8 +80,7 @@ is_authentic(struct sim *sim, const struct sim_request *request,
 	}
 	if (lts_sign_date_parse(request->date, &time_s) ||
 	    llabs(now.wall_ns / NS_PER_S - time_s) > SKEW_MOST_S) {
-		sim_answer_error(answer, 401, "APIGW.0303",
-				 "The clock skew exceeds 15 minutes");
+		sim_answer_error(answer, 401, "APIGW.0303", "The clock skew exceeds 15 minutes");
 		return false;
 	}
 	return true;
@@ -119,8 +114,7 @@ exists(const struct sim *sim, const struct sim_target *target, struct sim_answer
 }
 
 static bool
-is_method_right(const struct sim_target *target, const char *method,
-		struct sim_answer *answer)
+is_method_right(const struct sim_target *target, const char *method, struct sim_answer *answer)
 {
 	bool get = strcmp(method, "GET") == 0, post = strcmp(method, "POST") == 0;
 	bool right = post;
@@ -134,20 +128,17 @@ is_method_right(const struct sim_target *target, const char *method,
 }
 
 static void
-serve_service(struct sim *sim, const struct sim_request *request,
-	      const struct sim_target *target, struct sim_time now,
-	      struct sim_answer *answer)
+serve_service(struct sim *sim, const struct sim_request *request, const struct sim_target *target,
+	      struct sim_time now, struct sim_answer *answer)
 {
 	unsigned shard;
 	struct sim_effect effect;
-	bool known =
-		target->shard[0] && !sim_stream_find(sim->stream, target->shard, &shard);
+	bool known = target->shard[0] && !sim_stream_find(sim->stream, target->shard, &shard);
 	sim_faults_apply(sim->faults, answer->kind, known ? (int)shard : -1,
 			 sim_target_query(target, "consumer_name"), &effect);
 	if (sim_answer_fault(answer, &effect, now.wall_ns))
 		return;
-	if (!is_authentic(sim, request, target, now, answer) ||
-	    !exists(sim, target, answer) ||
+	if (!is_authentic(sim, request, target, now, answer) || !exists(sim, target, answer) ||
 	    !is_method_right(target, request->method, answer))
 		return;
 	if (answer->kind == SIM_INGEST)
@@ -167,8 +158,7 @@ sim_serve(struct sim *sim, const struct sim_request *request, struct sim_time no
 	uint64_t number = ++sim->request_number;
 	uint64_t seed = (uint64_t)sim->options->seed;
 	snprintf(answer->request_id, sizeof(answer->request_id), "%016llx%016llx",
-		 (unsigned long long)sim_mix(seed),
-		 (unsigned long long)sim_mix(seed ^ number));
+		 (unsigned long long)sim_mix(seed), (unsigned long long)sim_mix(seed ^ number));
 	sim_stream_settle(sim->stream, now.wall_ns);
 	sim_group_expire(sim->group, now.mono_ms);
 	enum lts_err err = sim_target_parse(&target, request->target);

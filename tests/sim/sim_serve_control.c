@@ -27,14 +27,12 @@ put_shard(const struct sim *sim, unsigned i, struct sim_answer *answer)
 	struct sim_shard_view view;
 	sim_group_shard(sim->group, i, &view);
 	sim_answer_printf(
-		answer,
-		"%s{\"shard\":\"%u\",\"produced\":%llu,\"oldest\":%llu,\"owner\":",
-		i ? ",\n  " : "", i,
-		(unsigned long long)sim_stream_produced(sim->stream, i),
+		answer, "%s{\"shard\":\"%u\",\"produced\":%llu,\"oldest\":%llu,\"owner\":",
+		i ? ",\n  " : "", i, (unsigned long long)sim_stream_produced(sim->stream, i),
 		(unsigned long long)sim_stream_oldest(sim->stream, i));
 	put_text(answer, view.owner);
-	sim_answer_printf(answer, ",\"leaving\":%s,\"listed_by\":",
-			  view.leaving ? "true" : "false");
+	sim_answer_printf(answer,
+			  ",\"leaving\":%s,\"listed_by\":", view.leaving ? "true" : "false");
 	put_text(answer, view.listed ? view.owner : NULL);
 	if (view.has_checkpoint)
 		sim_answer_printf(answer,
@@ -54,11 +52,10 @@ put_member(const struct sim *sim, size_t i, int64_t now_ms, struct sim_answer *a
 {
 	struct sim_member_view member;
 	sim_group_member(sim->group, i, &member);
-	sim_answer_printf(
-		answer,
-		"%s{\"name\":\"%s\",\"age_ms\":%lld,\"heartbeats\":%llu,\"lists\":[",
-		i ? ",\n  " : "", member.name, (long long)(now_ms - member.heard_ms),
-		(unsigned long long)member.heartbeats);
+	sim_answer_printf(answer,
+			  "%s{\"name\":\"%s\",\"age_ms\":%lld,\"heartbeats\":%llu,\"lists\":[",
+			  i ? ",\n  " : "", member.name, (long long)(now_ms - member.heard_ms),
+			  (unsigned long long)member.heartbeats);
 	const char *comma = "";
 	for (unsigned s = 0; s < sim_stream_shards(sim->stream); s++) {
 		struct sim_shard_view view;
@@ -84,11 +81,9 @@ put_counts(const struct sim *sim, struct sim_answer *answer)
 		for (int status = 0; status < SIM_STATUS_MAX; status++) {
 			unsigned long long count = sim->counts[kind][status];
 			if (count && status == SIM_RESET)
-				sim_answer_printf(answer, "%s\"reset\":%llu", comma,
-						  count);
+				sim_answer_printf(answer, "%s\"reset\":%llu", comma, count);
 			else if (count)
-				sim_answer_printf(answer, "%s\"%d\":%llu", comma, status,
-						  count);
+				sim_answer_printf(answer, "%s\"%d\":%llu", comma, status, count);
 			if (count)
 				comma = ",";
 		}
@@ -102,13 +97,12 @@ serve_status(const struct sim *sim, struct sim_time now, struct sim_answer *answ
 	uint64_t produced = 0;
 	for (unsigned i = 0; i < sim_stream_shards(sim->stream); i++)
 		produced += sim_stream_produced(sim->stream, i);
-	sim_answer_printf(
-		answer,
-		"{\"produced\":%llu,\"served_records\":%llu,\"served_bytes\":%llu,"
-		"\"checkpoint_regressions\":%llu,\n \"shards\":[",
-		(unsigned long long)produced, (unsigned long long)sim->served_records,
-		(unsigned long long)sim->served_bytes,
-		(unsigned long long)sim_group_regressions(sim->group));
+	sim_answer_printf(answer,
+			  "{\"produced\":%llu,\"served_records\":%llu,\"served_bytes\":%llu,"
+			  "\"checkpoint_regressions\":%llu,\n \"shards\":[",
+			  (unsigned long long)produced, (unsigned long long)sim->served_records,
+			  (unsigned long long)sim->served_bytes,
+			  (unsigned long long)sim_group_regressions(sim->group));
 	for (unsigned i = 0; i < sim_stream_shards(sim->stream); i++)
 		put_shard(sim, i, answer);
 	sim_answer_printf(answer, "],\n \"members\":[");
@@ -128,16 +122,14 @@ refuse(struct sim_answer *answer, int status, const char *text)
 }
 
 static void
-serve_faults(struct sim *sim, const struct sim_request *request,
-	     struct sim_answer *answer)
+serve_faults(struct sim *sim, const struct sim_request *request, struct sim_answer *answer)
 {
 	answer->content_type = "text/plain";
 	if (strcmp(request->method, "GET") == 0) {
 		sim_faults_describe(sim->faults, &answer->body);
 		return;
 	}
-	if (sim_faults_set(sim->faults, request->body ? request->body : "",
-			   &answer->body)) {
+	if (sim_faults_set(sim->faults, request->body ? request->body : "", &answer->body)) {
 		answer->status = 400;
 		sim_answer_printf(answer, "\n");
 	} else {
@@ -185,8 +177,7 @@ serve_change(struct sim *sim, const struct sim_target *target, const char *key,
 
 void
 sim_serve_control(struct sim *sim, const struct sim_request *request,
-		  const struct sim_target *target, struct sim_time now,
-		  struct sim_answer *answer)
+		  const struct sim_target *target, struct sim_time now, struct sim_answer *answer)
 {
 	const char *what = target->n_segments == 2 ? target->segments[1] : "";
 	bool post = strcmp(request->method, "POST") == 0;

@@ -33,8 +33,7 @@ parse_consumer(const struct sim_target *target, struct consumer_name *name,
 	const char *text = sim_target_query(target, "consumer_name");
 	if (text && text[0] && consumer_name_set(name, text))
 		return true;
-	sim_answer_error(answer, 400, "LTS.0009",
-			 "consumer_name is missing or malformed");
+	sim_answer_error(answer, 400, "LTS.0009", "consumer_name is missing or malformed");
 	return false;
 }
 
@@ -62,8 +61,7 @@ parse_listed(const struct sim *sim, const cJSON *list, unsigned *listed, size_t 
 	cJSON_ArrayForEach(item, list)
 	{
 		if (!cJSON_IsString(item)) {
-			sim_answer_error(answer, 400, "LTS.0009",
-					 "A shard is not a string");
+			sim_answer_error(answer, 400, "LTS.0009", "A shard is not a string");
 			return false;
 		}
 		n += !sim_stream_find(sim->stream, item->valuestring, &listed[n]);
@@ -74,20 +72,17 @@ parse_listed(const struct sim *sim, const cJSON *list, unsigned *listed, size_t 
 
 static void
 serve_heartbeat(struct sim *sim, const struct sim_request *request,
-		const struct sim_target *target, struct sim_time now,
-		struct sim_answer *answer)
+		const struct sim_target *target, struct sim_time now, struct sim_answer *answer)
 {
 	struct consumer_name name;
 	unsigned listed[LIST_MAX + 1];
 	bool granted[SIM_SHARDS_MAX];
 	size_t n;
 	cJSON *list = NULL;
-	if (!parse_consumer(target, &name, answer) ||
-	    !(list = parse_array(request, answer)))
+	if (!parse_consumer(target, &name, answer) || !(list = parse_array(request, answer)))
 		return;
 	if (parse_listed(sim, list, listed, &n, answer)) {
-		if (sim_group_heartbeat(sim->group, &name, listed, n, now.mono_ms,
-					granted))
+		if (sim_group_heartbeat(sim->group, &name, listed, n, now.mono_ms, granted))
 			sim_answer_error(answer, 400, "LTS.0009",
 					 "The group has too many consumers");
 		else
@@ -110,12 +105,12 @@ serve_read(struct sim *sim, const struct sim_target *target, struct sim_answer *
 		sim_group_shard(sim->group, i, &view);
 		if (!view.has_checkpoint || (one && i != only))
 			continue;
-		sim_answer_printf(
-			answer,
-			"%s{\"shard_id\":\"%u\",\"checkpoint\":%s,\"update_time\":%lld,"
-			"\"consumer_name\":\"%s\"}",
-			comma, i, sim_stream_cursor(sim->stream, i, view.checkpoint).text,
-			(long long)view.updated_ms, view.writer);
+		sim_answer_printf(answer,
+				  "%s{\"shard_id\":\"%u\",\"checkpoint\":%s,\"update_time\":%lld,"
+				  "\"consumer_name\":\"%s\"}",
+				  comma, i,
+				  sim_stream_cursor(sim->stream, i, view.checkpoint).text,
+				  (long long)view.updated_ms, view.writer);
 		comma = ",";
 	}
 	sim_answer_printf(answer, "]");
@@ -132,8 +127,7 @@ parse_checkpoints(const struct sim *sim, const cJSON *list, struct sim_checkpoin
 	{
 		const char *shard = sim_json_text(item, "shard_id");
 		const char *cursor = sim_json_text(item, "checkpoint");
-		if (!shard || !cursor ||
-		    sim_stream_find(sim->stream, shard, &out[n].shard)) {
+		if (!shard || !cursor || sim_stream_find(sim->stream, shard, &out[n].shard)) {
 			sim_answer_error(answer, 400, "LTS.0009",
 					 "A shard_id or checkpoint is malformed");
 			return false;
@@ -150,16 +144,14 @@ parse_checkpoints(const struct sim *sim, const cJSON *list, struct sim_checkpoin
 }
 
 static void
-serve_write(struct sim *sim, const struct sim_request *request,
-	    const struct sim_target *target, struct sim_time now,
-	    struct sim_answer *answer)
+serve_write(struct sim *sim, const struct sim_request *request, const struct sim_target *target,
+	    struct sim_time now, struct sim_answer *answer)
 {
 	struct consumer_name name;
 	struct sim_checkpoint points[LIST_MAX];
 	size_t n;
 	cJSON *list = NULL;
-	if (!parse_consumer(target, &name, answer) ||
-	    !(list = parse_array(request, answer)))
+	if (!parse_consumer(target, &name, answer) || !(list = parse_array(request, answer)))
 		return;
 	if (parse_checkpoints(sim, list, points, &n, answer)) {
 		if (sim_group_write(sim->group, &name, points, n, now.mono_ms,
@@ -174,8 +166,7 @@ serve_write(struct sim *sim, const struct sim_request *request,
 
 void
 sim_serve_group(struct sim *sim, const struct sim_request *request,
-		const struct sim_target *target, struct sim_time now,
-		struct sim_answer *answer)
+		const struct sim_target *target, struct sim_time now, struct sim_answer *answer)
 {
 	if (answer->kind == SIM_HEARTBEAT)
 		serve_heartbeat(sim, request, target, now, answer);

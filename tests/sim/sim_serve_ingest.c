@@ -47,9 +47,8 @@ free_records(struct records *records)
 static bool
 is_reserved(const char *key)
 {
-	static const char *const reserved[] = { "log_content", "__time__", "lineNum",
-						"category",    "shard",	   "seq",
-						"sum" };
+	static const char *const reserved[] = { "log_content", "__time__", "lineNum", "category",
+						"shard",       "seq",      "sum" };
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
 		if (strcmp(key, reserved[i]) == 0)
 			return true;
@@ -98,8 +97,7 @@ add_record(struct records *records, char *content)
 {
 	if (records->n == records->cap) {
 		records->cap = records->cap ? 2 * records->cap : 64;
-		records->list =
-			xreallocarray(records->list, records->cap, sizeof(struct record));
+		records->list = xreallocarray(records->list, records->cap, sizeof(struct record));
 	}
 	struct record *record = &records->list[records->n++];
 	*record = (struct record){ .content = content };
@@ -146,11 +144,10 @@ take_structured(const cJSON *body, struct records *records)
 		struct record *record = add_record(records, content_of(contents));
 		put_members(&record->fields, labels);
 		cJSON_ArrayForEach(part, contents) put_members(&record->fields, part);
-		must(buf_printf(
-			&record->fields,
-			",\"lineNum\":\"%lld\",\"category\":\"LTS\",\"__time__\":%lld",
-			cJSON_IsNumber(line) ? (long long)line->valuedouble : 0,
-			(long long)time->valuedouble * 1000000));
+		must(buf_printf(&record->fields,
+				",\"lineNum\":\"%lld\",\"category\":\"LTS\",\"__time__\":%lld",
+				cJSON_IsNumber(line) ? (long long)line->valuedouble : 0,
+				(long long)time->valuedouble * 1000000));
 	}
 	return true;
 }
@@ -167,8 +164,7 @@ take_raw_item(const cJSON *item, const cJSON *labels, struct records *records)
 		const char *log = sim_json_text(part, "log");
 		const char *time_ns =
 			sim_json_text(part, "log_time_ns"); /* 19 digits: quoted by now */
-		if (!log || !time_ns || time_ns[strspn(time_ns, "0123456789")] ||
-		    !time_ns[0])
+		if (!log || !time_ns || time_ns[strspn(time_ns, "0123456789")] || !time_ns[0])
 			return false;
 		struct record *record = add_record(records, escape(log));
 		put_members(&record->fields, labels);
@@ -189,8 +185,7 @@ take_raw(const cJSON *body, struct records *records)
 	cJSON_ArrayForEach(item, items)
 	{
 		const char *text = sim_json_text(item, "labels");
-		cJSON *labels =
-			text && text[0] ? sim_json_parse(text, strlen(text)) : NULL;
+		cJSON *labels = text && text[0] ? sim_json_parse(text, strlen(text)) : NULL;
 		bool ok = (!text || !text[0] || cJSON_IsObject(labels)) &&
 			  take_raw_item(item, labels, records);
 		cJSON_Delete(labels);
@@ -204,8 +199,7 @@ take_raw(const cJSON *body, struct records *records)
 static bool
 inflate_body(const char *data, size_t len, struct buf *out)
 {
-	z_stream z = { .next_in = (unsigned char *)(uintptr_t)data,
-		       .avail_in = (unsigned)len };
+	z_stream z = { .next_in = (unsigned char *)(uintptr_t)data, .avail_in = (unsigned)len };
 	int state = inflateInit2(&z, 15 + 16); /* 16 more window bits: gzip's frame */
 	buf_init(out, INFLATED_MAX);
 	while (state == Z_OK && !buf_reserve(out, 64 * 1024)) {
@@ -224,24 +218,21 @@ take_body(struct sim *sim, const char *text, size_t len, const struct sim_target
 {
 	struct records records = { 0 };
 	cJSON *body = sim_json_parse(text, len);
-	bool ok = body &&
-		  (target->route == SIM_ROUTE_INGEST_V3 ? take_structured(body, &records)
-							: take_raw(body, &records));
+	bool ok = body && (target->route == SIM_ROUTE_INGEST_V3 ? take_structured(body, &records)
+								: take_raw(body, &records));
 	if (!body) {
 		sim_answer_error(answer, 400, "LTS.0007", "The body is not JSON");
 	} else if (!ok) {
 		sim_answer_error(answer, 400, "LTS.0009",
 				 "The body has not the documented shape");
 	} else {
-		unsigned shard =
-			sim->next_ingest_shard++ % sim_stream_shards(sim->stream);
+		unsigned shard = sim->next_ingest_shard++ % sim_stream_shards(sim->stream);
 		for (size_t i = 0; i < records.n; i++)
 			sim_stream_ingest(sim->stream, shard, records.list[i].fields.data,
 					  records.list[i].content, now.wall_ns);
 		sim_answer_printf(
-			answer,
-			"{\"errorCode\":\"SVCSTG.ALS.200.200\",\"errorMessage\":\"Report "
-			"success.\",\"result\":null}");
+			answer, "{\"errorCode\":\"SVCSTG.ALS.200.200\",\"errorMessage\":\"Report "
+				"success.\",\"result\":null}");
 	}
 	free_records(&records);
 	cJSON_Delete(body);
@@ -249,19 +240,16 @@ take_body(struct sim *sim, const char *text, size_t len, const struct sim_target
 
 void
 sim_serve_ingest(struct sim *sim, const struct sim_request *request,
-		 const struct sim_target *target, struct sim_time now,
-		 struct sim_answer *answer)
+		 const struct sim_target *target, struct sim_time now, struct sim_answer *answer)
 {
 	struct buf plain;
-	if (!request->content_encoding ||
-	    strcmp(request->content_encoding, "gzip") != 0) {
+	if (!request->content_encoding || strcmp(request->content_encoding, "gzip") != 0) {
 		take_body(sim, request->body, request->body_len, target, now, answer);
 		return;
 	}
 	if (inflate_body(request->body, request->body_len, &plain))
 		take_body(sim, plain.data, plain.len, target, now, answer);
 	else
-		sim_answer_error(answer, 400, "LTS.0009",
-				 "The body is not gzip, or too big");
+		sim_answer_error(answer, 400, "LTS.0009", "The body is not gzip, or too big");
 	buf_fini(&plain);
 }

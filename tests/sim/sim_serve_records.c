@@ -61,8 +61,8 @@ parse_batch(const struct sim *sim, const struct sim_target *target, unsigned sha
 	int64_t limit = 0;
 	const char *wrong = NULL;
 	*batch = (struct batch){ .shard = shard, .end = UINT64_MAX };
-	if (!parse_number(sim_target_query(target, "limit"), &limit) ||
-	    limit < SIM_LIMIT_LEAST || limit > SIM_LIMIT_MOST)
+	if (!parse_number(sim_target_query(target, "limit"), &limit) || limit < SIM_LIMIT_LEAST ||
+	    limit > SIM_LIMIT_MOST)
 		wrong = "limit must be 10 to 1000";
 	else if (!start || sim_stream_index(sim->stream, shard, start, &batch->start))
 		wrong = "start is not a cursor of this shard";
@@ -109,8 +109,7 @@ serve_batch(struct sim *sim, const struct sim_target *target, unsigned shard,
 
 void
 sim_serve_records(struct sim *sim, const struct sim_target *target,
-		  const struct sim_effect *effect, struct sim_time now,
-		  struct sim_answer *answer)
+		  const struct sim_effect *effect, struct sim_time now, struct sim_answer *answer)
 {
 	unsigned shard;
 	if (sim_stream_find(sim->stream, target->shard, &shard))

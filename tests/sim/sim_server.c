@@ -87,30 +87,26 @@ serve(struct sim_server *server, struct sim_exchange *exchange, const char *meth
 	};
 	const struct sim_time now = { clock_mono_ms(), clock_wall_ns() };
 	if (exchange->is_too_big)
-		sim_answer_error(&exchange->answer, 413, "LTS.0009",
-				 "The body is too big");
+		sim_answer_error(&exchange->answer, 413, "LTS.0009", "The body is too big");
 	else
 		sim_serve(server->sim, &request, now, &exchange->answer);
 	exchange->is_served = true;
 }
 
 static enum MHD_Result
-on_request(void *arg, struct MHD_Connection *connection, const char *url,
-	   const char *method, const char *version, const char *data, size_t *data_len,
-	   void **state)
+on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
+	   const char *version, const char *data, size_t *data_len, void **state)
 {
 	struct sim_server *server = arg;
 	struct sim_exchange *exchange = *state;
 	if (!exchange || server->waiting.is_stopping)
 		return MHD_NO;
 	if (!exchange->is_opened) {
-		exchange->is_opened =
-			true; /* the headers are here, the body is yet to come */
+		exchange->is_opened = true; /* the headers are here, the body is yet to come */
 		return MHD_YES;
 	}
 	if (*data_len) {
-		exchange->is_too_big |=
-			buf_put(&exchange->body, data, *data_len) != LTS_OK;
+		exchange->is_too_big |= buf_put(&exchange->body, data, *data_len) != LTS_OK;
 		*data_len = 0;
 		return MHD_YES;
 	}
@@ -118,8 +114,8 @@ on_request(void *arg, struct MHD_Connection *connection, const char *url,
 		serve(server, exchange, method);
 		if (exchange->answer.latency_ms) {
 			sim_exchange_wait(exchange,
-					  clock_mono_ns() + exchange->answer.latency_ms *
-								    NS_PER_MS);
+					  clock_mono_ns() +
+						  exchange->answer.latency_ms * NS_PER_MS);
 			return MHD_YES;
 		}
 	}
@@ -142,17 +138,15 @@ start_daemon(struct sim_server *server, const struct sim_tls *tls, uint16_t port
 		{ MHD_OPTION_END, 0, NULL },
 	};
 	struct MHD_OptionItem *plain_items = &tls_items[3];
-	unsigned flags =
-		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (tls ? MHD_USE_TLS : 0U);
-	return MHD_start_daemon(
-		flags, port, NULL, NULL, on_request, server, MHD_OPTION_ARRAY,
-		tls ? tls_items : plain_items, MHD_OPTION_SOCK_ADDR,
-		(struct sockaddr *)&address, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U,
-		MHD_OPTION_URI_LOG_CALLBACK, on_target, server,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_END);
+	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (tls ? MHD_USE_TLS : 0U);
+	return MHD_start_daemon(flags, port, NULL, NULL, on_request, server, MHD_OPTION_ARRAY,
+				tls ? tls_items : plain_items, MHD_OPTION_SOCK_ADDR,
+				(struct sockaddr *)&address, MHD_OPTION_LISTENING_ADDRESS_REUSE,
+				1U, MHD_OPTION_URI_LOG_CALLBACK, on_target, server,
+				MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+				MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+				MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_END);
 }
 
 enum lts_err
@@ -167,8 +161,7 @@ sim_server_create(struct sim *sim, const struct sim_tls *tls, uint16_t port,
 		free(server);
 		return LTS_SYS;
 	}
-	server->port =
-		MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
+	server->port = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
 	*server_out = server;
 	return LTS_OK;
 }
@@ -184,8 +177,7 @@ sim_server_port(const struct sim_server *server)
 static struct timespec
 time_to_sleep(struct sim_server *server, int64_t next_ns, int64_t now_ns)
 {
-	int64_t sleep_ns =
-		next_ns == INT64_MAX ? 1000 * (int64_t)NS_PER_MS : next_ns - now_ns;
+	int64_t sleep_ns = next_ns == INT64_MAX ? 1000 * (int64_t)NS_PER_MS : next_ns - now_ns;
 	MHD_UNSIGNED_LONG_LONG daemon_ms;
 	if (MHD_get_timeout(server->daemon, &daemon_ms) == MHD_YES &&
 	    daemon_ms < (uint64_t)sleep_ns / NS_PER_MS)
@@ -198,8 +190,7 @@ sim_server_run(struct sim_server *server, int stop_fd)
 {
 	struct pollfd fds[] = {
 		{ .fd = stop_fd, .events = POLLIN },
-		{ .fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)
-				->epoll_fd,
+		{ .fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
 		  .events = POLLIN },
 	};
 	while (!fds[0].revents) {

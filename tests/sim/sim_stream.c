@@ -75,8 +75,7 @@ sim_stream_create(const struct sim_stream_config *config)
 	struct sim_stream *stream = xcalloc(1, sizeof(*stream));
 	stream->config = *config;
 	stream->now_ns = config->start_ns;
-	size_t per_chunk =
-		SIM_CHUNK_BYTES / (config->record_bytes ? config->record_bytes : 1);
+	size_t per_chunk = SIM_CHUNK_BYTES / (config->record_bytes ? config->record_bytes : 1);
 	stream->cache = sim_cache_create(config->cache_bytes, per_chunk ? per_chunk : 1);
 	stream->shards = xcalloc(config->shards, sizeof(struct shard));
 	/* All of history is older than the second of the start, so that "now" is after
@@ -86,11 +85,10 @@ sim_stream_create(const struct sim_stream_config *config)
 		struct shard *shard = &stream->shards[i];
 		shard->chunks = sim_chunks_create(stream->cache);
 		if (config->records)
-			add_run(shard,
-				(struct run){ .count = config->records,
-					      .first_ns = whole_second(config->start_ns) -
-							  length_ns,
-					      .gap_ns = HISTORY_GAP_NS });
+			add_run(shard, (struct run){ .count = config->records,
+						     .first_ns = whole_second(config->start_ns) -
+								 length_ns,
+						     .gap_ns = HISTORY_GAP_NS });
 	}
 	return stream;
 }
@@ -127,14 +125,12 @@ settle_shard(struct sim_stream *stream, unsigned number, uint64_t total)
 		last->count += count;
 		shard->produced += count;
 	} else {
-		double first_s =
-			(double)(shard->live * shards + number + 1) / (double)rate;
-		add_run(shard,
-			(struct run){ .count = count,
-				      .live = true,
-				      .first_ns = stream->config.start_ns +
-						  (int64_t)(first_s * 1e9),
-				      .gap_ns = (int64_t)(shards * NS_PER_S / rate) });
+		double first_s = (double)(shard->live * shards + number + 1) / (double)rate;
+		add_run(shard, (struct run){ .count = count,
+					     .live = true,
+					     .first_ns = stream->config.start_ns +
+							 (int64_t)(first_s * 1e9),
+					     .gap_ns = (int64_t)(shards * NS_PER_S / rate) });
 	}
 	shard->live = due;
 }
@@ -154,8 +150,7 @@ sim_stream_settle(struct sim_stream *stream, int64_t now_ns)
 }
 
 void
-sim_stream_produce(struct sim_stream *stream, unsigned number, uint64_t count,
-		   int64_t now_ns)
+sim_stream_produce(struct sim_stream *stream, unsigned number, uint64_t count, int64_t now_ns)
 {
 	sim_stream_settle(stream, now_ns);
 	if (count)
@@ -295,29 +290,27 @@ sim_stream_at_time(const struct sim_stream *stream, unsigned number, int64_t fro
 }
 
 enum lts_err
-sim_stream_count(const struct sim_stream *stream, unsigned number, uint64_t start,
-		 unsigned limit, uint64_t end, unsigned *count_out)
+sim_stream_count(const struct sim_stream *stream, unsigned number, uint64_t start, unsigned limit,
+		 uint64_t end, unsigned *count_out)
 {
 	const struct shard *shard = &stream->shards[number];
 	if (start < shard->oldest)
 		return LTS_EXPIRED;
 	uint64_t last = end < shard->produced ? end : shard->produced;
-	*count_out = start >= last	    ? 0
-		     : last - start < limit ? (unsigned)(last - start)
-					    : limit;
+	*count_out = start >= last ? 0 : last - start < limit ? (unsigned)(last - start) : limit;
 	return LTS_OK;
 }
 
 void
-sim_stream_copy(struct sim_stream *stream, unsigned number, uint64_t start,
-		unsigned count, struct buf *out)
+sim_stream_copy(struct sim_stream *stream, unsigned number, uint64_t start, unsigned count,
+		struct buf *out)
 {
 	struct maker maker = { stream, number };
 	if (count == 0)
 		return;
 	if (buf_reserve(out, count * (stream->config.record_bytes + 64)))
 		abort(); /* the answer's buffer has no ceiling */
-	sim_chunks_copy(stream->shards[number].chunks, start, start + count, out,
-			make_record, &maker);
+	sim_chunks_copy(stream->shards[number].chunks, start, start + count, out, make_record,
+			&maker);
 	out->data[--out->len] = '\0'; /* the last record's comma */
 }

@@ -52,23 +52,20 @@ uint64_t sim_stream_oldest(const struct sim_stream *stream, unsigned shard);
 enum lts_err sim_stream_find(const struct sim_stream *stream, const char *id,
 			     unsigned *shard_out) LTS_MUST_USE;
 
-struct cursor sim_stream_cursor(const struct sim_stream *stream, unsigned shard,
-				uint64_t index);
+struct cursor sim_stream_cursor(const struct sim_stream *stream, unsigned shard, uint64_t index);
 /* LTS_INVALID: no cursor of this shard, or beyond its end. */
-enum lts_err sim_stream_index(const struct sim_stream *stream, unsigned shard,
-			      const char *cursor, uint64_t *index_out) LTS_MUST_USE;
+enum lts_err sim_stream_index(const struct sim_stream *stream, unsigned shard, const char *cursor,
+			      uint64_t *index_out) LTS_MUST_USE;
 /* The first record kept that was received at or after `from_ns`; the end when there is
  * none. */
-uint64_t sim_stream_at_time(const struct sim_stream *stream, unsigned shard,
-			    int64_t from_ns);
+uint64_t sim_stream_at_time(const struct sim_stream *stream, unsigned shard, int64_t from_ns);
 
 /* How many records a reader at `start` gets: at most `limit`, none at or past `end` or
  * the stream's end. LTS_EXPIRED: `start` is no longer kept. */
-enum lts_err sim_stream_count(const struct sim_stream *stream, unsigned shard,
-			      uint64_t start, unsigned limit, uint64_t end,
-			      unsigned *count_out) LTS_MUST_USE;
+enum lts_err sim_stream_count(const struct sim_stream *stream, unsigned shard, uint64_t start,
+			      unsigned limit, uint64_t end, unsigned *count_out) LTS_MUST_USE;
 /* Appends them as `{"labels":{...}},{"labels":{...}}`; they exist. */
-void sim_stream_copy(struct sim_stream *stream, unsigned shard, uint64_t start,
-		     unsigned count, struct buf *out);
+void sim_stream_copy(struct sim_stream *stream, unsigned shard, uint64_t start, unsigned count,
+		     struct buf *out);
 
 #endif

@@ -74,8 +74,8 @@ parse_query(struct sim_target *target, char *query)
 		char *rest = cut(query, '&');
 		char *value = cut(query, '=');
 		if (*query || value) {
-			if (target->n_query == LTS_SIGN_PAIRS_MAX ||
-			    !decode(query, true) || (value && !decode(value, true)))
+			if (target->n_query == LTS_SIGN_PAIRS_MAX || !decode(query, true) ||
+			    (value && !decode(value, true)))
 				return false;
 			target->query[target->n_query++] =
 				(struct lts_sign_pair){ query, value ? value : "" };
@@ -92,15 +92,13 @@ static const struct {
 	const char *pattern[SIM_SEGMENTS_MAX];
 } routes[] = {
 	{ SIM_ROUTE_HEARTBEAT,
-	  { "v2", "P", "groups", "G", "streams", "S", "consumer-groups", "C",
-	    "heartbeat" } },
+	  { "v2", "P", "groups", "G", "streams", "S", "consumer-groups", "C", "heartbeat" } },
 	{ SIM_ROUTE_CHECKPOINTS,
 	  { "v2", "P", "groups", "G", "streams", "S", "consumer-groups", "C" } },
 	{ SIM_ROUTE_CURSOR,
 	  { "v2", "P", "groups", "G", "streams", "S", "shards", "N", "cursor" } },
 	{ SIM_ROUTE_BATCH, { "v2", "P", "groups", "G", "streams", "S", "shards", "N" } },
-	{ SIM_ROUTE_INGEST_V3,
-	  { "v3", "P", "lts", "groups", "G", "streams", "S", "logs" } },
+	{ SIM_ROUTE_INGEST_V3, { "v3", "P", "lts", "groups", "G", "streams", "S", "logs" } },
 	{ SIM_ROUTE_INGEST_RAW,
 	  { "v2", "internal", "P", "lts", "groups", "G", "streams", "S", "tenant",
 	    "batch-contents" } },
@@ -136,8 +134,7 @@ matches(struct sim_target *target, const char *const *pattern)
 	if (n != target->n_segments)
 		return false;
 	for (size_t i = 0; i < n; i++)
-		if (!variable(target, pattern[i]) &&
-		    strcmp(pattern[i], target->segments[i]) != 0)
+		if (!variable(target, pattern[i]) && strcmp(pattern[i], target->segments[i]) != 0)
 			return false;
 	for (size_t i = 0; i < n; i++) {
 		const char **place = variable(target, pattern[i]);
@@ -165,11 +162,9 @@ find_route(struct sim_target *target)
 enum lts_err
 sim_target_parse(struct sim_target *target, const char *raw)
 {
-	*target = (struct sim_target){ .project = "",
-				       .group = "",
-				       .stream = "",
-				       .consumer_group = "",
-				       .shard = "" };
+	*target = (struct sim_target){
+		.project = "", .group = "", .stream = "", .consumer_group = "", .shard = ""
+	};
 	if (raw[0] != '/')
 		return LTS_INVALID;
 	target->text = xstrdup(raw + 1);

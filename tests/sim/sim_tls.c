@@ -76,8 +76,7 @@ static bool
 make_ca(struct pair *ca, const char *name)
 {
 	return make_pair(ca, name, -2, 3652) &&
-	       X509_set_issuer_name(ca->certificate,
-				    X509_get_subject_name(ca->certificate)) &&
+	       X509_set_issuer_name(ca->certificate, X509_get_subject_name(ca->certificate)) &&
 	       add_extension(ca->certificate, ca->certificate, NID_basic_constraints,
 			     "critical,CA:TRUE") &&
 	       add_extension(ca->certificate, ca->certificate, NID_key_usage,
@@ -95,14 +94,13 @@ make_server(struct pair *server, const struct pair *ca, enum sim_tls_mode mode)
 	return make_pair(server, "lts-sim", -2, mode == SIM_TLS_EXPIRED ? 1 : 366) &&
 	       X509_set_issuer_name(server->certificate,
 				    X509_get_subject_name(ca->certificate)) &&
-	       add_extension(server->certificate, ca->certificate, NID_subject_alt_name,
-			     names) &&
+	       add_extension(server->certificate, ca->certificate, NID_subject_alt_name, names) &&
 	       add_extension(server->certificate, ca->certificate, NID_basic_constraints,
 			     "critical,CA:FALSE") &&
 	       add_extension(server->certificate, ca->certificate, NID_key_usage,
 			     "critical,digitalSignature") &&
-	       add_extension(server->certificate, ca->certificate,
-			     NID_authority_key_identifier, "keyid") &&
+	       add_extension(server->certificate, ca->certificate, NID_authority_key_identifier,
+			     "keyid") &&
 	       add_extension(server->certificate, ca->certificate, NID_ext_key_usage,
 			     "serverAuth") &&
 	       X509_sign(server->certificate, ca->key, EVP_sha256());
@@ -114,8 +112,7 @@ take_pem(BIO *bio, bool written, struct buf *out)
 {
 	char *data;
 	long len = BIO_get_mem_data(bio, &data);
-	return written && len > 0 && !buf_put(out, data, (size_t)len) &&
-	       BIO_reset(bio) == 1;
+	return written && len > 0 && !buf_put(out, data, (size_t)len) && BIO_reset(bio) == 1;
 }
 
 static enum lts_err
@@ -125,8 +122,7 @@ write_file(const char *path, mode_t mode, const struct buf *text)
 	if (fd < 0)
 		return LTS_SYS;
 	enum lts_err err = LTS_OK;
-	if (fchmod(fd, mode) < 0 ||
-	    write(fd, text->data, text->len) != (ssize_t)text->len)
+	if (fchmod(fd, mode) < 0 || write(fd, text->data, text->len) != (ssize_t)text->len)
 		err = LTS_SYS;
 	if (close(fd) < 0)
 		err = LTS_SYS;
@@ -176,12 +172,9 @@ make_certificates(struct sim_tls *tls, enum sim_tls_mode mode, struct buf *ca_pe
 		  (mode != SIM_TLS_UNKNOWN_CA || make_ca(&stranger, "A stranger CA"));
 	X509 *shown = stranger.certificate ? stranger.certificate : ca.certificate;
 	ok = ok && take_pem(bio, PEM_write_bio_X509(bio, shown), ca_pem) &&
-	     take_pem(bio, PEM_write_bio_X509(bio, server.certificate),
-		      &tls->certificate) &&
-	     take_pem(
-		     bio,
-		     PEM_write_bio_PrivateKey(bio, server.key, NULL, NULL, 0, NULL, NULL),
-		     &tls->key);
+	     take_pem(bio, PEM_write_bio_X509(bio, server.certificate), &tls->certificate) &&
+	     take_pem(bio, PEM_write_bio_PrivateKey(bio, server.key, NULL, NULL, 0, NULL, NULL),
+		      &tls->key);
 	BIO_free(bio);
 	free_pair(&ca);
 	free_pair(&stranger);
@@ -190,15 +183,13 @@ make_certificates(struct sim_tls *tls, enum sim_tls_mode mode, struct buf *ca_pe
 }
 
 enum lts_err
-sim_tls_make(struct sim_tls *tls, const char *dir, enum sim_tls_mode mode,
-	     struct buf *error_out)
+sim_tls_make(struct sim_tls *tls, const char *dir, enum sim_tls_mode mode, struct buf *error_out)
 {
 	struct buf ca_pem;
-	*tls = (struct sim_tls){
-		.priorities = mode == SIM_TLS_OLD
-				      ? "NORMAL:-VERS-ALL:+VERS-TLS1.1:+VERS-TLS1.0"
-				      : "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
-	};
+	*tls = (struct sim_tls){ .priorities =
+					 mode == SIM_TLS_OLD
+						 ? "NORMAL:-VERS-ALL:+VERS-TLS1.1:+VERS-TLS1.0"
+						 : "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2" };
 	buf_init(&tls->certificate, 0);
 	buf_init(&tls->key, 0);
 	buf_init(&ca_pem, 0);
@@ -225,8 +216,7 @@ void
 sim_tls_fini(struct sim_tls *tls)
 {
 	static const char *const names[] = { "ca.pem", "server.pem", "server.key" };
-	for (size_t i = 0; tls->is_temporary && i < sizeof(names) / sizeof(names[0]);
-	     i++) {
+	for (size_t i = 0; tls->is_temporary && i < sizeof(names) / sizeof(names[0]); i++) {
 		char *path = xasprintf("%s/%s", tls->dir, names[i]);
 		unlink(path);
 		free(path);

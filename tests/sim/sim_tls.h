@@ -12,9 +12,9 @@
 struct sim_tls {
 	char *dir; /* holds ca.pem, server.pem and server.key */
 	char *ca_file;
-	bool is_temporary;	     /* the directory goes when the server ends */
+	bool is_temporary;           /* the directory goes when the server ends */
 	struct buf certificate, key; /* PEM, for the server */
-	const char *priorities;	     /* GnuTLS's */
+	const char *priorities;      /* GnuTLS's */
 };
 
 /* Writes the files into `dir` (made when missing; "": a fresh temporary one), the key as

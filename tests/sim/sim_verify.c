@@ -37,8 +37,7 @@ struct verify {
 };
 
 static void
-say(struct verify *verify, const struct sim_segment *segment, uint64_t line,
-    const char *what)
+say(struct verify *verify, const struct sim_segment *segment, uint64_t line, const char *what)
 {
 	if (verify->said++ < SAID_MOST)
 		fprintf(verify->out, "%s:%" PRIu64 ": %s\n", segment->path, line, what);
@@ -49,8 +48,8 @@ on_lost(void *arg, unsigned shard, uint64_t from, uint64_t to)
 {
 	struct verify *verify = arg;
 	if (verify->said++ < SAID_MOST)
-		fprintf(verify->out, "lost: shard %u, seq %" PRIu64 " to %" PRIu64 "\n",
-			shard, from, to);
+		fprintf(verify->out, "lost: shard %u, seq %" PRIu64 " to %" PRIu64 "\n", shard,
+			from, to);
 }
 
 /* The shard's number, or one that does not exist. */
@@ -75,8 +74,7 @@ check_line(struct verify *verify, const struct sim_segment *segment, uint64_t nu
 		[SIM_UNEXPECTED] = "no such record was made",
 	};
 	struct sim_line line;
-	if (!sim_line_parse(text, len, &line) ||
-	    line.shard_len != strlen(segment->shard) ||
+	if (!sim_line_parse(text, len, &line) || line.shard_len != strlen(segment->shard) ||
 	    memcmp(line.shard, segment->shard, line.shard_len) != 0) {
 		verify->torn++;
 		say(verify, segment, number, "torn: not a whole record of this shard");
@@ -89,16 +87,14 @@ check_line(struct verify *verify, const struct sim_segment *segment, uint64_t nu
 }
 
 static void
-check_text(struct verify *verify, const struct sim_segment *segment, const char *text,
-	   size_t len)
+check_text(struct verify *verify, const struct sim_segment *segment, const char *text, size_t len)
 {
 	uint64_t number = 1;
 	const char *end = text + len;
 	for (const char *newline; text < end; text = newline + 1, number++) {
 		newline = memchr(text, '\n', (size_t)(end - text));
 		if (newline) {
-			check_line(verify, segment, number, text,
-				   (size_t)(newline - text));
+			check_line(verify, segment, number, text, (size_t)(newline - text));
 			continue;
 		}
 		/* What is still being written may end anywhere. */
@@ -166,18 +162,15 @@ report(struct verify *verify, const struct sim_segments *segments)
 		fprintf(verify->out, "verify: %" PRIu64 " records that were never made\n",
 			totals.unexpected);
 	if (verify->partial)
-		fprintf(verify->out,
-			"verify: %" PRIu64 " partial last lines in .part files\n",
+		fprintf(verify->out, "verify: %" PRIu64 " partial last lines in .part files\n",
 			verify->partial);
 	if (segments->ignored)
-		fprintf(verify->out, "verify: %zu other files ignored\n",
-			segments->ignored);
+		fprintf(verify->out, "verify: %zu other files ignored\n", segments->ignored);
 	fprintf(verify->out,
-		"verify: %" PRIu64 " records, %" PRIu64 " lost, %" PRIu64
-		" duplicated, %" PRIu64 " reordered, %" PRIu64 " torn, %" PRIu64
-		" unsealed\n",
-		totals.records, totals.lost, totals.duplicated, totals.reordered,
-		verify->torn, verify->unsealed);
+		"verify: %" PRIu64 " records, %" PRIu64 " lost, %" PRIu64 " duplicated, %" PRIu64
+		" reordered, %" PRIu64 " torn, %" PRIu64 " unsealed\n",
+		totals.records, totals.lost, totals.duplicated, totals.reordered, verify->torn,
+		verify->unsealed);
 	bool fine = !totals.lost && !totals.duplicated && !totals.reordered &&
 		    !totals.unexpected && !verify->torn;
 	return fine ? EXIT_DONE : EXIT_FAILED;
@@ -281,13 +274,11 @@ sim_verify_main(int argc, char **argv)
 	int code = parse_args(&verify, argc, argv, &dirs);
 	if (code >= 0)
 		return code;
-	verify.ledger =
-		sim_ledger_create(verify.shards, verify.has_records, verify.records);
+	verify.ledger = sim_ledger_create(verify.shards, verify.has_records, verify.records);
 	code = EXIT_USAGE;
 	for (int i = 0; i < dirs; i++) {
 		if (sim_segments_add(&segments, argv[i])) {
-			fprintf(stderr, "lts-sim verify: %s: %s\n", argv[i],
-				strerror(errno));
+			fprintf(stderr, "lts-sim verify: %s: %s\n", argv[i], strerror(errno));
 			goto out;
 		}
 	}

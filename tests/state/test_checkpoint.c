@@ -100,8 +100,7 @@ START_TEST(stale_epoch_cannot_move_checkpoint)
 	expect_refused(move_of("0", epoch_of(0, 0), "100", "200"));
 	struct lease_take take = take_of("0", epoch_of(3, 18));
 	ck_assert_int_eq(state_env_take(&env, &take, NULL), LTS_OK);
-	expect_refused(
-		move_of("0", now, "100", "200")); /* it was his until a moment ago */
+	expect_refused(move_of("0", now, "100", "200")); /* it was his until a moment ago */
 	ck_assert_int_eq(result_of(move_of("0", epoch_of(3, 18), "100", "200")), LTS_OK);
 }
 END_TEST
@@ -228,11 +227,9 @@ START_TEST(group_commit_leaves_out_what_is_gone_and_commits_the_rest)
 		move_of("0", now, "100", "200"),
 		move_of("3", epoch_of(3, 22), "100", "203"), /* never taken */
 		move_of("2", epoch_of(3, 21), "100", "202"),
-		move_of("2", epoch_of(3, 21), "100",
-			"999"), /* moved on by the one before */
+		move_of("2", epoch_of(3, 21), "100", "999"), /* moved on by the one before */
 	};
-	static const enum lts_err wanted[] = { LTS_GONE, LTS_OK, LTS_GONE, LTS_OK,
-					       LTS_GONE };
+	static const enum lts_err wanted[] = { LTS_GONE, LTS_OK, LTS_GONE, LTS_OK, LTS_GONE };
 	ck_assert_int_eq(state_env_move(&env, moves, 5), LTS_OK);
 	for (int i = 0; i < 5; i++)
 		ck_assert_int_eq(moves[i].result, wanted[i]);
@@ -251,9 +248,8 @@ START_TEST(damaged_record_stops_the_group)
 	checkpoint_encode(&record, &value);
 	value.data[10] ^= 1;
 	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
-	ck_assert_int_eq(
-		store_put(&txn, STORE_CHECKPOINTS, (struct store_key){ "0", 1 }, &value),
-		LTS_OK);
+	ck_assert_int_eq(store_put(&txn, STORE_CHECKPOINTS, (struct store_key){ "0", 1 }, &value),
+			 LTS_OK);
 	ck_assert_int_eq(store_commit(&txn), LTS_OK);
 	ck_assert_int_eq(state_env_move(&env, &move, 1), LTS_BADDATA);
 	ck_assert_int_ne(move.result, LTS_OK);
@@ -262,8 +258,8 @@ END_TEST
 
 START_TEST(moves_leave_events_for_ends_and_gaps_only)
 {
-	static const enum event_kind kinds[] = { EVENT_TAKEN, EVENT_EXPIRED,
-						 EVENT_FINISHED, EVENT_RELEASED };
+	static const enum event_kind kinds[] = { EVENT_TAKEN, EVENT_EXPIRED, EVENT_FINISHED,
+						 EVENT_RELEASED };
 	static const char *const cursors[] = { "100", "300", "400", "400" };
 	struct checkpoint_move move = move_of("0", now, "200", "300");
 	size_t n;

@@ -36,8 +36,7 @@ setup(void)
 		struct lease_take take = take_of(shards[i], epoch_of(1, i + 1));
 		ck_assert_int_eq(state_env_take(&env, &take, NULL), LTS_OK);
 	}
-	struct checkpoint_move move =
-		move_of("2", epoch_of(1, 3), "100", "9007199254740993");
+	struct checkpoint_move move = move_of("2", epoch_of(1, 3), "100", "9007199254740993");
 	move.records = (1ull << 53) + 1; /* not a double */
 	move.close = LEASE_FINISHED;
 	move.end_ns = 1767322800000000000;
@@ -107,8 +106,7 @@ START_TEST(lock_holder_is_named_without_touching_the_lock)
 {
 	uint32_t pid = 99;
 	char *path = tmpdir_path(env.dir, "supervisor.lock");
-	ck_assert_int_eq(proc_lock_holder(path, &pid),
-			 LTS_NOTFOUND); /* and does not make it */
+	ck_assert_int_eq(proc_lock_holder(path, &pid), LTS_NOTFOUND); /* and does not make it */
 	ck_assert_int_lt(access(path, F_OK), 0);
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	ck_assert_int_eq(proc_lock_holder(path, &pid), LTS_NOTFOUND);
@@ -156,8 +154,7 @@ put(enum store_table table, const void *key, size_t len, const struct schema_val
 {
 	struct store_txn txn = { 0 };
 	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
-	ck_assert_int_eq(store_put(&txn, table, (struct store_key){ key, len }, value),
-			 LTS_OK);
+	ck_assert_int_eq(store_put(&txn, table, (struct store_key){ key, len }, value), LTS_OK);
 	ck_assert_int_eq(store_commit(&txn), LTS_OK);
 }
 
@@ -166,8 +163,7 @@ drop(enum store_table table, const void *key, size_t len)
 {
 	struct store_txn txn = { 0 };
 	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
-	ck_assert_int_eq(store_delete(&txn, table, (struct store_key){ key, len }),
-			 LTS_OK);
+	ck_assert_int_eq(store_delete(&txn, table, (struct store_key){ key, len }), LTS_OK);
 	ck_assert_int_eq(store_commit(&txn), LTS_OK);
 }
 
@@ -175,9 +171,7 @@ static void
 put_lease(const char *key, const char *shard, struct epoch epoch)
 {
 	struct schema_value value;
-	struct lease_record r = { .shard = shard_of(shard),
-				  .epoch = epoch,
-				  .state = LEASE_HELD };
+	struct lease_record r = { .shard = shard_of(shard), .epoch = epoch, .state = LEASE_HELD };
 	lease_encode(&r, &value);
 	put(STORE_LEASES, key, strlen(key), &value);
 }
@@ -308,8 +302,7 @@ START_TEST(json_keeps_every_digit)
 	ck_assert_ptr_nonnull(strstr(text, "\"cursor\":\"9007199254740993\""));
 	cJSON *root = cJSON_Parse(text);
 	ck_assert_ptr_nonnull(root);
-	const cJSON *finished =
-		cJSON_GetArrayItem(cJSON_GetObjectItem(root, "checkpoints"), 0);
+	const cJSON *finished = cJSON_GetArrayItem(cJSON_GetObjectItem(root, "checkpoints"), 0);
 	ck_assert_str_eq(cJSON_GetObjectItem(finished, "epoch")->valuestring, "1.3");
 	ck_assert_str_eq(cJSON_GetObjectItem(finished, "finished_end")->valuestring,
 			 "2026-01-02T03:00:00.000000000Z");
@@ -318,10 +311,9 @@ START_TEST(json_keeps_every_digit)
 	ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(root, "events")), 4);
 	ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(root, "problems")), 0);
 	const cJSON *meta = cJSON_GetObjectItem(root, "meta");
-	ck_assert_str_eq(
-		cJSON_GetObjectItem(cJSON_GetObjectItem(meta, "identity"), "instance")
-			->valuestring,
-		"a1b2c3");
+	ck_assert_str_eq(cJSON_GetObjectItem(cJSON_GetObjectItem(meta, "identity"), "instance")
+				 ->valuestring,
+			 "a1b2c3");
 	cJSON_Delete(root);
 	free(text);
 	snapshot_fini(&s);
@@ -376,8 +368,7 @@ suite_dump(void)
 	tcase_add_test(state, lock_holder_is_named_without_touching_the_lock);
 	tcase_add_test(state, snapshot_sorts_shards_as_numbers);
 	tcase_add_test(state, healthy_environment_has_no_findings);
-	tcase_add_loop_test(state, verify_finds_it, 0,
-			    sizeof(findings) / sizeof(findings[0]));
+	tcase_add_loop_test(state, verify_finds_it, 0, sizeof(findings) / sizeof(findings[0]));
 	tcase_add_test(state, same_epoch_twice_is_found);
 	tcase_add_test(state, good_records_are_shown_beside_a_damaged_one);
 	tcase_add_test(state, checkpoint_table_shows_all_that_people_need);

@@ -40,8 +40,7 @@ END_TEST
 START_TEST(times_are_rfc_3339)
 {
 	ck_assert_str_eq(human_time(0).text, "1970-01-01T00:00:00.000000000Z");
-	ck_assert_str_eq(human_time(1767322800000000001).text,
-			 "2026-01-02T03:00:00.000000001Z");
+	ck_assert_str_eq(human_time(1767322800000000001).text, "2026-01-02T03:00:00.000000001Z");
 	ck_assert_str_eq(human_time(-1).text, "1969-12-31T23:59:59.999999999Z");
 	ck_assert_str_eq(human_time(INT64_MIN).text, "1677-09-21T00:12:43.145224192Z");
 	ck_assert_str_eq(human_epoch(epoch_of(3, 17)).text, "3.17");
@@ -64,7 +63,7 @@ START_TEST(only_printable_text_comes_through)
 		  "??31m" }, /* a C1 control */
 		{ "cut \xe6\x97", "cut ??" },
 		{ "\xc0\xaf \xe0\x80\xaf", "?? ???" }, /* longer than need be */
-		{ "\xed\xa0\x80", "???" },	       /* a surrogate */
+		{ "\xed\xa0\x80", "???" },             /* a surrogate */
 		{ "\xf4\x90\x80\x80\xff\xfe", "??????" },
 	};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -76,9 +75,7 @@ START_TEST(only_printable_text_comes_through)
 }
 END_TEST
 
-static const struct table_column columns[] = { { "N", true },
-					       { "NAME", false },
-					       { "X", false } };
+static const struct table_column columns[] = { { "N", true }, { "NAME", false }, { "X", false } };
 
 START_TEST(tables_are_aligned)
 {

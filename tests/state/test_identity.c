@@ -91,23 +91,18 @@ static const struct {
 	size_t offset;
 	const char *way_out;
 } fields[] = {
-	{ "project_id", offsetof(struct identity_record, project_id),
-	  "state_dir of its own" },
-	{ "group_id", offsetof(struct identity_record, group_id),
-	  "state_dir of its own" },
-	{ "stream_id", offsetof(struct identity_record, stream_id),
-	  "state_dir of its own" },
+	{ "project_id", offsetof(struct identity_record, project_id), "state_dir of its own" },
+	{ "group_id", offsetof(struct identity_record, group_id), "state_dir of its own" },
+	{ "stream_id", offsetof(struct identity_record, stream_id), "state_dir of its own" },
 	{ "consumer_group_name", offsetof(struct identity_record, consumer_group),
 	  "state_dir of its own" },
 	{ "host", offsetof(struct identity_record, host), "empty state_dir here" },
-	{ "machine-id", offsetof(struct identity_record, machine_id),
-	  "empty state_dir here" },
+	{ "machine-id", offsetof(struct identity_record, machine_id), "empty state_dir here" },
 };
 
 START_TEST(claim_for_another_stream_or_machine_is_refused_and_says_why)
 {
-	struct identity_record mine = identity_of_test(), out = { .boot_count = 99 },
-			       stored;
+	struct identity_record mine = identity_of_test(), out = { .boot_count = 99 }, stored;
 	ck_assert_int_eq(claim(&mine, &out), LTS_OK);
 	((char *)&mine)[fields[_i].offset] = 'X';
 	out.boot_count = 99;
@@ -141,9 +136,8 @@ START_TEST(damaged_identity_is_bad_data_and_not_replaced)
 	identity_encode(&mine, &value);
 	value.data[20] ^= 1;
 	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
-	ck_assert_int_eq(
-		store_put(&txn, STORE_META, (struct store_key){ "identity", 8 }, &value),
-		LTS_OK);
+	ck_assert_int_eq(store_put(&txn, STORE_META, (struct store_key){ "identity", 8 }, &value),
+			 LTS_OK);
 	ck_assert_int_eq(store_commit(&txn), LTS_OK);
 	ck_assert_int_eq(claim(&mine, &out), LTS_BADDATA);
 	ck_assert_int_eq(read_back(&out), LTS_BADDATA);
@@ -211,8 +205,7 @@ START_TEST(start_is_kept_from_the_first_take_that_needs_it)
 	struct store_txn txn = { 0 };
 	int64_t start_ns = 7;
 	struct lease_take take = take_of("0", epoch_of(1, 1));
-	ck_assert_int_eq(state_env_take(&env, &take, NULL),
-			 LTS_OK); /* start_ns 0: none */
+	ck_assert_int_eq(state_env_take(&env, &take, NULL), LTS_OK); /* start_ns 0: none */
 	ck_assert_int_eq(store_read_begin(env.store, &txn), LTS_OK);
 	ck_assert_int_eq(identity_read_start(&txn, &start_ns), LTS_NOTFOUND);
 	ck_assert_int_eq(start_ns, 7);
@@ -238,9 +231,8 @@ suite_identity(void)
 	tcase_add_test(tc, new_environment_has_no_identity);
 	tcase_add_test(tc, first_claim_writes_the_identity);
 	tcase_add_test(tc, every_claim_counts_and_keeps_the_first_instance);
-	tcase_add_loop_test(tc,
-			    claim_for_another_stream_or_machine_is_refused_and_says_why,
-			    0, sizeof(fields) / sizeof(fields[0]));
+	tcase_add_loop_test(tc, claim_for_another_stream_or_machine_is_refused_and_says_why, 0,
+			    sizeof(fields) / sizeof(fields[0]));
 	tcase_add_test(tc, refusal_names_both_values_of_all_that_differs);
 	tcase_add_test(tc, damaged_identity_is_bad_data_and_not_replaced);
 	tcase_add_test(tc, consumer_names_are_host_instance_index);

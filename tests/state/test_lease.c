@@ -55,8 +55,7 @@ enum seen { NOTHING, AS_STORED, OTHER };
  * whom. */
 static const struct {
 	bool local;
-	enum seen
-		service; /* none; what the local record says stands there; another one */
+	enum seen service; /* none; what the local record says stands there; another one */
 	bool ours, unbroken, forced;
 	enum lease_origin origin;
 } choices[] = {
@@ -113,10 +112,9 @@ START_TEST(position_wins_as_rule_10_says)
 	take.service_is_ours = choices[_i].ours;
 	take.unbroken = choices[_i].unbroken;
 	ck_assert_int_eq(state_env_take(&env, &take, &taken), LTS_OK);
-	ck_assert_str_eq(lease_origin_name(taken.origin),
-			 lease_origin_name(choices[_i].origin));
+	ck_assert_str_eq(lease_origin_name(taken.origin), lease_origin_name(choices[_i].origin));
 	ck_assert_int_eq(state_env_checkpoint(&env, "0", &stored), LTS_OK);
-	const char *cursor = taken.origin == LEASE_FROM_LOCAL	  ? "500"
+	const char *cursor = taken.origin == LEASE_FROM_LOCAL     ? "500"
 			     : taken.origin == LEASE_FROM_SERVICE ? take.service.text
 								  : "100";
 	ck_assert_str_eq(stored.cursor.text, cursor);
@@ -134,8 +132,7 @@ START_TEST(table_of_choices_is_complete)
 {
 	/* local, service, ours, unbroken, forced; without a local record there is nothing
 	 * to be forced or stored */
-	ck_assert_uint_eq(sizeof(choices) / sizeof(choices[0]),
-			  2 * 2 * 2 + 3 * 2 * 2 * 2);
+	ck_assert_uint_eq(sizeof(choices) / sizeof(choices[0]), 2 * 2 * 2 + 3 * 2 * 2 * 2);
 	for (size_t a = 0; a < sizeof(choices) / sizeof(choices[0]); a++)
 		for (size_t b = 0; b < a; b++)
 			ck_assert(choices[a].local != choices[b].local ||
@@ -202,8 +199,7 @@ START_TEST(stale_or_equal_epoch_is_gone_and_changes_nothing)
 {
 	static const struct {
 		uint32_t boot, sequence;
-	} stale[] = { { 3, 17 }, { 3, 16 },	    { 3, 0 },
-		      { 2, 18 }, { 2, UINT32_MAX }, { 0, 0 } };
+	} stale[] = { { 3, 17 }, { 3, 16 }, { 3, 0 }, { 2, 18 }, { 2, UINT32_MAX }, { 0, 0 } };
 	struct lease_take take = take_of("0", epoch_of(3, 17));
 	struct lease_taken untouched = { .origin = 99 };
 	struct lease_record lease;
@@ -315,8 +311,7 @@ START_TEST(position_of_another_host_keeps_the_sink_and_is_not_finished)
 	ck_assert_str_eq(stored.cursor.text, "900");
 	ck_assert_int_eq(stored.finished_end_ns, 0);
 	ck_assert_int_eq(stored.committed_ns, 1000);
-	ck_assert_uint_eq(stored.position.segment,
-			  3); /* our own file goes on where it was */
+	ck_assert_uint_eq(stored.position.segment, 3); /* our own file goes on where it was */
 	ck_assert_uint_eq(stored.position.offset, 4096);
 	ck_assert_uint_eq(stored.records, 10);
 }
@@ -370,9 +365,8 @@ put_raw(enum store_table table, const char *key, const struct schema_value *valu
 {
 	struct store_txn txn = { 0 };
 	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
-	ck_assert_int_eq(
-		store_put(&txn, table, (struct store_key){ key, strlen(key) }, value),
-		LTS_OK);
+	ck_assert_int_eq(store_put(&txn, table, (struct store_key){ key, strlen(key) }, value),
+			 LTS_OK);
 	ck_assert_int_eq(store_commit(&txn), LTS_OK);
 }
 
@@ -422,8 +416,7 @@ suite_lease(void)
 	tcase_add_loop_test(tc, position_wins_as_rule_10_says, 0,
 			    sizeof(choices) / sizeof(choices[0]));
 	tcase_add_test(tc, table_of_choices_is_complete);
-	tcase_add_test(tc,
-		       position_once_taken_from_the_service_is_known_at_the_next_grant);
+	tcase_add_test(tc, position_once_taken_from_the_service_is_known_at_the_next_grant);
 	tcase_add_test(tc, take_stores_the_lease);
 	tcase_add_test(tc, starting_cursor_is_a_checkpoint);
 	tcase_add_test(tc, stale_or_equal_epoch_is_gone_and_changes_nothing);
@@ -433,8 +426,7 @@ suite_lease(void)
 	tcase_add_test(tc, position_without_start_needs_none);
 	tcase_add_test(tc, local_position_keeps_counts_sink_and_finish);
 	tcase_add_test(tc, position_of_another_host_keeps_the_sink_and_is_not_finished);
-	tcase_add_test(tc,
-		       take_leaves_an_event_and_the_fate_of_the_last_holder_before_it);
+	tcase_add_test(tc, take_leaves_an_event_and_the_fate_of_the_last_holder_before_it);
 	tcase_add_test(tc, fate_longer_than_its_room_is_cut);
 	tcase_add_test(tc, record_of_another_shard_is_bad_data);
 	tcase_add_test(tc, damaged_record_stops_the_take);

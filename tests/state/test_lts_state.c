@@ -41,8 +41,8 @@ setup(void)
 	struct identity_record mine = identity_of_test(), identity;
 	struct buf why;
 	program = find_program();
-	ck_assert_msg(access(program, X_OK) == 0,
-		      "%s is not there: build it first (make all)", program);
+	ck_assert_msg(access(program, X_OK) == 0, "%s is not there: build it first (make all)",
+		      program);
 	buf_init(&why, 0);
 	state_env_init(&env);
 	ck_assert_int_eq(identity_claim(env.store, &mine, &identity, &why), LTS_OK);
@@ -92,11 +92,9 @@ finish(pid_t pid)
 	output = errors = NULL;
 	errors = tmpdir_read(env.dir, "stderr", &len);
 	char *path = tmpdir_path(env.dir, "stdout");
-	output = access(path, F_OK) == 0 ? tmpdir_read(env.dir, "stdout", &len)
-					 : xstrdup("");
+	output = access(path, F_OK) == 0 ? tmpdir_read(env.dir, "stdout", &len) : xstrdup("");
 	free(path);
-	ck_assert_msg(WIFEXITED(status), "ended by signal %d: %s", WTERMSIG(status),
-		      errors);
+	ck_assert_msg(WIFEXITED(status), "ended by signal %d: %s", WTERMSIG(status), errors);
 	return WEXITSTATUS(status);
 }
 
@@ -127,7 +125,7 @@ run(const char *words)
 START_TEST(every_command_answers_as_table_and_as_json)
 {
 	static const char *const names[] = { "dump",   "leases", "checkpoints", "workers",
-					     "events", "meta",	 "verify" };
+					     "events", "meta",   "verify" };
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		char words[64];
 		snprintf(words, sizeof(words), "--state_dir . %s", names[i]);
@@ -191,8 +189,7 @@ START_TEST(usage_error_is_one_line_and_exit_2)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		ck_assert_msg(run(wrong[i][0]) == 2, "%s", wrong[i][0]);
 		ck_assert_str_eq(output, "");
-		ck_assert_msg(strstr(errors, wrong[i][1]) != NULL, "%s: %s", wrong[i][0],
-			      errors);
+		ck_assert_msg(strstr(errors, wrong[i][1]) != NULL, "%s: %s", wrong[i][0], errors);
 		ck_assert_ptr_eq(strchr(errors, '\n'), errors + strlen(errors) - 1);
 	}
 }
@@ -226,8 +223,7 @@ START_TEST(garbage_is_a_clear_error)
 	tmpdir_write(env.dir, "data.mdb", "garbage", 7);
 	ck_assert_int_eq(run("dump --state_dir ."), 1);
 	ck_assert_str_eq(output, "");
-	ck_assert_ptr_nonnull(
-		strstr(errors, "./data.mdb: damaged, or not a state environment"));
+	ck_assert_ptr_nonnull(strstr(errors, "./data.mdb: damaged, or not a state environment"));
 	ck_assert_ptr_eq(strchr(errors, '\n'), errors + strlen(errors) - 1);
 }
 END_TEST
@@ -238,11 +234,9 @@ START_TEST(cut_file_is_a_clear_error_never_a_crash)
 	char *data = tmpdir_read(env.dir, "data.mdb", &len);
 	for (size_t cut = 2 * 4096; cut < len; cut += 4096) {
 		tmpdir_write(env.dir, "data.mdb", data, cut);
-		int code = run(
-			"verify --state_dir ."); /* the last pages may be unused ones */
+		int code = run("verify --state_dir ."); /* the last pages may be unused ones */
 		ck_assert(code == 0 || code == 1);
-		ck_assert_msg(code == 0 || strlen(errors) + strlen(output) > 0,
-			      "said nothing");
+		ck_assert_msg(code == 0 || strlen(errors) + strlen(output) > 0, "said nothing");
 		if (cut < 4 * 4096)
 			ck_assert_int_eq(code, 1);
 	}
@@ -273,9 +267,8 @@ START_TEST(damaged_record_is_exit_1_with_the_good_ones_shown)
 	struct store_txn txn = { 0 };
 	ck_assert_int_eq(store_open(env.dir, STORE_WRITE, &env.store), LTS_OK);
 	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
-	ck_assert_int_eq(
-		store_put(&txn, STORE_LEASES, (struct store_key){ "7", 1 }, &value),
-		LTS_OK);
+	ck_assert_int_eq(store_put(&txn, STORE_LEASES, (struct store_key){ "7", 1 }, &value),
+			 LTS_OK);
 	ck_assert_int_eq(store_commit(&txn), LTS_OK);
 	store_close(&env.store);
 	ck_assert_int_eq(run("leases --state_dir ."), 1);
@@ -283,8 +276,8 @@ START_TEST(damaged_record_is_exit_1_with_the_good_ones_shown)
 	ck_assert_ptr_null(strstr(output, "\n    7  "));
 	ck_assert_ptr_nonnull(strstr(errors, "leases: record '7' is damaged"));
 	ck_assert_int_eq(run("verify --state_dir ."), 1);
-	ck_assert_ptr_nonnull(strstr(
-		output, "verify: 61 records, 2 problems\n")); /* and no lease for it */
+	ck_assert_ptr_nonnull(
+		strstr(output, "verify: 61 records, 2 problems\n")); /* and no lease for it */
 }
 END_TEST
 
@@ -348,8 +341,7 @@ START_TEST(lock_held_by_a_stopped_process_ends_with_a_clear_error)
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	ck_assert_int_eq(fcntl(fd, F_SETLK, &all), 0);
 	ck_assert_int_eq(run("dump --state_dir ."), 1);
-	ck_assert_ptr_nonnull(
-		strstr(errors, "the state's lock is held by a stopped process"));
+	ck_assert_ptr_nonnull(strstr(errors, "the state's lock is held by a stopped process"));
 	close(fd);
 	free(path);
 }

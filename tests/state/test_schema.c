@@ -132,9 +132,7 @@ decode_kind(int kind, const uint8_t *data, size_t len)
 static void
 sign(struct schema_value *value)
 {
-	struct packer p = { .data = value->data,
-			    .cap = value->len,
-			    .len = value->len - 4 };
+	struct packer p = { .data = value->data, .cap = value->len, .len = value->len - 4 };
 	pack_crc(&p);
 }
 
@@ -246,8 +244,8 @@ START_TEST(every_flipped_bit_is_refused)
 	ck_assert_int_eq(decode_kind(_i, value.data, value.len), LTS_OK);
 	for (size_t bit = 0; bit < value.len * 8; bit++) {
 		value.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
-		ck_assert_msg(decode_kind(_i, value.data, value.len) == LTS_BADDATA,
-			      "bit %zu", bit);
+		ck_assert_msg(decode_kind(_i, value.data, value.len) == LTS_BADDATA, "bit %zu",
+			      bit);
 		value.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	}
 }
@@ -298,8 +296,7 @@ START_TEST(value_of_another_kind_is_refused)
 	encode_kind(_i, &value);
 	for (int other = 0; other < KINDS; other++)
 		if (other != _i)
-			ck_assert_int_eq(decode_kind(other, value.data, value.len),
-					 LTS_BADDATA);
+			ck_assert_int_eq(decode_kind(other, value.data, value.len), LTS_BADDATA);
 }
 END_TEST
 
@@ -374,10 +371,8 @@ suite_schema(void)
 	tcase_add_test(tc, event_comes_back);
 	tcase_add_loop_test(tc, every_flipped_bit_is_refused, 0, KINDS);
 	tcase_add_loop_test(tc, every_other_length_is_refused, 0, KINDS);
-	tcase_add_loop_test(tc, wrong_version_is_refused_though_its_crc_is_right, 0,
-			    KINDS);
-	tcase_add_loop_test(tc, byte_more_or_less_is_refused_though_its_crc_is_right, 0,
-			    KINDS);
+	tcase_add_loop_test(tc, wrong_version_is_refused_though_its_crc_is_right, 0, KINDS);
+	tcase_add_loop_test(tc, byte_more_or_less_is_refused_though_its_crc_is_right, 0, KINDS);
 	tcase_add_loop_test(tc, value_of_another_kind_is_refused, 0, KINDS);
 	tcase_add_loop_test(tc, zeroes_are_refused, 0, KINDS);
 	tcase_add_test(tc, lease_in_no_state_is_refused);

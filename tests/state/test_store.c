@@ -126,9 +126,8 @@ START_TEST(tables_are_apart)
 	put_committed(env.store, "0", "lease");
 	ck_assert_int_eq(store_read_begin(env.store, &txn), LTS_OK);
 	for (int t = 0; t < STORE_TABLES; t++)
-		ck_assert_int_eq(
-			store_get(&txn, (enum store_table)t, key_of("0"), &data, &len),
-			t == STORE_LEASES ? LTS_OK : LTS_NOTFOUND);
+		ck_assert_int_eq(store_get(&txn, (enum store_table)t, key_of("0"), &data, &len),
+				 t == STORE_LEASES ? LTS_OK : LTS_NOTFOUND);
 	store_abort(&txn);
 }
 END_TEST

@@ -96,8 +96,8 @@ start_other(bool writes, int *to_child_out)
 	if (pid == 0) {
 		struct store *store;
 		close(go[1]);
-		if (store_open(env.dir, STORE_CREATE, &store) ||
-		    write(ready[1], "x", 1) != 1 || read(go[0], &byte, 1) != 1)
+		if (store_open(env.dir, STORE_CREATE, &store) || write(ready[1], "x", 1) != 1 ||
+		    read(go[0], &byte, 1) != 1)
 			_exit(1);
 		if (writes)
 			put_committed(store, "0", "new");
@@ -154,8 +154,7 @@ start_writer_that_stays_inside(void)
 		struct store *store;
 		struct store_txn txn = { 0 };
 		struct schema_value value = value_of("half");
-		if (store_open(env.dir, STORE_WRITE, &store) ||
-		    store_write_begin(store, &txn) ||
+		if (store_open(env.dir, STORE_WRITE, &store) || store_write_begin(store, &txn) ||
 		    store_put(&txn, STORE_LEASES, key_of("0"), &value) ||
 		    write(ready[1], "x", 1) != 1)
 			_exit(1);
@@ -191,8 +190,7 @@ START_TEST(slots_of_dead_readers_are_freed_on_request)
 	struct store_usage usage;
 	int to_child;
 	store_close(&env.store);
-	pid_t keeper =
-		start_other(false, &to_child); /* else the table would begin anew */
+	pid_t keeper = start_other(false, &to_child); /* else the table would begin anew */
 	for (int i = 0; i < 5; i++) {
 		int status;
 		pid_t pid = fork();

@@ -47,11 +47,7 @@ get(uint32_t slot, struct worker_record *out)
 
 START_TEST(record_comes_back_under_its_slot)
 {
-	struct worker_record in = { .slot = 3,
-				    .name = { "h-i-3" },
-				    .pid = 7,
-				    .commits = 9 },
-			     out;
+	struct worker_record in = { .slot = 3, .name = { "h-i-3" }, .pid = 7, .commits = 9 }, out;
 	put(&in);
 	ck_assert_int_eq(get(3, &out), LTS_OK);
 	ck_assert_uint_eq(out.slot, 3);
@@ -112,9 +108,8 @@ START_TEST(record_of_another_slot_is_bad_data)
 	struct store_txn txn = { 0 };
 	worker_encode(&record, &value);
 	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
-	ck_assert_int_eq(
-		store_put(&txn, STORE_WORKERS, (struct store_key){ key, 4 }, &value),
-		LTS_OK);
+	ck_assert_int_eq(store_put(&txn, STORE_WORKERS, (struct store_key){ key, 4 }, &value),
+			 LTS_OK);
 	ck_assert_int_eq(store_commit(&txn), LTS_OK);
 	record.pid = 99;
 	ck_assert_int_eq(get(5, &record), LTS_BADDATA);
@@ -139,8 +134,7 @@ START_TEST(reaped_process_has_no_start_time)
 	if (pid == 0)
 		for (;;)
 			pause();
-	ck_assert_uint_ge(worker_pid_start((uint32_t)pid),
-			  worker_pid_start((uint32_t)getpid()));
+	ck_assert_uint_ge(worker_pid_start((uint32_t)pid), worker_pid_start((uint32_t)getpid()));
 	kill(pid, SIGKILL);
 	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
 	ck_assert_uint_eq(worker_pid_start((uint32_t)pid), 0);

@@ -30,8 +30,7 @@ op_assign(void *arg, uint32_t worker, const struct message_assign *m)
 	SAY(bed, "assign %s w%u e%u", m->shard.text, worker, sequence_of(m->epoch));
 	if (!cursor_is_none(&m->service))
 		SAY(bed, " service=%s", m->service.text);
-	SAY(bed, "%s%s", m->service_is_ours ? " ours" : "",
-	    m->unbroken ? " unbroken" : "");
+	SAY(bed, "%s%s", m->service_is_ours ? " ours" : "", m->unbroken ? " unbroken" : "");
 	if (m->fate == FATE_KILLED || m->fate == FATE_DIED)
 		SAY(bed, " %s w%u", fates[m->fate], m->fate_slot);
 	SAY(bed, "\n");
@@ -45,8 +44,7 @@ op_revoke(void *arg, uint32_t worker, const struct shard_id *shard, struct epoch
 }
 
 static void
-op_renew(void *arg, uint32_t worker, const struct epoch *epochs, uint32_t n,
-	 int64_t deadline_ms)
+op_renew(void *arg, uint32_t worker, const struct epoch *epochs, uint32_t n, int64_t deadline_ms)
 {
 	struct book_bed *bed = arg;
 	SAY(bed, "renew w%u", worker);
@@ -60,8 +58,7 @@ op_published(void *arg, uint32_t worker, const struct shard_id *shard, struct ep
 	     const struct cursor *cursor)
 {
 	struct book_bed *bed = arg;
-	SAY(bed, "told %s w%u e%u %s\n", shard->text, worker, sequence_of(epoch),
-	    cursor->text);
+	SAY(bed, "told %s w%u e%u %s\n", shard->text, worker, sequence_of(epoch), cursor->text);
 }
 
 static void
@@ -72,8 +69,8 @@ op_ask_service(void *arg, const struct shard_id *shard)
 }
 
 static void
-op_publish(void *arg, uint32_t home, const struct shard_id *shards,
-	   const struct cursor *cursors, size_t n)
+op_publish(void *arg, uint32_t home, const struct shard_id *shards, const struct cursor *cursors,
+	   size_t n)
 {
 	struct book_bed *bed = arg;
 	SAY(bed, "publish h%u", home);
@@ -178,8 +175,8 @@ parse_list(const char *text, struct shard_id *shards)
 }
 
 void
-book_bed_answer(struct book_bed *bed, uint32_t home, const char *listed,
-		const char *owned, int64_t sent_ms)
+book_bed_answer(struct book_bed *bed, uint32_t home, const char *listed, const char *owned,
+		int64_t sent_ms)
 {
 	struct shard_id was[BED_SHARDS], is[BED_SHARDS];
 	size_t n_was = parse_list(listed, was), n_is = parse_list(owned, is);
@@ -219,8 +216,7 @@ book_bed_service(struct book_bed *bed, const char *shard, const char *cursor, bo
 }
 
 void
-book_bed_written(struct book_bed *bed, const char *shard, const char *cursor,
-		 enum lts_err err)
+book_bed_written(struct book_bed *bed, const char *shard, const char *cursor, enum lts_err err)
 {
 	struct shard_id id = shard_of(shard);
 	struct cursor at = cursor_of(cursor);
@@ -228,8 +224,8 @@ book_bed_written(struct book_bed *bed, const char *shard, const char *cursor,
 }
 
 void
-book_bed_message(struct book_bed *bed, uint32_t worker, enum message_type type,
-		 const char *shard, uint32_t sequence)
+book_bed_message(struct book_bed *bed, uint32_t worker, enum message_type type, const char *shard,
+		 uint32_t sequence)
 {
 	struct message message = { .type = type };
 	message.lease.shard = shard_of(shard);
@@ -240,8 +236,7 @@ book_bed_message(struct book_bed *bed, uint32_t worker, enum message_type type,
 }
 
 void
-book_bed_commit(struct book_bed *bed, const char *shard, uint32_t sequence,
-		const char *cursor)
+book_bed_commit(struct book_bed *bed, const char *shard, uint32_t sequence, const char *cursor)
 {
 	struct shard_id id = shard_of(shard);
 	struct checkpoint_record *record = record_of(bed, &id);

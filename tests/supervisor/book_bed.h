@@ -42,12 +42,11 @@ void book_bed_expect_note(struct book_bed *bed, const char *note);
  * answer now. */
 void book_bed_heartbeat(struct book_bed *bed, uint32_t home, const char *owned);
 /* One whose list and time of sending the test says. */
-void book_bed_answer(struct book_bed *bed, uint32_t home, const char *listed,
-		     const char *owned, int64_t sent_ms);
+void book_bed_answer(struct book_bed *bed, uint32_t home, const char *listed, const char *owned,
+		     int64_t sent_ms);
 void book_bed_expect_list(struct book_bed *bed, uint32_t home, const char *listed);
 /* The service's checkpoint; "": none. */
-void book_bed_service(struct book_bed *bed, const char *shard, const char *cursor,
-		      bool ours);
+void book_bed_service(struct book_bed *bed, const char *shard, const char *cursor, bool ours);
 void book_bed_written(struct book_bed *bed, const char *shard, const char *cursor,
 		      enum lts_err err);
 void book_bed_message(struct book_bed *bed, uint32_t worker, enum message_type type,

@@ -32,14 +32,12 @@ op_assign(void *arg, uint32_t worker, const struct message_assign *m)
 	ck_assert(world->live[worker]);
 	ck_assert_msg(m->epoch.value > world->last_epoch, "epoch does not rise");
 	for (int w = 0; w < WORKERS; w++)
-		ck_assert_msg(!world->holders[w][i].active, "%s has two holders",
-			      m->shard.text);
+		ck_assert_msg(!world->holders[w][i].active, "%s has two holders", m->shard.text);
 	ck_assert(grant->now && m->deadline_ms == grant->deadline_ms);
 	ck_assert_int_eq((int)m->home, grant->home);
 	world->last_epoch = grant->epoch = m->epoch.value;
 	grant->assigned = true;
-	world->holders[worker][i] =
-		(struct holder){ .active = true, .epoch = m->epoch.value };
+	world->holders[worker][i] = (struct holder){ .active = true, .epoch = m->epoch.value };
 	world->assigns++;
 }
 
@@ -55,8 +53,7 @@ op_revoke(void *arg, uint32_t worker, const struct shard_id *shard, struct epoch
 }
 
 static void
-op_renew(void *arg, uint32_t worker, const struct epoch *epochs, uint32_t n,
-	 int64_t deadline_ms)
+op_renew(void *arg, uint32_t worker, const struct epoch *epochs, uint32_t n, int64_t deadline_ms)
 {
 	struct lease_world *world = arg;
 	for (uint32_t k = 0; k < n; k++) {
@@ -91,20 +88,18 @@ op_ask_service(void *arg, const struct shard_id *shard)
 }
 
 static void
-op_publish(void *arg, uint32_t home, const struct shard_id *shards,
-	   const struct cursor *cursors, size_t n)
+op_publish(void *arg, uint32_t home, const struct shard_id *shards, const struct cursor *cursors,
+	   size_t n)
 {
 	struct lease_world *world = arg;
 	for (size_t k = 0; k < n; k++) {
 		int i = lease_world_index(&shards[k]);
 		const struct grant *grant = &world->grants[i];
 		ck_assert_msg(!world->writing[i], "two writes in flight");
-		ck_assert_msg(!world->doubtful[i],
-			      "written before a lost answer was read back");
+		ck_assert_msg(!world->doubtful[i], "written before a lost answer was read back");
 		ck_assert_msg(grant->now && grant->deadline_ms > world->now_ms,
 			      "published past the deadline");
-		ck_assert_msg(grant->assigned &&
-				      world->records[i].epoch.value == grant->epoch,
+		ck_assert_msg(grant->assigned && world->records[i].epoch.value == grant->epoch,
 			      "published another grant's cursor");
 		ck_assert_str_eq(cursors[k].text, world->records[i].cursor.text);
 		ck_assert_int_eq((int)home, grant->home);
@@ -118,8 +113,7 @@ static enum lts_err
 op_committed(void *arg, const struct shard_id *shard, struct checkpoint_record *out)
 {
 	struct lease_world *world = arg;
-	const struct checkpoint_record *record =
-		&world->records[lease_world_index(shard)];
+	const struct checkpoint_record *record = &world->records[lease_world_index(shard)];
 	if (!record->epoch.value)
 		return LTS_NOTFOUND;
 	*out = *record;

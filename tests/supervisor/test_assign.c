@@ -39,8 +39,8 @@ random_world(uint64_t *seed, bool with_fixed)
 	for (size_t i = 0; i < world.n; i++) {
 		struct assign_shard *shard = &world.shards[i];
 		shard->home = draw(seed, world.workers);
-		shard->holder = draw(seed, 3) ? (int32_t)draw(seed, world.workers)
-					      : ASSIGN_NOBODY;
+		shard->holder =
+			draw(seed, 3) ? (int32_t)draw(seed, world.workers) : ASSIGN_NOBODY;
 		shard->fixed = with_fixed && draw(seed, 4) == 0;
 		shard->target = 77; /* to be set in any case */
 	}
@@ -112,8 +112,7 @@ START_TEST(every_shard_goes_to_a_live_worker_if_there_is_one)
 			if (world.n_live == 0)
 				ck_assert_int_eq(target, ASSIGN_NOBODY);
 			else
-				ck_assert(target >= 0 &&
-					  target < (int32_t)world.workers &&
+				ck_assert(target >= 0 && target < (int32_t)world.workers &&
 					  world.live[target]);
 		}
 	}
@@ -185,8 +184,7 @@ START_TEST(fixed_shard_never_moves_and_counts)
 			 * worker. */
 			for (uint32_t w = 0; w < world.workers; w++)
 				if (world.live[w])
-					ck_assert_uint_le(loads[shard->target],
-							  loads[w] + 1);
+					ck_assert_uint_le(loads[shard->target], loads[w] + 1);
 		}
 	}
 }
@@ -228,8 +226,7 @@ START_TEST(what_moves_back_is_what_is_at_home_there)
 {
 	struct world world = { .n = 4, .workers = 2, .live = { true, true } };
 	for (size_t i = 0; i < 4; i++)
-		world.shards[i] =
-			(struct assign_shard){ .home = (uint32_t)i % 2, .holder = 0 };
+		world.shards[i] = (struct assign_shard){ .home = (uint32_t)i % 2, .holder = 0 };
 	plan(&world);
 	for (size_t i = 0; i < 4; i++)
 		ck_assert_int_eq(world.shards[i].target, (int32_t)(i % 2));

@@ -64,8 +64,7 @@ START_TEST(unanswered_question_is_asked_again)
 	struct shard_id shard = { "A" };
 	book_bed_live(&bed, 0);
 	book_bed_heartbeat(&bed, 0, "A");
-	book_on_service(bed.book, &shard, LTS_AGAIN, &(struct cursor){ 0 }, false,
-			bed.now_ms);
+	book_on_service(bed.book, &shard, LTS_AGAIN, &(struct cursor){ 0 }, false, bed.now_ms);
 	book_bed_expect(&bed, "ask A\n");
 	book_bed_tick(&bed, 500);
 	book_bed_expect(&bed, "");
@@ -440,8 +439,7 @@ suite_lease_book(void)
 	tcase_add_test(tc, dead_workers_shards_go_to_siblings_at_once);
 	tcase_add_test(tc, fate_is_told_once);
 	tcase_add_test(tc, holder_that_died_before_its_take_leaves_the_grant_open);
-	tcase_add_test(
-		tc, shard_is_never_assigned_while_its_holder_neither_released_nor_died);
+	tcase_add_test(tc, shard_is_never_assigned_while_its_holder_neither_released_nor_died);
 	tcase_add_test(tc, shards_move_back_home_when_their_worker_returns);
 	tcase_add_test(tc, shard_being_taken_is_not_moved_before_it_is_held);
 	tcase_add_test(tc, epochs_carry_the_boot_and_rise);

@@ -38,13 +38,11 @@ send_beat(struct lease_world *world, int home)
 	if (beat->sent)
 		return;
 	free(beat->listed);
-	beat->listed =
-		lease_book_list(world->book, (uint32_t)home, &beat->n, world->now_ms);
+	beat->listed = lease_book_list(world->book, (uint32_t)home, &beat->n, world->now_ms);
 	beat->sent = true;
 	beat->sent_ms = world->now_ms;
 	for (size_t k = 0; k < beat->n; k++) {
-		const struct grant *grant =
-			&world->grants[lease_world_index(&beat->listed[k])];
+		const struct grant *grant = &world->grants[lease_world_index(&beat->listed[k])];
 		ck_assert_msg(grant->now && grant->deadline_ms > world->now_ms,
 			      "listed past its deadline");
 		ck_assert_int_eq(grant->home, home);
@@ -78,15 +76,13 @@ answer_beat(struct lease_world *world, int home)
 		return;
 	beat->sent = false;
 	if (world->now_ms - beat->sent_ms > TIMEOUT_MS / 6)
-		return; /* the client gave it up */
-	book_on_tick(world->book,
-		     world->now_ms); /* ends what is past its deadline first */
+		return;                           /* the client gave it up */
+	book_on_tick(world->book, world->now_ms); /* ends what is past its deadline first */
 	for (int i = 0; i < SHARDS; i++) {
 		if (world->owner[i] == home)
 			world->listed[i] = lists(beat, i);
 		/* A shard moves only when its holder stops listing it. */
-		if (world->owner[i] == home && world->wanted_by[i] != home &&
-		    !world->listed[i])
+		if (world->owner[i] == home && world->wanted_by[i] != home && !world->listed[i])
 			world->owner[i] = world->wanted_by[i];
 		if (world->owner[i] == OTHER && world->wanted_by[i] == home)
 			world->owner[i] = home;
@@ -207,9 +203,8 @@ lose_shards(struct lease_world *world)
 static void
 random_event(struct lease_world *world)
 {
-	static const enum lts_err writes[] = { LTS_OK,	 LTS_OK,     LTS_OK,
-					       LTS_OK,	 LTS_AGAIN,  LTS_UNKNOWN,
-					       LTS_GONE, LTS_INVALID };
+	static const enum lts_err writes[] = { LTS_OK,    LTS_OK,      LTS_OK,   LTS_OK,
+					       LTS_AGAIN, LTS_UNKNOWN, LTS_GONE, LTS_INVALID };
 	int i = (int)draw(world, SHARDS), w = (int)draw(world, WORKERS);
 	switch (draw(world, 16)) {
 	case 0:
@@ -248,8 +243,7 @@ random_event(struct lease_world *world)
 		break;
 	case 11:
 		if (draw(world, 200) == 0) {
-			world->now_ms +=
-				TIMEOUT_MS; /* the machine slept, or we were stopped */
+			world->now_ms += TIMEOUT_MS; /* the machine slept, or we were stopped */
 			lose_shards(world);
 		}
 		world->now_ms += 50 * draw(world, 40);
@@ -276,8 +270,7 @@ calm_down(struct lease_world *world)
 	for (int w = 0; w < WORKERS; w++)
 		start_worker(world, w);
 	for (int i = 0; i < SHARDS; i++)
-		world->wanted_by[i] =
-			world->wanted_by[i] == OTHER ? 0 : world->wanted_by[i];
+		world->wanted_by[i] = world->wanted_by[i] == OTHER ? 0 : world->wanted_by[i];
 	for (int round = 0; round < 400; round++) {
 		world->now_ms += 500;
 		book_on_tick(world->book, world->now_ms);
@@ -285,8 +278,7 @@ calm_down(struct lease_world *world)
 			send_beat(world, w);
 			answer_beat(world, w);
 			for (int i = 0; i < SHARDS; i++)
-				if (world->holders[w][i].active &&
-				    !world->holders[w][i].held)
+				if (world->holders[w][i].active && !world->holders[w][i].held)
 					work(world, w, i);
 				else if (world->holders[w][i].active &&
 					 world->holders[w][i].revoked)
@@ -310,9 +302,8 @@ expect_calm(struct lease_world *world)
 		lease_book_get(world->book, i, &at);
 		ck_assert_str_eq(at.state, "held");
 		load[at.holder]++;
-		ck_assert_str_eq(
-			at.published.text,
-			world->records[lease_world_index(&at.shard)].cursor.text);
+		ck_assert_str_eq(at.published.text,
+				 world->records[lease_world_index(&at.shard)].cursor.text);
 		ck_assert_str_eq(at.published.text,
 				 world->at_service[lease_world_index(&at.shard)].text);
 	}

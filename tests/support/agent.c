@@ -102,8 +102,7 @@ agent_stop(struct agent *agent)
 size_t
 agent_workers(const struct agent *agent, pid_t pids_out[AGENT_WORKERS_MAX])
 {
-	return process_children(agent->process.pid, "lts-worker", pids_out,
-				AGENT_WORKERS_MAX);
+	return process_children(agent->process.pid, "lts-worker", pids_out, AGENT_WORKERS_MAX);
 }
 
 /* The log of the present life; the caller frees. */
@@ -148,8 +147,7 @@ read_state(const struct agent *agent)
 {
 	struct words words = { .n = 0 };
 	char *output;
-	words_add(&words, "lts-state --state_dir %s.st --json --last 0 dump",
-		  agent->name);
+	words_add(&words, "lts-state --state_dir %s.st --json --last 0 dump", agent->name);
 	int code = scenario_run(agent->scenario, &words, &output);
 	cJSON *state = code == 0 ? cJSON_Parse(output) : NULL;
 	words_fini(&words);

@@ -21,7 +21,7 @@ struct agent {
 	struct words words;
 	const char *name;
 	int64_t log_from; /* bytes of the log that earlier lives wrote */
-	int out_fd;	  /* its stdout; -1: a file, NAME.stdout */
+	int out_fd;       /* its stdout; -1: a file, NAME.stdout */
 };
 
 /* What is not in `options` is set for a test: every shard from its begin, short

@@ -92,8 +92,7 @@ api_bed_begin(struct api_bed *bed, enum lts_op op, lts_api_done *done, void *arg
 	case LTS_OP_READ_CHECKPOINTS:
 		return lts_api_read_checkpoints(bed->api, NULL, done, arg);
 	case LTS_OP_WRITE_CHECKPOINTS:
-		return lts_api_write_checkpoints(bed->api, &consumer, &checkpoint, 1,
-						 done, arg);
+		return lts_api_write_checkpoints(bed->api, &consumer, &checkpoint, 1, done, arg);
 	case LTS_OP_CURSOR:
 		return lts_api_cursor(bed->api, &shard, "begin", done, arg);
 	case LTS_OP_BATCH:
@@ -121,8 +120,7 @@ api_bed_err(struct api_bed *bed, enum lts_op op)
 }
 
 struct api_outcome
-api_bed_asked(struct api_bed *bed, enum lts_op op, const struct raw_reply *replies,
-	      size_t n)
+api_bed_asked(struct api_bed *bed, enum lts_op op, const struct raw_reply *replies, size_t n)
 {
 	struct api_outcome out = { .done = 0 };
 	api_bed_serve(bed, replies, n);

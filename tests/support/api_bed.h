@@ -20,7 +20,7 @@ struct api_bed {
 struct api_outcome {
 	size_t done;
 	struct lts_answer answer; /* its pointers are over */
-	struct buf body;	  /* taken from the answer of a batch */
+	struct buf body;          /* taken from the answer of a batch */
 	char first_shard[64], first_cursor[64];
 };
 

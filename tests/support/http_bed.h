@@ -13,7 +13,7 @@ struct http_bed {
 	struct ev_loop *loop;
 	struct http *http;
 	struct raw_server *server; /* the test's to start */
-	struct raw_reply reply;	   /* of http_bed_get_answered */
+	struct raw_reply reply;    /* of http_bed_get_answered */
 };
 
 struct http_outcome {
@@ -35,8 +35,7 @@ void http_bed_done(void *arg, struct http_result *result);
 /* Starts a GET of the bed's server. */
 struct http_call *http_bed_start(struct http_bed *bed, http_done *done, void *arg);
 /* Starts it and waits until it is done. */
-void http_bed_wait(struct http_bed *bed, struct http_request request,
-		   struct http_outcome *out);
+void http_bed_wait(struct http_bed *bed, struct http_request request, struct http_outcome *out);
 struct http_outcome http_bed_get(struct http_bed *bed, const char *url);
 /* One GET from a server that answers so. */
 struct http_outcome http_bed_get_answered(struct http_bed *bed, struct raw_reply reply);

@@ -13,8 +13,7 @@ struct one_host {
 };
 
 /* Starts both, the agent as "host". */
-void one_host_begin(struct one_host *host, const char *sim_options,
-		    const char *agent_options);
+void one_host_begin(struct one_host *host, const char *sim_options, const char *agent_options);
 /* The agent has ended: everything is stopped and removed. */
 void one_host_end(struct one_host *host);
 /* The agent reaches its end_time: exit code 0, every record in its sink exactly once,

@@ -84,8 +84,8 @@ attempt_required(void)
 enum lts_err
 attempt_load(void)
 {
-	attempt.err = options_load(&attempt.options, attempt.argc, attempt.argv,
-				   attempt.envp, &attempt.error);
+	attempt.err = options_load(&attempt.options, attempt.argc, attempt.argv, attempt.envp,
+				   &attempt.error);
 	if (attempt.err) {
 		ck_assert_ptr_nonnull(attempt.error.data);
 		ck_assert_ptr_null(strpbrk(attempt.error.data, "\n\r\x1b"));

@@ -94,8 +94,7 @@ process_signal(const struct process *process, int sig)
 bool
 process_has_ended(struct process *process)
 {
-	if (process->pid &&
-	    waitpid(process->pid, &process->status, WNOHANG) == process->pid)
+	if (process->pid && waitpid(process->pid, &process->status, WNOHANG) == process->pid)
 		process->pid = 0;
 	return process->pid == 0;
 }
@@ -143,8 +142,7 @@ process_children(pid_t parent, const char *program, pid_t *pids_out, size_t max)
 	if (!file)
 		return 0;
 	while (n < max && fscanf(file, "%d", &pid) == 1)
-		if (read_stat(pid, &state, name) && state != 'Z' &&
-		    strcmp(name, program) == 0)
+		if (read_stat(pid, &state, name) && state != 'Z' && strcmp(name, program) == 0)
 			pids_out[n++] = pid;
 	fclose(file);
 	return n;

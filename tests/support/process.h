@@ -27,11 +27,10 @@ struct words {
 };
 
 /* Adds what `text` holds between its blanks. */
-void words_add(struct words *words, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+void words_add(struct words *words, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void words_fini(struct words *words);
 
-struct process_files {	 /* paths that are appended to; NULL: inherited. out_fd >= 0 goes
+struct process_files {   /* paths that are appended to; NULL: inherited. out_fd >= 0 goes
 			    before out. */
 	const char *dir; /* to run in, and the mark */
 	const char *out, *err;

@@ -18,9 +18,9 @@ enum raw_then {
 	RAW_HOLD,  /* it stays open, and silent for ever */
 };
 
-struct raw_reply {	   /* borrowed until raw_server_stop */
+struct raw_reply {         /* borrowed until raw_server_stop */
 	const char *bytes; /* NULL: nothing */
-	size_t len;	   /* 0: strlen(bytes) */
+	size_t len;        /* 0: strlen(bytes) */
 	const char *again; /* sent `times` times after bytes; NULL: nothing */
 	size_t again_len;  /* 0: strlen(again) */
 	size_t times;

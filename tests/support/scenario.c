@@ -108,10 +108,31 @@ scenario_begin(struct scenario *s)
 	start_watch(s);
 }
 
+/* What a sanitizer has to say is said in a log, also where nobody asks for the exit code.
+ */
+static void
+expect_no_report(const struct scenario *s)
+{
+	static const char *const reports[] = { "Sanitizer: ", "runtime error: " };
+	struct dirent *entry;
+	DIR *stream = opendir(s->dir);
+	ck_assert_ptr_nonnull(stream);
+	while ((entry = readdir(stream))) {
+		if (entry->d_type != DT_REG || !strstr(entry->d_name, ".log"))
+			continue;
+		char *log = scenario_read(s, entry->d_name);
+		for (int i = 0; i < 2; i++)
+			ck_assert_msg(!strstr(log, reports[i]), "%s has a report", entry->d_name);
+		free(log);
+	}
+	closedir(stream);
+}
+
 void
 scenario_end(struct scenario *s)
 {
 	until("every process of the scenario is gone", process_sweep(s->dir, 0) == 0);
+	expect_no_report(s);
 	ck_assert_int_eq(write(s->watch_fd, "k", 1), 1);
 	close(s->watch_fd);
 	waitpid(s->watch, NULL, 0);
@@ -153,8 +174,8 @@ lines_in(int dir_fd, const char *name)
 	if (!file)
 		return 0;
 	while ((len = fread(text, 1, sizeof(text), file)))
-		for (const char *at = text;
-		     (at = memchr(at, '\n', (size_t)(text + len - at))); at++)
+		for (const char *at = text; (at = memchr(at, '\n', (size_t)(text + len - at)));
+		     at++)
 			n++;
 	fclose(file);
 	return n;
@@ -195,9 +216,9 @@ scenario_run(const struct scenario *s, struct words *words, char **output_out)
 	     *err = xasprintf("%s/%s.err.log", s->dir, name);
 	words->list[0] = tmpdir_path(s->bin, name);
 	unlink(out);
-	process_start(&process, words,
-		      &(struct process_files){
-			      .dir = s->dir, .out = out, .err = err, .out_fd = -1 });
+	process_start(
+		&process, words,
+		&(struct process_files){ .dir = s->dir, .out = out, .err = err, .out_fd = -1 });
 	int code = process_wait(&process, name);
 	if (output_out)
 		*output_out = scenario_read(s, "run.out");
@@ -223,11 +244,9 @@ scenario_verify(const struct scenario *s, const char *options)
 		       "verify: %llu records, %llu lost, %llu duplicated, %llu "
 		       "reordered, %llu torn, "
 		       "%llu unsealed",
-		       &v.records, &v.lost, &v.duplicated, &v.reordered, &v.torn,
-		       &v.unsealed);
+		       &v.records, &v.lost, &v.duplicated, &v.reordered, &v.torn, &v.unsealed);
 	ck_assert_msg(n == 6, "lts-sim verify %s: exit %d: %s", options, v.exit, output);
-	tmpdir_write(s->dir, "verify.log", output,
-		     strlen(output)); /* for the watch to show */
+	tmpdir_write(s->dir, "verify.log", output, strlen(output)); /* for the watch to show */
 	free(output);
 	return v;
 }

@@ -54,7 +54,7 @@ struct verdict {
 /* `lts-sim verify`: words are its options and directories. */
 struct verdict scenario_verify(const struct scenario *scenario, const char *words);
 /* Every record of every shard once, whole and in order, in these sealed directories. */
-void scenario_expect_exact(const struct scenario *scenario, unsigned shards,
-			   unsigned records, const char *dirs);
+void scenario_expect_exact(const struct scenario *scenario, unsigned shards, unsigned records,
+			   const char *dirs);
 
 #endif

@@ -41,8 +41,7 @@ is_listening(struct sim_process *sim)
 	if (found && strncmp(sim->url, "https", 5) == 0)
 		found = find_line(output, "ca_file ", sim->ca_file, sizeof(sim->ca_file));
 	free(output);
-	ck_assert_msg(found || !process_has_ended(&sim->process),
-		      "lts-sim ended: see sim.log");
+	ck_assert_msg(found || !process_has_ended(&sim->process), "lts-sim ended: see sim.log");
 	return found;
 }
 
@@ -55,10 +54,9 @@ sim_start(struct sim_process *sim, const struct scenario *scenario, const char *
 	*sim = (struct sim_process){ .scenario = scenario };
 	words_add(&words, "%s/lts-sim --tls_dir %s/tls %s", scenario->bin, scenario->dir,
 		  options);
-	process_start(
-		&sim->process, &words,
-		&(struct process_files){
-			.dir = scenario->dir, .out = out, .err = err, .out_fd = -1 });
+	process_start(&sim->process, &words,
+		      &(struct process_files){
+			      .dir = scenario->dir, .out = out, .err = err, .out_fd = -1 });
 	words_fini(&words);
 	until("lts-sim listens", is_listening(sim));
 	free(out);
@@ -178,8 +176,7 @@ sim_is_settled(const struct sim_process *sim, unsigned members)
 	cJSON *status = sim_status(sim);
 	const cJSON *list = json_path_at(status, "members"), *member;
 	const cJSON *shards = json_path_at(status, "shards");
-	int n_shards = cJSON_GetArraySize(shards), base = n_shards / (int)members,
-	    sum = 0;
+	int n_shards = cJSON_GetArraySize(shards), base = n_shards / (int)members, sum = 0;
 	bool settled = cJSON_GetArraySize(list) == (int)members;
 	cJSON_ArrayForEach(member, list)
 	{

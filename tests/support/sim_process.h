@@ -16,8 +16,7 @@ struct sim_process {
 };
 
 /* options as on its command line; it listens when this returns. */
-void sim_start(struct sim_process *sim, const struct scenario *scenario,
-	       const char *options);
+void sim_start(struct sim_process *sim, const struct scenario *scenario, const char *options);
 void sim_stop(struct sim_process *sim);
 
 /* POST /sim/faults: one rule a line, replaces all; "" ends them. */

@@ -65,8 +65,7 @@ identity_of_test(void)
 }
 
 enum lts_err
-state_env_take(struct state_env *env, const struct lease_take *take,
-	       struct lease_taken *out)
+state_env_take(struct state_env *env, const struct lease_take *take, struct lease_taken *out)
 {
 	struct store_txn txn = { 0 };
 	struct lease_taken taken;
@@ -99,8 +98,7 @@ state_env_lease(struct state_env *env, const char *shard, struct lease_record *o
 }
 
 enum lts_err
-state_env_checkpoint(struct state_env *env, const char *shard,
-		     struct checkpoint_record *out)
+state_env_checkpoint(struct state_env *env, const char *shard, struct checkpoint_record *out)
 {
 	struct store_txn txn = { 0 };
 	struct shard_id id = shard_of(shard);
@@ -121,8 +119,7 @@ on_event(void *arg, struct store_key key, const void *data, size_t len)
 	struct events *events = arg;
 	if (events->n == events->room) {
 		events->room = events->room ? 2 * events->room : 64;
-		events->list =
-			xreallocarray(events->list, events->room, sizeof(*events->list));
+		events->list = xreallocarray(events->list, events->room, sizeof(*events->list));
 	}
 	return event_decode(data, len, &events->list[events->n++]);
 }

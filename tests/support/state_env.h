@@ -30,10 +30,8 @@ struct identity_record identity_of_test(void);
  * or commit. */
 enum lts_err state_env_take(struct state_env *env, const struct lease_take *take,
 			    struct lease_taken *out);
-enum lts_err state_env_move(struct state_env *env, struct checkpoint_move *moves,
-			    size_t n);
-enum lts_err state_env_lease(struct state_env *env, const char *shard,
-			     struct lease_record *out);
+enum lts_err state_env_move(struct state_env *env, struct checkpoint_move *moves, size_t n);
+enum lts_err state_env_lease(struct state_env *env, const char *shard, struct lease_record *out);
 enum lts_err state_env_checkpoint(struct state_env *env, const char *shard,
 				  struct checkpoint_record *out);
 /* All events, oldest first; the caller frees. */

@@ -54,16 +54,14 @@ refused(int error)
 int
 fsync(int fd)
 {
-	return refused(ask_about_fd(SPY_FSYNC, fd, NULL)) ? -1
-							  : (int)syscall(SYS_fsync, fd);
+	return refused(ask_about_fd(SPY_FSYNC, fd, NULL)) ? -1 : (int)syscall(SYS_fsync, fd);
 }
 
 int
 fdatasync(int fd)
 {
-	return refused(ask_about_fd(SPY_FDATASYNC, fd, NULL))
-		       ? -1
-		       : (int)syscall(SYS_fdatasync, fd);
+	return refused(ask_about_fd(SPY_FDATASYNC, fd, NULL)) ? -1
+							      : (int)syscall(SYS_fdatasync, fd);
 }
 
 int

@@ -11,14 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum sys_spy_call {
-	SPY_FSYNC,
-	SPY_FDATASYNC,
-	SPY_RENAME,
-	SPY_UNLINK,
-	SPY_TRUNCATE,
-	SPY_WRITE
-};
+enum sys_spy_call { SPY_FSYNC, SPY_FDATASYNC, SPY_RENAME, SPY_UNLINK, SPY_TRUNCATE, SPY_WRITE };
 
 struct sys_spy {
 	/* Before each call, on the calling thread: 0 lets it happen, anything else is the

@@ -80,8 +80,7 @@ START_TEST(quoted_values_and_the_rest_of_the_line)
 {
 	set_rules("cursor retry_after=\"Wed, 21 Oct 2099 07:28:00 GMT\" status=429\n"
 		  "\r\n  \nbatch garbage={\"a\": [1, 2]} x=y\nheartbeat redirect");
-	ck_assert_str_eq(apply(SIM_CURSOR, 0, NULL).retry_after,
-			 "Wed, 21 Oct 2099 07:28:00 GMT");
+	ck_assert_str_eq(apply(SIM_CURSOR, 0, NULL).retry_after, "Wed, 21 Oct 2099 07:28:00 GMT");
 	ck_assert_int_eq(apply(SIM_CURSOR, 0, NULL).status, 429);
 	ck_assert_str_eq(apply(SIM_BATCH, 0, NULL).garbage, "{\"a\": [1, 2]} x=y");
 	ck_assert_ptr_nonnull(apply(SIM_HEARTBEAT, -1, NULL).redirect);
@@ -142,8 +141,8 @@ START_TEST(bad_rules_are_refused_whole_and_named)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		struct buf error;
 		buf_init(&error, 0);
-		ck_assert_msg(sim_faults_set(faults, wrong[i], &error) == LTS_INVALID,
-			      "%s", wrong[i]);
+		ck_assert_msg(sim_faults_set(faults, wrong[i], &error) == LTS_INVALID, "%s",
+			      wrong[i]);
 		ck_assert_msg(strstr(error.data, wrong[i]) != NULL, "%s", error.data);
 		buf_fini(&error);
 	}

@@ -39,9 +39,8 @@ beat(const char *name, unsigned listed_bits)
 	for (unsigned i = 0; i < SHARDS; i++)
 		if (listed_bits >> i & 1)
 			listed[n++] = i;
-	ck_assert_int_eq(
-		sim_group_heartbeat(group, &consumer, listed, n, now_ms, granted),
-		LTS_OK);
+	ck_assert_int_eq(sim_group_heartbeat(group, &consumer, listed, n, now_ms, granted),
+			 LTS_OK);
 	for (unsigned i = 0; i < SHARDS; i++)
 		bits |= (unsigned)granted[i] << i;
 	return bits;
@@ -264,8 +263,7 @@ suite_sim_group(void)
 	tcase_add_test(tcase, restarted_member_keeps_what_it_lists);
 	tcase_add_test(tcase, listing_a_shard_of_somebody_else_is_ignored);
 	tcase_add_test(tcase, returning_over_quota_claim_is_drained_not_torn_away);
-	tcase_add_test(tcase,
-		       draining_owner_may_write_and_a_refused_write_writes_nothing);
+	tcase_add_test(tcase, draining_owner_may_write_and_a_refused_write_writes_nothing);
 	tcase_add_test(tcase, checkpoint_moved_back_is_counted);
 	tcase_add_test(tcase, shard_off_offer_drains_and_is_granted_to_nobody);
 	tcase_add_test(tcase, more_members_than_shards_leaves_some_with_none);

@@ -24,10 +24,10 @@ START_TEST(options_have_defaults_and_both_spellings)
 {
 	struct sim_options options;
 	struct buf error;
-	static const char *const args[] = { "lts-sim",	   "--shards",
-					    "8",	   "--record-bytes=300",
+	static const char *const args[] = { "lts-sim",     "--shards",
+					    "8",           "--record-bytes=300",
 					    "--tls=off",   "--consumer_timeout",
-					    "2.5",	   "--fault",
+					    "2.5",         "--fault",
 					    "batch reset", "--fault=cursor stall",
 					    "--sign-date", "full",
 					    NULL };
@@ -67,8 +67,7 @@ START_TEST(wrong_options_are_named)
 		ck_assert_msg(load(&options, &error, wrong[i]) == LTS_INVALID, "%zu", i);
 		const char *name = wrong[i][1];
 		size_t len = strcspn(name, "=");
-		ck_assert_msg(memmem(error.data, error.len, name, len) != NULL, "%s",
-			      error.data);
+		ck_assert_msg(memmem(error.data, error.len, name, len) != NULL, "%s", error.data);
 		sim_options_fini(&options);
 		buf_fini(&error);
 	}
@@ -83,8 +82,7 @@ START_TEST(targets_are_routed_and_decoded)
 		const char *raw;
 		enum sim_route route;
 	} cases[] = {
-		{ BASE "/consumer-groups/c/heartbeat?consumer_name=n",
-		  SIM_ROUTE_HEARTBEAT },
+		{ BASE "/consumer-groups/c/heartbeat?consumer_name=n", SIM_ROUTE_HEARTBEAT },
 		{ BASE "/consumer-groups/c?shard_id=", SIM_ROUTE_CHECKPOINTS },
 		{ BASE "/shards/0/cursor?from=1", SIM_ROUTE_CURSOR },
 		{ BASE "/shards/0?limit=10&start=1", SIM_ROUTE_BATCH },
@@ -104,9 +102,8 @@ START_TEST(targets_are_routed_and_decoded)
 		sim_target_fini(&target);
 	}
 	struct sim_target target;
-	ck_assert_int_eq(
-		sim_target_parse(&target, BASE "/shards/a%2Fb?x=1%2B+2&y&=z&x=3"),
-		LTS_OK);
+	ck_assert_int_eq(sim_target_parse(&target, BASE "/shards/a%2Fb?x=1%2B+2&y&=z&x=3"),
+			 LTS_OK);
 	ck_assert_str_eq(target.shard, "a/b");
 	ck_assert_str_eq(target.group, "g");
 	ck_assert_str_eq(sim_target_query(&target, "x"), "1+ 2");
@@ -130,8 +127,7 @@ START_TEST(malformed_targets_are_refused)
 					     "/1/2/3/4/5/6/7/8/9/10/11/12/13" };
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		struct sim_target target;
-		ck_assert_msg(sim_target_parse(&target, wrong[i]) == LTS_INVALID, "%s",
-			      wrong[i]);
+		ck_assert_msg(sim_target_parse(&target, wrong[i]) == LTS_INVALID, "%s", wrong[i]);
 		sim_target_fini(&target);
 	}
 }

@@ -144,12 +144,11 @@ START_TEST(unsigned_and_badly_signed_requests_are_refused)
 				       .target = BASE "/shards/0/cursor?from=begin",
 				       .content_type = "application/json" };
 	ck_assert_int_eq(serve(&request), 401);
-	ck_assert_ptr_nonnull(strstr(answer.body.data,
-				     "\"error_code\":\"APIGW.0301\",\"request_id\":\""));
+	ck_assert_ptr_nonnull(
+		strstr(answer.body.data, "\"error_code\":\"APIGW.0301\",\"request_id\":\""));
 	request.date = "20260102T030405Z";
-	request.authorization =
-		"V11-HMAC-SHA256 Credential=AKIDEXAMPLE/20260102/cn-north-4/lts, "
-		"SignedHeaders=content-type;x-sdk-date, Signature=00";
+	request.authorization = "V11-HMAC-SHA256 Credential=AKIDEXAMPLE/20260102/cn-north-4/lts, "
+				"SignedHeaders=content-type;x-sdk-date, Signature=00";
 	ck_assert_int_eq(serve(&request), 401);
 	request.date = "yesterday";
 	ck_assert_int_eq(serve(&request), 401);
@@ -203,14 +202,13 @@ START_TEST(heartbeat_answers_with_what_is_owned)
 {
 	ck_assert_int_eq(post(GROUP "/heartbeat?consumer_name=a", "[]"), 200);
 	ck_assert_str_eq(answer.body.data, "[\"0\",\"1\",\"2\",\"3\"]");
-	ck_assert_int_eq(post(GROUP "/heartbeat?consumer_name=a",
-			      "[\"0\",\"1\",\"2\",\"3\",\"77\"]"),
-			 200);
+	ck_assert_int_eq(
+		post(GROUP "/heartbeat?consumer_name=a", "[\"0\",\"1\",\"2\",\"3\",\"77\"]"),
+		200);
 	ck_assert_int_eq(post(GROUP "/heartbeat?consumer_name=b", "[]"), 200);
 	ck_assert_str_eq(answer.body.data, "[]");
-	ck_assert_int_eq(
-		post(GROUP "/heartbeat?consumer_name=a", "[\"0\",\"1\",\"2\",\"3\"]"),
-		200);
+	ck_assert_int_eq(post(GROUP "/heartbeat?consumer_name=a", "[\"0\",\"1\",\"2\",\"3\"]"),
+			 200);
 	ck_assert_str_eq(answer.body.data, "[\"0\",\"1\"]");
 	ck_assert_int_eq(post(GROUP "/heartbeat?consumer_name=a", "nope"), 400);
 	ck_assert_ptr_nonnull(strstr(answer.body.data, "LTS.0007"));
@@ -226,11 +224,10 @@ START_TEST(checkpoints_are_read_as_integers_and_written_as_either)
 	ck_assert_int_eq(get(GROUP "?shard_id="), 200);
 	ck_assert_str_eq(answer.body.data, "[]");
 	post(GROUP "/heartbeat?consumer_name=a", "[]");
-	ck_assert_int_eq(
-		post(GROUP "?consumer_name=a",
-		     "[{\"shard_id\":\"0\",\"checkpoint\":\"1767322800000000011\"},"
-		     "{\"checkpoint\":1767332800000000003,\"shard_id\":\"1\"}]"),
-		200);
+	ck_assert_int_eq(post(GROUP "?consumer_name=a",
+			      "[{\"shard_id\":\"0\",\"checkpoint\":\"1767322800000000011\"},"
+			      "{\"checkpoint\":1767332800000000003,\"shard_id\":\"1\"}]"),
+			 200);
 	ck_assert_int_eq(get(GROUP "?shard_id="), 200);
 	ck_assert_str_eq(answer.body.data,
 			 "[{\"shard_id\":\"0\",\"checkpoint\":1767322800000000011,"
@@ -247,17 +244,16 @@ END_TEST
 
 START_TEST(checkpoint_of_a_stranger_is_409_and_of_nonsense_400)
 {
-	const char *good =
-		"[{\"shard_id\":\"0\",\"checkpoint\":\"1767322800000000011\"}]";
+	const char *good = "[{\"shard_id\":\"0\",\"checkpoint\":\"1767322800000000011\"}]";
 	post(GROUP "/heartbeat?consumer_name=a", "[]");
 	ck_assert_int_eq(post(GROUP "?consumer_name=b", good), 409);
 	ck_assert_ptr_nonnull(strstr(answer.body.data, "LTS.0409"));
-	ck_assert_int_eq(post(GROUP "?consumer_name=a",
-			      "[{\"shard_id\":\"0\",\"checkpoint\":\"1\"}]"),
-			 400);
-	ck_assert_int_eq(post(GROUP "?consumer_name=a",
-			      "[{\"shard_id\":\"9\",\"checkpoint\":\"1\"}]"),
-			 400);
+	ck_assert_int_eq(
+		post(GROUP "?consumer_name=a", "[{\"shard_id\":\"0\",\"checkpoint\":\"1\"}]"),
+		400);
+	ck_assert_int_eq(
+		post(GROUP "?consumer_name=a", "[{\"shard_id\":\"9\",\"checkpoint\":\"1\"}]"),
+		400);
 	ck_assert_int_eq(post(GROUP "?consumer_name=a", "[{}]"), 400);
 	ck_assert_int_eq(post(GROUP "?consumer_name=a", "[7]"), 400);
 	ck_assert_int_eq(post(GROUP "?consumer_name=a", good), 200);
@@ -293,11 +289,9 @@ START_TEST(batch_has_count_next_and_logs)
 	ck_assert_int_eq(get(BATCH("0", "01001", "1000", "")), 200);
 	ck_assert_str_eq(answer.body.data,
 			 "{\"count\":0,\"next\":1767322800000001001,\"logs\":[]}");
-	ck_assert_int_eq(get(BATCH("0", "00991", "1000", "&end=1767322800000000994")),
-			 200);
+	ck_assert_int_eq(get(BATCH("0", "00991", "1000", "&end=1767322800000000994")), 200);
 	ck_assert(starts_with("{\"count\":3,\"next\":1767322800000000994,"));
-	ck_assert_int_eq(get(BATCH("0", "00994", "1000", "&end=1767322800000000994")),
-			 200);
+	ck_assert_int_eq(get(BATCH("0", "00994", "1000", "&end=1767322800000000994")), 200);
 	ck_assert_str_eq(answer.body.data,
 			 "{\"count\":0,\"next\":1767322800000000994,\"logs\":[]}");
 }
@@ -370,17 +364,16 @@ START_TEST(structured_ingestion_becomes_records)
 			 200);
 	ck_assert_uint_eq(sim_stream_produced(sim.stream, 0), 1002);
 	ck_assert_int_eq(get(BATCH("0", "01001", "10", "")), 200);
-	ck_assert_ptr_nonnull(strstr(
-		answer.body.data,
-		"{\"log_content\":\"[{\\\"k\\\":\\\"v\\\"}]\",\"app\":\"shop\",\"k\":"
-		"\"v\","
-		"\"lineNum\":\"7\",\"category\":\"LTS\",\"__time__\":1767323045123000000,"
-		"\"shard\":\"0\",\"seq\":1000,\"sum\":\""));
-	ck_assert_ptr_nonnull(strstr(answer.body.data,
-				     "{\"log_content\":\"a\\\"b\",\"app\":\"shop\","));
-	ck_assert_int_eq(
-		post(V3, "{\"logs\":[{\"time\":1,\"contents\":[]},{\"time\":\"x\"}]}"),
-		400);
+	ck_assert_ptr_nonnull(
+		strstr(answer.body.data,
+		       "{\"log_content\":\"[{\\\"k\\\":\\\"v\\\"}]\",\"app\":\"shop\",\"k\":"
+		       "\"v\","
+		       "\"lineNum\":\"7\",\"category\":\"LTS\",\"__time__\":1767323045123000000,"
+		       "\"shard\":\"0\",\"seq\":1000,\"sum\":\""));
+	ck_assert_ptr_nonnull(
+		strstr(answer.body.data, "{\"log_content\":\"a\\\"b\",\"app\":\"shop\","));
+	ck_assert_int_eq(post(V3, "{\"logs\":[{\"time\":1,\"contents\":[]},{\"time\":\"x\"}]}"),
+			 400);
 	ck_assert_int_eq(post(V3, "{\"logs\":[{\"time\":1,\"contents\":[]}"), 400);
 	ck_assert_uint_eq(sim_stream_produced(sim.stream, 1),
 			  1000); /* nothing of a refused request */
@@ -389,21 +382,18 @@ END_TEST
 
 START_TEST(raw_ingestion_keeps_nanoseconds_and_goes_round_the_shards)
 {
-	const char *body =
-		"{\"log_items\":[{\"contents\":[{\"log_time_ns\":1767323045123456789,"
-		"\"log\":\"raw\"}],\"labels\":\"{\\\"a\\\":1}\"}]}";
+	const char *body = "{\"log_items\":[{\"contents\":[{\"log_time_ns\":1767323045123456789,"
+			   "\"log\":\"raw\"}],\"labels\":\"{\\\"a\\\":1}\"}]}";
 	for (unsigned i = 0; i < 4; i++)
 		ck_assert_int_eq(post(RAW, body), 200);
 	for (unsigned i = 0; i < 4; i++)
 		ck_assert_uint_eq(sim_stream_produced(sim.stream, i), 1001);
 	ck_assert_int_eq(get(BATCH("0", "01001", "10", "")), 200);
-	ck_assert_ptr_nonnull(strstr(
-		answer.body.data, "{\"log_content\":\"raw\",\"a\":1,\"category\":\"LTS\","
-				  "\"__time__\":1767323045123456789,"));
-	ck_assert_int_eq(post(RAW, "{\"log_items\":[{\"contents\":[{\"log\":\"x\"}]}]}"),
-			 400);
-	ck_assert_int_eq(
-		post(RAW, "{\"log_items\":[{\"contents\":[],\"labels\":\"{\"}]}"), 400);
+	ck_assert_ptr_nonnull(strstr(answer.body.data,
+				     "{\"log_content\":\"raw\",\"a\":1,\"category\":\"LTS\","
+				     "\"__time__\":1767323045123456789,"));
+	ck_assert_int_eq(post(RAW, "{\"log_items\":[{\"contents\":[{\"log\":\"x\"}]}]}"), 400);
+	ck_assert_int_eq(post(RAW, "{\"log_items\":[{\"contents\":[],\"labels\":\"{\"}]}"), 400);
 }
 END_TEST
 
@@ -412,8 +402,7 @@ START_TEST(control_needs_no_signature_and_counts_by_kind)
 	const struct sim_request status = { .method = "GET", .target = "/sim/status" };
 	const struct sim_request produce = { .method = "POST",
 					     .target = "/sim/produce?shard=2&records=5" };
-	const struct sim_request expire = { .method = "POST",
-					    .target = "/sim/expire?before=7" };
+	const struct sim_request expire = { .method = "POST", .target = "/sim/expire?before=7" };
 	const struct sim_request wrong = { .method = "POST",
 					   .target = "/sim/expire?shard=9&before=7" };
 	const struct sim_request bad_fault = {

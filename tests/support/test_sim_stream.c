@@ -85,11 +85,11 @@ START_TEST(text_is_mixed)
 	ck_assert_uint_gt(high, text.len / 40);
 	ck_assert_uint_lt(high, text.len / 8);
 	ck_assert_uint_gt(escapes, text.len / 200);
-	static const char *const must_have[] = { "\\\"", "\\\\",    "\\n",
-						 "\\t",	 "\\u4e2d", "日志" };
+	static const char *const must_have[] = {
+		"\\\"", "\\\\", "\\n", "\\t", "\\u4e2d", "日志"
+	};
 	for (size_t i = 0; i < sizeof(must_have) / sizeof(must_have[0]); i++)
-		ck_assert_msg(strstr(text.data, must_have[i]) != NULL, "%s",
-			      must_have[i]);
+		ck_assert_msg(strstr(text.data, must_have[i]) != NULL, "%s", must_have[i]);
 	buf_fini(&text);
 	sim_stream_destroy(&stream);
 }
@@ -127,8 +127,7 @@ START_TEST(count_stops_at_limit_end_and_tail)
 	ck_assert_uint_eq(count, 5);
 	ck_assert_int_eq(sim_stream_count(stream, 0, 20, 30, 15, &count), LTS_OK);
 	ck_assert_uint_eq(count, 0);
-	ck_assert_int_eq(sim_stream_count(stream, 0, 100, 30, UINT64_MAX, &count),
-			 LTS_OK);
+	ck_assert_int_eq(sim_stream_count(stream, 0, 100, 30, UINT64_MAX, &count), LTS_OK);
 	ck_assert_uint_eq(count, 0);
 	sim_stream_destroy(&stream);
 }
@@ -173,16 +172,15 @@ START_TEST(ingested_and_generated_records_share_one_numbering)
 	struct sim_stream *stream = make(600, 0, 0);
 	struct buf text;
 	buf_init(&text, 0);
-	sim_stream_ingest(stream, 1, "\"log_content\":\"x\\\"y\"", "x\\\"y",
-			  START + NS_PER_S);
+	sim_stream_ingest(stream, 1, "\"log_content\":\"x\\\"y\"", "x\\\"y", START + NS_PER_S);
 	sim_stream_ingest(stream, 1, "\"log_content\":\"z\"", "z", START + NS_PER_S);
 	sim_stream_produce(stream, 1, 500, START + 2 * NS_PER_S);
 	sim_stream_ingest(stream, 1, "\"log_content\":\"w\"", "w", START + 3 * NS_PER_S);
 	ck_assert_uint_eq(sim_stream_produced(stream, 1), 1103);
 	sim_stream_copy(stream, 1, 590, 513, &text);
 	check_records(&text, "1", 590, 513);
-	ck_assert_ptr_nonnull(strstr(
-		text.data, "{\"log_content\":\"x\\\"y\",\"shard\":\"1\",\"seq\":600,"));
+	ck_assert_ptr_nonnull(
+		strstr(text.data, "{\"log_content\":\"x\\\"y\",\"shard\":\"1\",\"seq\":600,"));
 	ck_assert_uint_eq(sim_stream_at_time(stream, 1, START + NS_PER_S), 600);
 	ck_assert_uint_eq(sim_stream_at_time(stream, 1, START + NS_PER_S + 1), 602);
 	ck_assert_uint_eq(sim_stream_at_time(stream, 1, START + 3 * NS_PER_S), 1102);
@@ -216,8 +214,7 @@ START_TEST(expired_records_are_refused)
 	sim_stream_expire(stream, 0, 40);
 	sim_stream_expire(stream, 0, 20);
 	ck_assert_uint_eq(sim_stream_oldest(stream, 0), 40);
-	ck_assert_int_eq(sim_stream_count(stream, 0, 39, 10, UINT64_MAX, &count),
-			 LTS_EXPIRED);
+	ck_assert_int_eq(sim_stream_count(stream, 0, 39, 10, UINT64_MAX, &count), LTS_EXPIRED);
 	ck_assert_int_eq(sim_stream_count(stream, 0, 40, 10, UINT64_MAX, &count), LTS_OK);
 	ck_assert_uint_eq(sim_stream_at_time(stream, 0, 1), 40);
 	sim_stream_expire(stream, 0, 1000);

@@ -49,12 +49,10 @@ START_TEST(every_cut_of_a_line_is_torn)
 	char *text = make_line(0, 1);
 	size_t len = strlen(text);
 	for (size_t cut = 0; cut < len; cut++) {
-		char *exact =
-			malloc(cut ? cut : 1); /* so that ASan sees a read past the cut */
+		char *exact = malloc(cut ? cut : 1); /* so that ASan sees a read past the cut */
 		memcpy(exact, text, cut);
 		ck_assert_msg(!sim_line_parse(exact, cut, &line), "%zu", cut);
-		ck_assert_msg(!sim_line_parse(text + len - cut, cut, &line), "tail %zu",
-			      cut);
+		ck_assert_msg(!sim_line_parse(text + len - cut, cut, &line), "tail %zu", cut);
 		free(exact);
 	}
 	free(text);
@@ -69,8 +67,7 @@ START_TEST(every_changed_byte_of_the_content_is_torn)
 	for (char *at = text + strlen("{\"log_content\":\""); at < end; at++) {
 		char was = *at;
 		*at = was == 'x' ? 'y' : 'x';
-		ck_assert_msg(!sim_line_parse(text, strlen(text), &line), "%zd",
-			      at - text);
+		ck_assert_msg(!sim_line_parse(text, strlen(text), &line), "%zd", at - text);
 		*at = was;
 	}
 	ck_assert(sim_line_parse(text, strlen(text), &line));
@@ -102,8 +99,7 @@ START_TEST(joined_swapped_and_forged_lines_are_torn)
 		"{\"log_content\":\"a\\q\",\"shard\":\"0\",\"seq\":1,\"sum\":\"0\"}",
 	};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		ck_assert_msg(!sim_line_parse(wrong[i], strlen(wrong[i]), &line), "%s",
-			      wrong[i]);
+		ck_assert_msg(!sim_line_parse(wrong[i], strlen(wrong[i]), &line), "%s", wrong[i]);
 	free(one);
 	free(two);
 }
@@ -114,10 +110,9 @@ START_TEST(other_labels_may_be_any_json)
 	struct buf text;
 	struct sim_line line;
 	buf_init(&text, 0);
-	sim_record_wrap(
-		&text,
-		"\"log_content\":\"x\",\"a\":{\"b\":[1,-2.5e+3,true,null,{}]},\"c\":[]",
-		"x", 3, 9);
+	sim_record_wrap(&text,
+			"\"log_content\":\"x\",\"a\":{\"b\":[1,-2.5e+3,true,null,{}]},\"c\":[]",
+			"x", 3, 9);
 	const size_t head = strlen("{\"labels\":");
 	ck_assert(sim_line_parse(text.data + head, text.len - head - 2, &line));
 	ck_assert_uint_eq(line.seq, 9);
@@ -140,8 +135,7 @@ START_TEST(a_duplicate_does_not_make_up_for_a_loss)
 	for (unsigned shard = 0; shard < 2; shard++) {
 		sim_ledger_begin(ledger);
 		for (uint64_t seq = 0; seq < 200; seq++)
-			sim_ledger_note(ledger, shard,
-					shard == 1 && seq == 64 ? 63 : seq);
+			sim_ledger_note(ledger, shard, shard == 1 && seq == 64 ? 63 : seq);
 	}
 	struct sim_totals totals = close_ledger(ledger);
 	ck_assert_uint_eq(totals.records, 400);
@@ -255,8 +249,7 @@ START_TEST(verdict_is_the_exit_code)
 			 1); /* in the wrong file */
 	ck_assert_int_eq(verify_text("0-i-00000000.log.part", fine, "2", NULL), 1);
 	ck_assert_int_eq(verify_text("0-i-00000000.log.part", fine, "2", "--parts"), 0);
-	ck_assert_int_eq(verify_text("0-i-00000000.log.part", open_ended, "1", "--parts"),
-			 0);
+	ck_assert_int_eq(verify_text("0-i-00000000.log.part", open_ended, "1", "--parts"), 0);
 	ck_assert_int_eq(verify_text("0-i-00000000.log", "", "0", NULL), 0);
 	ck_assert_int_eq(verify_text("0-i-00000000.log", "", "x", NULL), 2);
 	free(zero);
@@ -276,8 +269,7 @@ suite_sim_verify(void)
 	tcase_add_test(tcase, other_labels_may_be_any_json);
 	tcase_add_test(tcase, a_duplicate_does_not_make_up_for_a_loss);
 	tcase_add_test(tcase, order_counts_within_one_stream_of_delivery);
-	tcase_add_test(tcase,
-		       records_past_the_end_are_unexpected_and_nothing_at_all_is_lost);
+	tcase_add_test(tcase, records_past_the_end_are_unexpected_and_nothing_at_all_is_lost);
 	tcase_add_test(tcase, segment_names_are_taken_apart);
 	tcase_add_test(tcase, verdict_is_the_exit_code);
 	suite_add_tcase(suite, tcase);

@@ -62,8 +62,7 @@ struct state_env *
 commit_bed_state(struct commit_bed *bed)
 {
 	if (!bed->env.store)
-		ck_assert_int_eq(store_open(bed->env.dir, STORE_WRITE, &bed->env.store),
-				 LTS_OK);
+		ck_assert_int_eq(store_open(bed->env.dir, STORE_WRITE, &bed->env.store), LTS_OK);
 	return &bed->env;
 }
 
@@ -120,8 +119,7 @@ commit_bed_content(struct commit_bed *bed, const char *shard)
 	int n = scandir(bed->sink_dir, &list, NULL, alphasort);
 	for (int i = 0; i < n; free(list[i++])) {
 		const char *name = list[i]->d_name;
-		if (strncmp(name, shard, strlen(shard)) != 0 ||
-		    name[strlen(shard)] != '-')
+		if (strncmp(name, shard, strlen(shard)) != 0 || name[strlen(shard)] != '-')
 			continue;
 		char *text = tmpdir_read(bed->sink_dir, name, &len);
 		ck_assert_int_eq(buf_put(&found, text, len), LTS_OK);
@@ -132,8 +130,7 @@ commit_bed_content(struct commit_bed *bed, const char *shard)
 }
 
 void
-commit_bed_expect(struct commit_bed *bed, const char *shard, unsigned first,
-		  unsigned last)
+commit_bed_expect(struct commit_bed *bed, const char *shard, unsigned first, unsigned last)
 {
 	struct buf wanted;
 	buf_init(&wanted, 0);
@@ -147,12 +144,11 @@ commit_bed_expect(struct commit_bed *bed, const char *shard, unsigned first,
 }
 
 void
-commit_bed_expect_checkpoint(struct commit_bed *bed, const char *shard,
-			     const char *cursor, uint64_t segment, uint64_t offset)
+commit_bed_expect_checkpoint(struct commit_bed *bed, const char *shard, const char *cursor,
+			     uint64_t segment, uint64_t offset)
 {
 	struct checkpoint_record record;
-	ck_assert_int_eq(state_env_checkpoint(commit_bed_state(bed), shard, &record),
-			 LTS_OK);
+	ck_assert_int_eq(state_env_checkpoint(commit_bed_state(bed), shard, &record), LTS_OK);
 	ck_assert_str_eq(record.cursor.text, cursor);
 	ck_assert_uint_eq(record.position.segment, segment);
 	ck_assert_uint_eq(record.position.offset, offset);
@@ -161,8 +157,7 @@ commit_bed_expect_checkpoint(struct commit_bed *bed, const char *shard,
 void
 commit_bed_open(struct commit_bed *bed)
 {
-	ck_assert_int_eq(committer_create(&bed->config, &bed->committer, &bed->why),
-			 LTS_OK);
+	ck_assert_int_eq(committer_create(&bed->config, &bed->committer, &bed->why), LTS_OK);
 }
 
 void
@@ -184,8 +179,8 @@ commit_bed_take(struct commit_bed *bed, struct lease *lease, const char *start)
 }
 
 enum lts_err
-commit_bed_submit(struct commit_bed *bed, struct lease *lease, const char *from,
-		  const char *to, unsigned first, unsigned last)
+commit_bed_submit(struct commit_bed *bed, struct lease *lease, const char *from, const char *to,
+		  unsigned first, unsigned last)
 {
 	struct batch *batch = commit_bed_batch(lease, from, to, first, last);
 	enum lts_err err = committer_submit(bed->committer, batch, &bed->why);

@@ -20,9 +20,9 @@ struct commit_bed {
 	struct log *log;
 	struct committer_config config;
 	struct committer *committer; /* NULL until opened */
-	struct buf why;		     /* of the last error */
-	struct buf said;	     /* reports, as lines */
-	struct lease a, b;	     /* of shards A, B; epochs {1, 1} and {1, 2} */
+	struct buf why;              /* of the last error */
+	struct buf said;             /* reports, as lines */
+	struct lease a, b;           /* of shards A, B; epochs {1, 1} and {1, 2} */
 };
 
 /* interval_ms: an hour, so that nothing is due by itself. */
@@ -41,11 +41,9 @@ struct batch *commit_bed_batch(struct lease *lease, const char *from, const char
 /* The committer: made; gone, with what a and b had that was not committed. */
 void commit_bed_open(struct commit_bed *bed);
 void commit_bed_drop(struct commit_bed *bed);
-enum lts_err commit_bed_take(struct commit_bed *bed, struct lease *lease,
-			     const char *start);
-enum lts_err commit_bed_submit(struct commit_bed *bed, struct lease *lease,
-			       const char *from, const char *to, unsigned first,
-			       unsigned last);
+enum lts_err commit_bed_take(struct commit_bed *bed, struct lease *lease, const char *start);
+enum lts_err commit_bed_submit(struct commit_bed *bed, struct lease *lease, const char *from,
+			       const char *to, unsigned first, unsigned last);
 void commit_bed_commit(struct commit_bed *bed);
 /* Fails unless the commits since the last look reported exactly: SHARD ERR[ closed] a
  * line. */
@@ -55,9 +53,8 @@ void commit_bed_expect_reports(struct commit_bed *bed, const char *lines);
  */
 char *commit_bed_content(struct commit_bed *bed, const char *shard);
 /* "{\"n\":first}\n" ... */
-void commit_bed_expect(struct commit_bed *bed, const char *shard, unsigned first,
-		       unsigned last);
-void commit_bed_expect_checkpoint(struct commit_bed *bed, const char *shard,
-				  const char *cursor, uint64_t segment, uint64_t offset);
+void commit_bed_expect(struct commit_bed *bed, const char *shard, unsigned first, unsigned last);
+void commit_bed_expect_checkpoint(struct commit_bed *bed, const char *shard, const char *cursor,
+				  uint64_t segment, uint64_t offset);
 
 #endif

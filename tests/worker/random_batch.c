@@ -21,8 +21,7 @@ random_below(uint64_t *state, size_t n)
 	return (size_t)(next_random(state) % n);
 }
 
-#define PICK(state, list) \
-	((list)[random_below((state), sizeof(list) / sizeof((list)[0]))])
+#define PICK(state, list) ((list)[random_below((state), sizeof(list) / sizeof((list)[0]))])
 
 static void
 put(struct buf *out, const char *text)
@@ -41,30 +40,28 @@ put_space(struct buf *out, uint64_t *state)
 static void
 put_string(struct buf *out, uint64_t *state)
 {
-	static const char *const pieces[] = {
-		"a",
-		"log_content",
-		"next",
-		"2026-01-02T03:04:05 INFO request took 12 ms",
-		"\xe4\xb8\xad\xe6\x96\x87",
-		"\xc3\xa9",
-		"\xf0\x9f\x98\x80",
-		"\\n",
-		"\\\"",
-		"\\\\",
-		"\\/",
-		"\\u0041",
-		"\\u4e2d",
-		"\\u0000",
-		"\\ud834\\udd1e",
-		"\\ud800",
-		"{",
-		"]",
-		",",
-		":",
-		"\x7f",
-		""
-	};
+	static const char *const pieces[] = { "a",
+					      "log_content",
+					      "next",
+					      "2026-01-02T03:04:05 INFO request took 12 ms",
+					      "\xe4\xb8\xad\xe6\x96\x87",
+					      "\xc3\xa9",
+					      "\xf0\x9f\x98\x80",
+					      "\\n",
+					      "\\\"",
+					      "\\\\",
+					      "\\/",
+					      "\\u0041",
+					      "\\u4e2d",
+					      "\\u0000",
+					      "\\ud834\\udd1e",
+					      "\\ud800",
+					      "{",
+					      "]",
+					      ",",
+					      ":",
+					      "\x7f",
+					      "" };
 	put(out, "\"");
 	for (size_t n = random_below(state, 5); n; n--)
 		put(out, PICK(state, pieces));
@@ -148,8 +145,8 @@ random_batch_put(struct buf *out, uint64_t *state)
 	}
 	put(out, out->data[out->len - 1] == 'l' ? "" : "]");
 	if (random_below(state, 8))
-		ck_assert(!buf_printf(out, ",\"count\":%zu",
-				      random_below(state, 20) ? n : n + 1));
+		ck_assert(
+			!buf_printf(out, ",\"count\":%zu", random_below(state, 20) ? n : n + 1));
 	put_space(out, state);
 	put(out, "}");
 	put_space(out, state);
@@ -209,8 +206,8 @@ random_batch_mutate(struct buf *text, uint64_t *state)
 		put(&out, PICK(state, pieces));
 	} else if (kind == 5) {
 		size_t from = random_below(state, text->len);
-		ck_assert(!buf_put(&out, text->data + from,
-				   random_below(state, text->len - from)));
+		ck_assert(
+			!buf_put(&out, text->data + from, random_below(state, text->len - from)));
 	} else if (kind == 6) {
 		ck_assert(!buf_put(&out, "", 1)); /* a NUL */
 	}

@@ -54,8 +54,8 @@ op_submit(void *arg, struct shard *shard, struct batch *batch)
 	struct shard_bed *bed = arg;
 	ck_assert_msg(!bed->submitted, "two batches in delivery");
 	bed->submitted = batch;
-	SAY(bed, "submit %s>%s %zu%s\n", batch->from.text, batch->to.text,
-	    batch->n_records, batch->gap ? " gap" : "");
+	SAY(bed, "submit %s>%s %zu%s\n", batch->from.text, batch->to.text, batch->n_records,
+	    batch->gap ? " gap" : "");
 }
 
 static void
@@ -128,8 +128,7 @@ op_report(void *arg, struct shard *shard, enum message_type type, enum lts_err e
 }
 
 static void
-op_trouble(void *arg, struct shard *shard, enum lts_err err, const char *text,
-	   int64_t retry_ms)
+op_trouble(void *arg, struct shard *shard, enum lts_err err, const char *text, int64_t retry_ms)
 {
 	SAY((struct shard_bed *)arg, "trouble %s\n", lts_err_name(err));
 }
@@ -253,8 +252,7 @@ shard_bed_batch(struct shard_bed *bed, const char *to, size_t n, size_t bytes)
 void
 shard_bed_cursor(struct shard_bed *bed, const char *cursor)
 {
-	struct shard_answer answer = { .retry_after_ms = -1,
-				       .cursor = cursor_of(cursor) };
+	struct shard_answer answer = { .retry_after_ms = -1, .cursor = cursor_of(cursor) };
 	shard_on_answer(bed->shard, &answer, bed->now_ms);
 }
 

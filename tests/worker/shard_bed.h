@@ -17,7 +17,7 @@ struct shard_bed {
 	int64_t now_ms;
 	struct buf said;
 	int64_t used_bytes; /* of the budget */
-	bool full;	    /* it has no room */
+	bool full;          /* it has no room */
 	unsigned released, forgotten;
 	uint64_t fetched, delivered, dropped; /* records */
 	struct batch *submitted;

@@ -44,8 +44,7 @@ sink_bed_open(struct sink_bed *bed, uint64_t segment, uint64_t offset)
 {
 	struct shard_id shard = shard_of("7");
 	buf_clear(&bed->why);
-	return bed->sink->ops->open(bed->sink, &shard,
-				    (struct sink_position){ segment, offset },
+	return bed->sink->ops->open(bed->sink, &shard, (struct sink_position){ segment, offset },
 				    &bed->stream, &bed->why);
 }
 
@@ -101,9 +100,8 @@ sink_bed_expect_files(struct sink_bed *bed, const char *names)
 	int n = scandir(bed->dir, &list, is_segment, alphasort);
 	ck_assert_int_ge(n, 0);
 	for (int i = 0; i < n; free(list[i++]))
-		ck_assert_int_eq(
-			buf_printf(&found, "%s%s", i ? " " : "", list[i]->d_name),
-			LTS_OK);
+		ck_assert_int_eq(buf_printf(&found, "%s%s", i ? " " : "", list[i]->d_name),
+				 LTS_OK);
 	free(list);
 	ck_assert_str_eq(found.data, names);
 	buf_fini(&found);

@@ -13,7 +13,7 @@ struct sink_bed {
 	char spec[256];
 	struct sink *sink;
 	struct sink_stream *stream; /* of shard 7 */
-	struct buf why;		    /* of the last error */
+	struct buf why;             /* of the last error */
 };
 
 void sink_bed_init(struct sink_bed *bed, int64_t rotate_bytes);

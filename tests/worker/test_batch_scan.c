@@ -83,8 +83,7 @@ START_TEST(records_are_the_labels_byte_for_byte)
 	ck_assert_uint_eq(view.n_records, 2);
 	expect_record(0, first);
 	expect_record(1, "{}");
-	ck_assert_ptr_eq(view.records[0].text,
-			 strchr(body + 1, '{') + strlen("{\"labels\":"));
+	ck_assert_ptr_eq(view.records[0].text, strchr(body + 1, '{') + strlen("{\"labels\":"));
 	ck_assert_str_eq(view.next.text, "7");
 	buf_fini(&text);
 }
@@ -164,8 +163,7 @@ static const char *const no_batches[] = {
 START_TEST(this_is_a_batch)
 {
 	for (size_t i = 0; i < sizeof(batches) / sizeof(batches[0]); i++)
-		ck_assert_msg(run(batches[i]) == LTS_OK, "%s: %s", batches[i],
-			      fault.expected);
+		ck_assert_msg(run(batches[i]) == LTS_OK, "%s: %s", batches[i], fault.expected);
 }
 END_TEST
 
@@ -178,10 +176,8 @@ END_TEST
 
 #define TEN "1234567890"
 #define SIXTY TEN TEN TEN TEN TEN TEN
-#define TEN_ESCAPED \
-	"\\u0031\\u0032\\u0033\\u0034\\u0035\\u0036\\u0037\\u0038\\u0039\\u0030"
-#define SIXTY_ESCAPED \
-	TEN_ESCAPED TEN_ESCAPED TEN_ESCAPED TEN_ESCAPED TEN_ESCAPED TEN_ESCAPED
+#define TEN_ESCAPED "\\u0031\\u0032\\u0033\\u0034\\u0035\\u0036\\u0037\\u0038\\u0039\\u0030"
+#define SIXTY_ESCAPED TEN_ESCAPED TEN_ESCAPED TEN_ESCAPED TEN_ESCAPED TEN_ESCAPED TEN_ESCAPED
 
 /* cursor NULL: refused; "": none. */
 static const struct {
@@ -283,11 +279,11 @@ END_TEST
 START_TEST(space_may_stand_between_any_tokens)
 {
 	static const char *const tokens[] = {
-		"{", "\"count\"", ":",		"1",	    ",",     "\"logs\"", ":",
-		"[", "{",	  "\"labels\"", ":",	    "{",     "\"a\"",	 ":",
-		"[", "1",	  ",",		"\"\\n\"",  "]",     ",",	 "\"b\"",
-		":", "true",	  "}",		",",	    "\"c\"", ":",	 "null",
-		"}", "]",	  ",",		"\"next\"", ":",     "5",	 "}"
+		"{", "\"count\"", ":",          "1",        ",",     "\"logs\"", ":",
+		"[", "{",         "\"labels\"", ":",        "{",     "\"a\"",    ":",
+		"[", "1",         ",",          "\"\\n\"",  "]",     ",",        "\"b\"",
+		":", "true",      "}",          ",",        "\"c\"", ":",        "null",
+		"}", "]",         ",",          "\"next\"", ":",     "5",        "}"
 	};
 	struct buf text;
 	buf_init(&text, 0);
@@ -305,8 +301,7 @@ END_TEST
 
 START_TEST(line_breaks_between_records_stay)
 {
-	const char *text =
-		"{\"logs\":[{\"labels\":{}},\n{\"labels\":{\"a\":\"\\r\\n\"}}\r\n]}\n";
+	const char *text = "{\"logs\":[{\"labels\":{}},\n{\"labels\":{\"a\":\"\\r\\n\"}}\r\n]}\n";
 	ck_assert(!run(text));
 	ck_assert_mem_eq(body, text, strlen(text));
 }

@@ -98,8 +98,7 @@ is_strict(const char *p, size_t len)
 	const char *end = p + len;
 	int depth = 0;
 	while (p < end) {
-		size_t number =
-			strspn(p, "+-.0123456789eE"); /* the text has a NUL at its end */
+		size_t number = strspn(p, "+-.0123456789eE"); /* the text has a NUL at its end */
 		if (*p == '"') {
 			p = strict_string(p, end);
 			if (!p)
@@ -187,18 +186,15 @@ has_shape(const cJSON *tree)
 	size_t n_next, n_count, n_logs, n_labels;
 	if (!cJSON_IsObject(tree))
 		return false;
-	const cJSON *next = child(tree, "next", &n_next),
-		    *count = child(tree, "count", &n_count);
+	const cJSON *next = child(tree, "next", &n_next), *count = child(tree, "count", &n_count);
 	const cJSON *logs = child(tree, "logs", &n_logs), *log;
 	if (n_next > 1 || n_count > 1 || n_logs > 1)
 		return false;
-	if (cJSON_IsString(next)
-		    ? next->valuestring[0] &&
-			      !cursor_set(&(struct cursor){ "" }, next->valuestring)
-		    : next && !cJSON_IsNumber(next) && !cJSON_IsNull(next))
+	if (cJSON_IsString(next) ? next->valuestring[0] &&
+					   !cursor_set(&(struct cursor){ "" }, next->valuestring)
+				 : next && !cJSON_IsNumber(next) && !cJSON_IsNull(next))
 		return false;
-	if (count &&
-	    (!cJSON_IsNumber(count) || count->valuedouble != cJSON_GetArraySize(logs)))
+	if (count && (!cJSON_IsNumber(count) || count->valuedouble != cJSON_GetArraySize(logs)))
 		return false;
 	if (!logs || cJSON_IsNull(logs))
 		return count != NULL;
@@ -218,8 +214,7 @@ static bool
 is_refused_number(const char *body, const struct batch_fault *fault)
 {
 	size_t len = strspn(body + fault->offset, "+-.0123456789eE");
-	return (strstr(fault->expected, "cursor") ||
-		strstr(fault->expected, "integer")) &&
+	return (strstr(fault->expected, "cursor") || strstr(fault->expected, "integer")) &&
 	       memchr(body + fault->offset, '"', 1) == NULL &&
 	       strcspn(body + fault->offset, "-.eE") < len;
 }
@@ -228,8 +223,7 @@ static void
 expect_same_value(const struct record *record, const cJSON *labels)
 {
 	cJSON *tree = parse_suited(record->text, record->len);
-	char *ours = cJSON_PrintUnformatted(tree),
-	     *theirs = cJSON_PrintUnformatted(labels);
+	char *ours = cJSON_PrintUnformatted(tree), *theirs = cJSON_PrintUnformatted(labels);
 	ck_assert_str_eq(ours, theirs);
 	ck_assert_ptr_null(memchr(record->text, '\n', record->len));
 	ck_assert_ptr_null(memchr(record->text, '\r', record->len));
@@ -281,8 +275,8 @@ compare(struct batch_scan *scan, const struct buf *text)
 		expect_same_batch(&view, tree);
 	else
 		ck_assert_msg(!ours && (!theirs || is_refused_number(body, &fault)),
-			      "%s: %s, cJSON %d", text->data,
-			      ours ? "accepted" : fault.expected, theirs);
+			      "%s: %s, cJSON %d", text->data, ours ? "accepted" : fault.expected,
+			      theirs);
 	cJSON_Delete(tree);
 	free(body);
 	return ours;

@@ -49,8 +49,7 @@ note_call(void *arg, enum sys_spy_call call, const char *path, size_t *bytes)
 	char line[64];
 	snprintf(line, sizeof(line), "%s %s\n", names[call], what);
 	/* Several in a row are one. */
-	if (calls.len < strlen(line) ||
-	    strcmp(calls.data + calls.len - strlen(line), line) != 0)
+	if (calls.len < strlen(line) || strcmp(calls.data + calls.len - strlen(line), line) != 0)
 		ck_assert_int_eq(buf_put_text(&calls, line), LTS_OK);
 	return 0;
 }
@@ -65,8 +64,7 @@ START_TEST(append_sync_commit_rename_in_this_order)
 	ck_assert_int_eq(commit_bed_submit(&bed, &bed.a, "10", "20", 100, 104), LTS_OK);
 	/* Created, and its name durable, before anything can name it. */
 	ck_assert_str_eq(calls.data, "fsync segment\nfsync dir\nwrite segment\n");
-	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0),
-			 LTS_OK);
+	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0), LTS_OK);
 	buf_clear(&calls);
 	commit_bed_commit(&bed);
 	sys_spy_set(NULL);
@@ -176,8 +174,7 @@ END_TEST
 START_TEST(forgotten_shard_does_not_bring_the_next_commit_forward)
 {
 	ck_assert_int_eq(commit_bed_take(&bed, &bed.a, "10"), LTS_OK);
-	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0),
-			 LTS_OK);
+	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0), LTS_OK);
 	committer_forget(bed.committer, &bed.a);
 	ck_assert_int_eq(commit_bed_take(&bed, &bed.b, "50"), LTS_OK);
 	ck_assert_int_eq(commit_bed_submit(&bed, &bed.b, "50", "60", 200, 209), LTS_OK);
@@ -214,8 +211,7 @@ START_TEST(published_is_stored_lazily)
 	ck_assert_int_lt(committer_due_ms(bed.committer), before_ms + 10000);
 	commit_bed_commit(&bed);
 	commit_bed_drop(&bed);
-	ck_assert_int_eq(state_env_checkpoint(commit_bed_state(&bed), "A", &record),
-			 LTS_OK);
+	ck_assert_int_eq(state_env_checkpoint(commit_bed_state(&bed), "A", &record), LTS_OK);
 	ck_assert_str_eq(record.service.text, "15");
 	ck_assert_str_eq(record.cursor.text, "10");
 }
@@ -317,10 +313,8 @@ suite_commit(void)
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("ends");
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_exit_test(tc, sync_of_the_sink_that_fails_ends_the_process,
-			    EXIT_SYNC_FAILED);
-	tcase_add_exit_test(tc, sync_of_the_state_that_fails_ends_the_process,
-			    EXIT_SYNC_FAILED);
+	tcase_add_exit_test(tc, sync_of_the_sink_that_fails_ends_the_process, EXIT_SYNC_FAILED);
+	tcase_add_exit_test(tc, sync_of_the_state_that_fails_ends_the_process, EXIT_SYNC_FAILED);
 	tcase_add_exit_test(tc, replaced_state_ends_the_process, EXIT_DAMAGED);
 	tcase_add_test_raise_signal(tc, batch_out_of_order_aborts, SIGABRT);
 	tcase_add_test(tc, state_that_is_not_there_is_said);

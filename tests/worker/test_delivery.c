@@ -68,8 +68,7 @@ next(void)
 	while (!delivery_next(delivery, &done)) {
 		eventfd_t count;
 		struct pollfd fd = { .fd = wake_fd, .events = POLLIN };
-		ck_assert_msg(clock_mono_ms() - start_ms < PATIENCE_MS,
-			      "no completion came");
+		ck_assert_msg(clock_mono_ms() - start_ms < PATIENCE_MS, "no completion came");
 		poll(&fd, 1, 1000);
 		eventfd_read(wake_fd, &count);
 	}
@@ -95,8 +94,7 @@ put_take(struct lease *lease, const char *start_cursor)
 }
 
 static void
-put_batch(struct lease *lease, const char *from, const char *to, unsigned first,
-	  unsigned last)
+put_batch(struct lease *lease, const char *from, const char *to, unsigned first, unsigned last)
 {
 	struct delivery_order *batch = order(DELIVERY_BATCH, lease);
 	batch->batch = commit_bed_batch(lease, from, to, first, last);
@@ -152,8 +150,7 @@ START_TEST(orders_are_obeyed_in_turn)
 	put_batch(&a, "10", "20", 100, 104);
 	put_batch(&a, "20", "30", 105, 109);
 	put_close(&a);
-	ck_assert_str_eq(expect(DELIVERY_TAKE, &a, LTS_OK).taken.checkpoint.cursor.text,
-			 "10");
+	ck_assert_str_eq(expect(DELIVERY_TAKE, &a, LTS_OK).taken.checkpoint.cursor.text, "10");
 	expect_batch(&a, LTS_OK);
 	expect_batch(&a, LTS_OK);
 	expect(DELIVERY_CLOSE, &a, LTS_OK);
@@ -266,8 +263,7 @@ static atomic_bool full;
 static int
 before_write(void *arg, enum sys_spy_call call, const char *path, size_t *bytes)
 {
-	return call == SPY_WRITE && strstr(path, "/A-abc-") && atomic_load(&full) ? ENOSPC
-										  : 0;
+	return call == SPY_WRITE && strstr(path, "/A-abc-") && atomic_load(&full) ? ENOSPC : 0;
 }
 
 static const struct sys_spy full_disk = { .before = before_write };

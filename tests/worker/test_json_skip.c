@@ -88,24 +88,24 @@ static const char *const good[] = {
 };
 
 static const char *const bad[] = {
-	"",	      " ",	     "00",	 "01",
-	"-",	      "-a",	     "+1",	 "1.",
-	".5",	      "-.5",	     "1.e5",	 "1e",
-	"1e+",	      "1e5.",	     "0x10",	 "1_0",
-	"1,",	      "--1",	     "1e--5",	 "Infinity",
-	"NaN",	      "-Infinity",   "tru",	 "True",
-	"truee",      "nul",	     "nulls",	 "fals",
-	"\"",	      "\"a",	     "\"\\\"",	 "\"\\x41\"",
-	"\"\\u12\"",  "\"\\u12g4\"", "\"\\u\"",	 "\"\\U0041\"",
-	"\"\\ \"",    "\"\\",	     "\"\\u",	 "\"\\u123",
-	"'a'",	      "[",	     "]",	 "[1",
-	"[1,",	      "[1,]",	     "[,1]",	 "[1 2]",
-	"[1]]",	      "[}",	     "{",	 "}",
+	"",           " ",           "00",       "01",
+	"-",          "-a",          "+1",       "1.",
+	".5",         "-.5",         "1.e5",     "1e",
+	"1e+",        "1e5.",        "0x10",     "1_0",
+	"1,",         "--1",         "1e--5",    "Infinity",
+	"NaN",        "-Infinity",   "tru",      "True",
+	"truee",      "nul",         "nulls",    "fals",
+	"\"",         "\"a",         "\"\\\"",   "\"\\x41\"",
+	"\"\\u12\"",  "\"\\u12g4\"", "\"\\u\"",  "\"\\U0041\"",
+	"\"\\ \"",    "\"\\",        "\"\\u",    "\"\\u123",
+	"'a'",        "[",           "]",        "[1",
+	"[1,",        "[1,]",        "[,1]",     "[1 2]",
+	"[1]]",       "[}",          "{",        "}",
 	"{\"a\"",     "{\"a\":",     "{\"a\":1", "{\"a\":1,",
-	"{\"a\":1,}", "{a:1}",	     "{1:1}",	 "{\"a\" 1}",
-	"{\"a\"::1}", "{,}",	     "{\"a\":}", "{]",
-	"[1}",	      "/**/1",	     "1//",	 "\xef\xbb\xbf{}",
-	"\f1",	      "\v1",	     "[1\f]",	 "\xc2\xa0[1]",
+	"{\"a\":1,}", "{a:1}",       "{1:1}",    "{\"a\" 1}",
+	"{\"a\"::1}", "{,}",         "{\"a\":}", "{]",
+	"[1}",        "/**/1",       "1//",      "\xef\xbb\xbf{}",
+	"\f1",        "\v1",         "[1\f]",    "\xc2\xa0[1]",
 	"[1]\x01",
 };
 
@@ -166,8 +166,7 @@ is_one_code_point(const unsigned char *p, size_t len)
 			return false;
 		point = point << 6 | (p[i] & 0x3f);
 	}
-	return point >= least[len] && point <= 0x10ffff &&
-	       (point < 0xd800 || point > 0xdfff);
+	return point >= least[len] && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff);
 }
 
 /* The same for what may stand in a string: code points one after another. */
@@ -195,16 +194,12 @@ check_sequences(unsigned lead, size_t len)
 	static const unsigned char edges[] = { 0x00, 0x22, 0x7f, 0x80, 0x8f, 0x90,
 					       0x9f, 0xa0, 0xbf, 0xc0, 0xff };
 	const unsigned n = sizeof(edges);
-	const unsigned combinations = len == 1	 ? 1
-				      : len == 2 ? n
-				      : len == 3 ? n * n
-						 : n * n * n;
+	const unsigned combinations = len == 1 ? 1 : len == 2 ? n : len == 3 ? n * n : n * n * n;
 	for (unsigned i = 0; i < combinations; i++) {
-		unsigned char p[4] = { (unsigned char)lead, edges[i % n],
-				       edges[i / n % n], edges[i / n / n] };
+		unsigned char p[4] = { (unsigned char)lead, edges[i % n], edges[i / n % n],
+				       edges[i / n / n] };
 		if (is_json_string(p, len) != is_utf8(p, len))
-			ck_abort_msg("%02x %02x %02x %02x of %zu", p[0], p[1], p[2], p[3],
-				     len);
+			ck_abort_msg("%02x %02x %02x %02x of %zu", p[0], p[1], p[2], p[3], len);
 	}
 }
 
@@ -219,12 +214,12 @@ END_TEST
 
 START_TEST(utf8_cut_short_is_refused)
 {
-	static const char *const cut[] = { "\"\xc3", "\"\xe2\x82", "\"\xe2",
-					   "\"\xf0\x9f\x98", "\"\xf0" };
+	static const char *const cut[] = { "\"\xc3", "\"\xe2\x82", "\"\xe2", "\"\xf0\x9f\x98",
+					   "\"\xf0" };
 	for (size_t i = 0; i < sizeof(cut) / sizeof(cut[0]); i++)
 		ck_assert(!is_json_text(cut[i]));
-	ck_assert(is_json_text(
-		"\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xe4\xb8\xad\xe6\x96\x87\""));
+	ck_assert(
+		is_json_text("\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xe4\xb8\xad\xe6\x96\x87\""));
 }
 END_TEST
 

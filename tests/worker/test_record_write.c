@@ -36,9 +36,9 @@ make_records(enum record_format format)
 		if (format == RECORD_LABELS)
 			ck_assert_int_eq(buf_printf(&wanted, "%s\n", text), LTS_OK);
 		else
-			ck_assert_int_eq(buf_printf(&wanted, "line %u%*s\n", i,
-						    (int)(i % 500), ""),
-					 LTS_OK);
+			ck_assert_int_eq(
+				buf_printf(&wanted, "line %u%*s\n", i, (int)(i % 500), ""),
+				LTS_OK);
 	}
 }
 
@@ -88,9 +88,8 @@ START_TEST(records_are_whole_behind_a_pipe_that_takes_little)
 	fcntl(fd[1], F_SETPIPE_SZ, 4096);
 	fcntl(fd[0], F_SETFL, 0);
 	pthread_create(&reader, NULL, read_slowly, &fd[0]);
-	ck_assert_int_eq(
-		record_write(fd[1], -1, format, records, RECORDS, &scratch, &written),
-		LTS_OK);
+	ck_assert_int_eq(record_write(fd[1], -1, format, records, RECORDS, &scratch, &written),
+			 LTS_OK);
 	close(fd[1]);
 	pthread_join(reader, &result);
 	struct buf *found = result;
@@ -110,9 +109,8 @@ START_TEST(reader_that_left_is_told_as_such)
 	make_records(RECORD_LABELS);
 	ck_assert_int_eq(pipe(fd), 0);
 	close(fd[0]);
-	ck_assert_int_eq(
-		record_write(fd[1], -1, RECORD_LABELS, records, 3, &scratch, &written),
-		LTS_CLOSED);
+	ck_assert_int_eq(record_write(fd[1], -1, RECORD_LABELS, records, 3, &scratch, &written),
+			 LTS_CLOSED);
 	ck_assert_uint_eq(written, 0);
 	close(fd[1]);
 }
@@ -144,9 +142,8 @@ START_TEST(records_go_where_the_offset_says)
 	int fd = open_file();
 	uint64_t written = 5;
 	make_records(format);
-	ck_assert_int_eq(
-		record_write(fd, 1000, format, records, RECORDS, &scratch, &written),
-		LTS_OK);
+	ck_assert_int_eq(record_write(fd, 1000, format, records, RECORDS, &scratch, &written),
+			 LTS_OK);
 	ck_assert_uint_eq(written, 5 + wanted.len); /* added to what was there */
 	ck_assert_int_eq(lseek(fd, 0, SEEK_CUR), 0);
 	expect_file(1000, wanted.len);
@@ -190,9 +187,9 @@ START_TEST(failure_says_how_much_was_written)
 		uint64_t written = 0;
 		room = limit;
 		sys_spy_set(&spy);
-		ck_assert_int_eq(record_write(fd, 0, RECORD_LABELS, records, RECORDS,
-					      &scratch, &written),
-				 failures[_i].err);
+		ck_assert_int_eq(
+			record_write(fd, 0, RECORD_LABELS, records, RECORDS, &scratch, &written),
+			failures[_i].err);
 		sys_spy_set(NULL);
 		ck_assert_uint_eq(written, limit);
 		expect_file(0, limit);
@@ -224,9 +221,8 @@ START_TEST(nothing_to_write_is_fine)
 	uint64_t written = 0;
 	ck_assert_int_eq(record_write(-1, -1, RECORD_LABELS, NULL, 0, &scratch, &written),
 			 LTS_OK);
-	ck_assert_int_eq(
-		record_write(-1, -1, RECORD_CONTENT, NULL, 0, &scratch, &written),
-		LTS_OK);
+	ck_assert_int_eq(record_write(-1, -1, RECORD_CONTENT, NULL, 0, &scratch, &written),
+			 LTS_OK);
 	ck_assert_uint_eq(written, 0);
 }
 END_TEST

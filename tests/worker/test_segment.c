@@ -61,7 +61,7 @@ START_TEST(shard_is_encoded_so_that_no_two_share_a_name)
 	static const struct {
 		const char *shard, *prefix;
 	} cases[] = {
-		{ "0", "0-abc-" },	     { "a_B9", "a_B9-abc-" },
+		{ "0", "0-abc-" },           { "a_B9", "a_B9-abc-" },
 		{ "a-b", "a%2Db-abc-" },     { "../x", "%2E%2E%2Fx-abc-" },
 		{ "a%2Db", "a%252Db-abc-" }, { ".", "%2E-abc-" },
 	};
@@ -164,8 +164,7 @@ START_TEST(tidying_seals_the_older_and_removes_the_newer)
 	ck_assert(is_there("7-abc-00000001.log") && is_there("7-abc-00000002.log"));
 	ck_assert(!is_there("7-abc-00000002.log.part"));
 	expect_content("7-abc-00000003.log.part", "3");
-	ck_assert(!is_there("7-abc-00000004.log.part") &&
-		  !is_there("7-abc-00000017.log.part"));
+	ck_assert(!is_there("7-abc-00000004.log.part") && !is_there("7-abc-00000017.log.part"));
 }
 END_TEST
 
@@ -174,8 +173,8 @@ START_TEST(tidying_leaves_others_files_alone)
 	static const char *const others[] = {
 		"8-abc-00000009.log.part",  "7-abd-00000009.log.part",
 		"77-abc-00000009.log.part", "7-abc-00000009.log.parts",
-		"7-abc-x.log.part",	    "7-abc-.log.part",
-		"7-abc-00000009.txt",	    "README",
+		"7-abc-x.log.part",         "7-abc-.log.part",
+		"7-abc-00000009.txt",       "README",
 	};
 	for (size_t i = 0; i < 8; i++)
 		put(others[i], "not ours");
@@ -201,8 +200,7 @@ START_TEST(what_happens_to_an_open_segment_is_seen)
 	ck_assert(segment_is_intact(&dir, 3, fd, 5));
 	ck_assert(!segment_is_intact(&dir, 3, fd, 4)); /* appended to by another */
 	ck_assert(!segment_is_intact(&dir, 3, fd, 6)); /* cut */
-	ck_assert_int_eq(renameat(dir.fd, "7-abc-00000003.log.part", dir.fd, "elsewhere"),
-			 0);
+	ck_assert_int_eq(renameat(dir.fd, "7-abc-00000003.log.part", dir.fd, "elsewhere"), 0);
 	ck_assert(!segment_is_intact(&dir, 3, fd, 5));
 	put("7-abc-00000003.log.part", "12345"); /* replaced by one that looks the same */
 	ck_assert(!segment_is_intact(&dir, 3, fd, 5));

@@ -86,8 +86,8 @@ START_TEST(batches_are_submitted_each_where_the_last_one_ended)
 	for (int i = 1; i < 50; i++) {
 		snprintf(to, sizeof(to), "%d", 10 + i);
 		shard_bed_batch(&bed, to, 1, 500);
-		snprintf(wanted, sizeof(wanted), "submit %d>%d 1\nbatch %d - 100\n",
-			 9 + i, 10 + i, 10 + i);
+		snprintf(wanted, sizeof(wanted), "submit %d>%d 1\nbatch %d - 100\n", 9 + i,
+			 10 + i, 10 + i);
 		shard_bed_expect(&bed, wanted);
 		shard_bed_delivered(&bed, LTS_OK);
 		shard_bed_expect(&bed, "");
@@ -164,9 +164,8 @@ START_TEST(refused_answers_wait_longer_and_longer)
 	for (int i = 0; i < 40; i++) {
 		shard_bed_batch(&bed, "10", 3, 50);
 		long long wait_ms = 0;
-		ck_assert_int_eq(
-			sscanf(bed.said.data, "trouble BADDATA\nwait %lld\n", &wait_ms),
-			1);
+		ck_assert_int_eq(sscanf(bed.said.data, "trouble BADDATA\nwait %lld\n", &wait_ms),
+				 1);
 		shard_bed_ignore(&bed);
 		ck_assert_int_le(wait_ms, 30000);
 		longest_ms = wait_ms > longest_ms ? wait_ms : longest_ms;
@@ -191,9 +190,8 @@ END_TEST
 
 START_TEST(any_error_is_tried_again_from_the_same_place)
 {
-	static const enum lts_err errors[] = { LTS_AGAIN,  LTS_DENIED,	LTS_NOTFOUND,
-					       LTS_GONE,   LTS_BADDATA, LTS_INVALID,
-					       LTS_UNKNOWN };
+	static const enum lts_err errors[] = { LTS_AGAIN,   LTS_DENIED,  LTS_NOTFOUND, LTS_GONE,
+					       LTS_BADDATA, LTS_INVALID, LTS_UNKNOWN };
 	shard_bed_fetching(&bed);
 	shard_bed_batch(&bed, "20", 5, 500);
 	shard_bed_ignore(&bed);
@@ -216,8 +214,7 @@ START_TEST(body_above_the_cap_is_asked_for_in_halves_down_to_ten_then_stuck)
 	shard_bed_error(&bed, LTS_TOOBIG, -1);
 	shard_bed_expect(&bed, "batch 10 - 10\n");
 	shard_bed_error(&bed, LTS_TOOBIG, -1);
-	shard_bed_expect(
-		&bed, "STUCK TOOBIG an answer of ten records is above max_body_bytes\n");
+	shard_bed_expect(&bed, "STUCK TOOBIG an answer of ten records is above max_body_bytes\n");
 	ck_assert_int_eq(shard_state(bed.shard), SHARD_STUCK);
 	ck_assert_int_eq(bed.used_bytes, 0);
 }
@@ -315,13 +312,11 @@ suite_shard(void)
 	tcase_add_test(tc, empty_batches_wait_longer_up_to_fetch_interval);
 	tcase_add_test(tc, empty_batch_that_moved_is_committed);
 	tcase_add_loop_test(tc, records_without_a_new_position_are_refused, 0, 2);
-	tcase_add_loop_test(tc, batch_that_leads_back_to_where_we_have_been_is_refused, 0,
-			    2);
+	tcase_add_loop_test(tc, batch_that_leads_back_to_where_we_have_been_is_refused, 0, 2);
 	tcase_add_test(tc, refused_answers_wait_longer_and_longer);
 	tcase_add_test(tc, retry_after_is_honoured);
 	tcase_add_loop_test(tc, any_error_is_tried_again_from_the_same_place, 0, 7);
-	tcase_add_test(tc,
-		       body_above_the_cap_is_asked_for_in_halves_down_to_ten_then_stuck);
+	tcase_add_test(tc, body_above_the_cap_is_asked_for_in_halves_down_to_ten_then_stuck);
 	tcase_add_test(tc, limit_grows_back_after_a_large_body);
 	tcase_add_test(tc, last_answers_size_is_what_the_next_reserves);
 	tcase_add_test(tc, shard_without_room_asks_when_there_is_some);

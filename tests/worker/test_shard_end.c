@@ -167,21 +167,18 @@ END_TEST
 START_TEST(shard_finished_for_this_end_time_fetches_nothing)
 {
 	struct lease_taken taken = { .origin = LEASE_FROM_LOCAL };
-	snprintf(taken.checkpoint.cursor.text, sizeof(taken.checkpoint.cursor.text),
-		 "90");
+	snprintf(taken.checkpoint.cursor.text, sizeof(taken.checkpoint.cursor.text), "90");
 	taken.checkpoint.finished_end_ns = END_NS;
 	shard_start(bed.shard);
 	shard_on_taken(bed.shard, LTS_OK, &taken, "", bed.now_ms);
-	shard_bed_expect(&bed,
-			 "take -\nHELD local\nclose finished 1767322800000000000\n");
+	shard_bed_expect(&bed, "take -\nHELD local\nclose finished 1767322800000000000\n");
 }
 END_TEST
 
 START_TEST(shard_finished_for_another_end_time_goes_on)
 {
 	struct lease_taken taken = { .origin = LEASE_FROM_LOCAL };
-	snprintf(taken.checkpoint.cursor.text, sizeof(taken.checkpoint.cursor.text),
-		 "90");
+	snprintf(taken.checkpoint.cursor.text, sizeof(taken.checkpoint.cursor.text), "90");
 	taken.checkpoint.finished_end_ns = END_NS - SECOND_NS;
 	shard_bed_set_service_clock(&bed, END_NS);
 	shard_start(bed.shard);
@@ -260,8 +257,8 @@ suite_shard_end(void)
 	tcase_add_test(tc, answer_of_the_last_stretch_is_dropped);
 	tcase_add_test(tc, shard_that_starts_at_its_end_is_finished);
 	tcase_add_test(tc, shard_is_finished_when_next_is_its_end);
-	tcase_add_loop_test(
-		tc, shard_is_finished_by_repeated_empty_answers_that_do_not_move, 0, 2);
+	tcase_add_loop_test(tc, shard_is_finished_by_repeated_empty_answers_that_do_not_move, 0,
+			    2);
 	tcase_add_test(tc, empty_answer_that_moves_does_not_finish);
 	tcase_add_test(tc, finish_waits_for_everything_delivered);
 	tcase_add_test(tc, shard_finished_for_this_end_time_fetches_nothing);
@@ -272,8 +269,7 @@ suite_shard_end(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, expired_cursor_stops_the_shard_when_told_to_stop);
 	tcase_add_loop_test(tc, expired_cursor_steps_over_the_gap_when_told_to, 0, 2);
-	tcase_add_test(
-		tc, cursor_that_expires_again_and_again_is_not_asked_for_without_a_wait);
+	tcase_add_test(tc, cursor_that_expires_again_and_again_is_not_asked_for_without_a_wait);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

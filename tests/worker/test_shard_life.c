@@ -299,17 +299,16 @@ suite_shard_life(void)
 	TCase *tc = tcase_create("letting go");
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, revoked_during_the_take_is_released_behind_it);
-	tcase_add_loop_test(
-		tc, revoked_during_a_take_that_fails_is_released_without_a_close, 0, 3);
-	tcase_add_loop_test(tc, revoked_while_the_start_is_asked_for_is_released_at_once,
-			    0, 2);
+	tcase_add_loop_test(tc, revoked_during_a_take_that_fails_is_released_without_a_close, 0,
+			    3);
+	tcase_add_loop_test(tc, revoked_while_the_start_is_asked_for_is_released_at_once, 0, 2);
 	tcase_add_test(tc, revoked_during_the_second_take_is_released_behind_it);
 	tcase_add_test(tc, take_that_finds_another_holder_is_released_as_gone);
 	tcase_add_test(tc, revoked_while_fetching_cancels_and_closes);
 	tcase_add_loop_test(tc, revoked_while_waiting_cancels_and_closes, 0, 2);
 	tcase_add_test(tc, revoked_without_room_leaves_the_queue);
-	tcase_add_loop_test(
-		tc, revoked_with_a_batch_in_hand_finishes_that_and_drops_the_next, 0, 2);
+	tcase_add_loop_test(tc, revoked_with_a_batch_in_hand_finishes_that_and_drops_the_next, 0,
+			    2);
 	tcase_add_test(tc, worker_that_stops_pauses_its_shards);
 	tcase_add_test(tc, revoked_twice_is_released_once);
 	tcase_add_test(tc, revoked_during_the_finish_is_released_behind_it);

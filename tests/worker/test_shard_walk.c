@@ -45,8 +45,7 @@ listen(struct walk *walk)
 		if (strncmp(line, "take ", 5) == 0) {
 			ck_assert(!walk->taking);
 			walk->taking = true;
-		} else if (strncmp(line, "cursor ", 7) == 0 ||
-			   strncmp(line, "batch ", 6) == 0) {
+		} else if (strncmp(line, "cursor ", 7) == 0 || strncmp(line, "batch ", 6) == 0) {
 			ck_assert_int_eq(walk->fetch, NOTHING);
 			walk->fetch = line[0] == 'c' ? CURSOR : BATCH;
 		} else if (strncmp(line, "wait ", 5) == 0) {
@@ -68,8 +67,7 @@ listen(struct walk *walk)
 static void
 answer_take(struct walk *walk)
 {
-	static const enum lts_err errors[] = { LTS_GONE, LTS_NOSPACE, LTS_BUSY,
-					       LTS_BADDATA };
+	static const enum lts_err errors[] = { LTS_GONE, LTS_NOSPACE, LTS_BUSY, LTS_BADDATA };
 	enum lts_err err = LTS_OK;
 	walk->taking = false;
 	if (walk->takes++ == 0 && draw(walk, 2))
@@ -83,8 +81,8 @@ answer_take(struct walk *walk)
 static void
 answer_error(struct walk *walk)
 {
-	static const enum lts_err errors[] = { LTS_AGAIN, LTS_AGAIN, LTS_TOOBIG,
-					       LTS_EXPIRED, LTS_DENIED };
+	static const enum lts_err errors[] = { LTS_AGAIN, LTS_AGAIN, LTS_TOOBIG, LTS_EXPIRED,
+					       LTS_DENIED };
 	shard_bed_error(&walk->bed, errors[draw(walk, 5)], draw(walk, 3) ? -1 : 5000);
 }
 
@@ -123,7 +121,7 @@ answer_fetch(struct walk *walk)
 static void
 random_event(struct walk *walk)
 {
-	static const enum lts_err results[] = { LTS_OK, LTS_OK, LTS_OK,	  LTS_OK,
+	static const enum lts_err results[] = { LTS_OK, LTS_OK, LTS_OK,   LTS_OK,
 						LTS_OK, LTS_OK, LTS_GONE, LTS_BADDATA };
 	struct shard_bed *bed = &walk->bed;
 	switch (draw(walk, 10)) {
@@ -158,8 +156,7 @@ random_event(struct walk *walk)
 		if (draw(walk, 12) == 0)
 			shard_on_gone(bed->shard, bed->now_ms);
 		else if (draw(walk, 12) == 0)
-			shard_on_revoke(bed->shard,
-					draw(walk, 2) ? LEASE_RELEASED : LEASE_PAUSED,
+			shard_on_revoke(bed->shard, draw(walk, 2) ? LEASE_RELEASED : LEASE_PAUSED,
 					bed->now_ms);
 		bed->now_ms += draw(walk, 500);
 	}
@@ -201,12 +198,11 @@ START_TEST(every_life_ends_released_with_the_budget_at_zero)
 		walk.position = 100;
 		shard_bed_init(&walk.bed, draw(&walk, 2) ? 2000000000 : 0);
 		walk.bed.config.on_expired = (enum expired_policy)draw(&walk, 3);
-		shard_bed_set_service_clock(&walk.bed,
-					    draw(&walk, 2) ? 1000000000 : 3000000000);
+		shard_bed_set_service_clock(&walk.bed, draw(&walk, 2) ? 1000000000 : 3000000000);
 		shard_start(walk.bed.shard);
 		listen(&walk);
-		for (int step = 0;
-		     step < STEPS && shard_state(walk.bed.shard) != SHARD_DONE; step++)
+		for (int step = 0; step < STEPS && shard_state(walk.bed.shard) != SHARD_DONE;
+		     step++)
 			random_event(&walk);
 		let_go(&walk);
 		submits += walk.submits;

@@ -155,8 +155,7 @@ suite_sink_crash(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, stopped_anywhere_the_sink_holds_what_is_committed, 0, 2);
-	tcase_add_loop_test(tc, stopped_again_and_again_the_sink_still_comes_to_its_end,
-			    0, 2);
+	tcase_add_loop_test(tc, stopped_again_and_again_the_sink_still_comes_to_its_end, 0, 2);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -44,8 +44,7 @@ part(unsigned number)
 START_TEST(unknown_sink_is_refused)
 {
 	struct sink *sink = NULL;
-	struct sink_config config = { .spec = _i ? "file" : "printer",
-				      .instance = "abc" };
+	struct sink_config config = { .spec = _i ? "file" : "printer", .instance = "abc" };
 	ck_assert_int_eq(sink_create(&config, &sink, &bed.why), LTS_INVALID);
 	ck_assert_ptr_null(sink);
 }
@@ -71,8 +70,7 @@ START_TEST(directory_that_cannot_be_made_says_why)
 	snprintf(spec, sizeof(spec), "file:%s/file/b", bed.dir);
 	struct sink_config config = { .spec = spec, .instance = "abc" };
 	ck_assert_int_eq(sink_create(&config, &sink, &bed.why), LTS_SYS);
-	ck_assert(strstr(bed.why.data, "file/b") &&
-		  strstr(bed.why.data, strerror(ENOTDIR)));
+	ck_assert(strstr(bed.why.data, "file/b") && strstr(bed.why.data, strerror(ENOTDIR)));
 }
 END_TEST
 
@@ -335,20 +333,17 @@ START_TEST(partial_batch_that_cannot_be_cut_back_ends_the_process)
 {
 	enum sys_spy_call what = SPY_TRUNCATE;
 	struct sys_spy bad_disk = { .before = before_with_bad_disk, .arg = &what };
-	struct record records[] = { { "{\"log_content\":\"a\"}", 19 },
-				    { "not json", 8 } };
+	struct record records[] = { { "{\"log_content\":\"a\"}", 19 }, { "not json", 8 } };
 	sink_bed_fini(&bed);
 	sink_bed_init(&bed, 0);
 	bed.sink->ops->destroy(&bed.sink);
 	bed.config.format = RECORD_CONTENT;
 	ck_assert_int_eq(sink_create(&bed.config, &bed.sink, &bed.why), LTS_OK);
 	ck_assert_int_eq(sink_bed_open(&bed, 0, 0), LTS_OK);
-	ck_assert_int_eq(bed.sink->ops->submit(bed.stream, records, 2, &bed.why),
-			 LTS_BADDATA);
+	ck_assert_int_eq(bed.sink->ops->submit(bed.stream, records, 2, &bed.why), LTS_BADDATA);
 	sink_bed_expect_records(&bed, 1, 0);
 	sys_spy_set(&bad_disk);
-	ck_assert_int_eq(bed.sink->ops->submit(bed.stream, records, 2, &bed.why),
-			 LTS_BADDATA);
+	ck_assert_int_eq(bed.sink->ops->submit(bed.stream, records, 2, &bed.why), LTS_BADDATA);
 }
 END_TEST
 

@@ -36,9 +36,9 @@ open_sink(void)
 	ck_assert_int_ge(config.lock_fd, 0);
 	free(path);
 	ck_assert_int_eq(sink_create(&config, &sink, &why), LTS_OK);
-	ck_assert_int_eq(sink->ops->open(sink, &shard, (struct sink_position){ 3, 4 },
-					 &stream, &why),
-			 LTS_OK);
+	ck_assert_int_eq(
+		sink->ops->open(sink, &shard, (struct sink_position){ 3, 4 }, &stream, &why),
+		LTS_OK);
 }
 
 static void
@@ -82,10 +82,8 @@ expect_whole_records(FILE *file, unsigned wanted)
 	char line[1024];
 	for (; fgets(line, sizeof(line), file); lines++) {
 		size_t len = strlen(line);
-		ck_assert_int_eq(sscanf(line, "{\"writer\":%u,\"n\":%u,", &writer, &n),
-				 2);
-		ck_assert_msg(len > 3 && strcmp(line + len - 3, "\"}\n") == 0, "torn: %s",
-			      line);
+		ck_assert_int_eq(sscanf(line, "{\"writer\":%u,\"n\":%u,", &writer, &n), 2);
+		ck_assert_msg(len > 3 && strcmp(line + len - 3, "\"}\n") == 0, "torn: %s", line);
 		ck_assert_uint_eq(n, next[writer]++);
 	}
 	ck_assert_uint_eq(lines, wanted);

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/make_dirs.h"
 #include "common/xalloc.h"
 #include "supervisor/supervisor.h"
 
@@ -80,7 +81,7 @@ open_logs(struct log *log, const struct options *o, struct buf *why)
 	if (!err && o->is_test) {
 		path = debug = xasprintf("%s/debug.log", o->state_dir);
 		/* The first start: who makes state_dir comes after us. */
-		if (mkdir(o->state_dir, 0700) < 0 && errno != EEXIST)
+		if (make_dirs(o->state_dir, 0700))
 			err = LTS_SYS;
 		else
 			err = log_add_file(log, path, LOG_LEVEL_DEBUG, format);

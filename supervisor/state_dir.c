@@ -11,7 +11,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -19,6 +21,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/make_dirs.h"
 #include "state/worker_record.h"
 
 enum {
@@ -84,26 +87,53 @@ wait_for_generation(int fd, const char *path, struct buf *why)
 	return ftruncate(fd, 0) < 0 ? LTS_SYS : LTS_OK;
 }
 
+/* The pid beside a lock that is held; 0: not known. */
+static pid_t
+holder_of(int fd)
+{
+	char text[32] = "";
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	return n > 0 ? (pid_t)strtol(text, NULL, 10) : 0;
+}
+
+/*
+ * A supervisor that died between fork and exec leaves its lock with the child for an instant: as
+ * long as no such process is there, it is worth another look.
+ */
+static enum lts_err
+take_supervisor_lock(const struct state_dir *dir, struct buf *why)
+{
+	int64_t start_ms = clock_mono_ms();
+	while (flock(dir->supervisor_fd, LOCK_EX | LOCK_NB) < 0) {
+		pid_t holder = holder_of(dir->supervisor_fd);
+		bool dead = holder > 0 && kill(holder, 0) < 0 && errno == ESRCH;
+		if (dead && clock_mono_ms() - start_ms < GRACE_MS) {
+			poll(NULL, 0, LOOK_AGAIN_MS);
+			continue;
+		}
+		enum lts_err ignored =
+			buf_printf(why,
+				   "state_dir '%s' is in use by the supervisor with pid %d: "
+				   "stop that one, or give this one a state_dir of its own",
+				   dir->path, holder);
+		(void)ignored;
+		return LTS_BUSY;
+	}
+	return LTS_OK;
+}
+
 static enum lts_err
 take_locks(struct state_dir *dir, struct buf *why)
 {
-	char holder[32] = "";
+	char holder[32];
 	dir->supervisor_fd = open_in(dir->path, "supervisor.lock");
 	dir->generation_fd = open_in(dir->path, "generation.lock");
 	dir->stdout_fd = open_in(dir->path, "stdout.lock");
 	if (dir->supervisor_fd < 0 || dir->generation_fd < 0 || dir->stdout_fd < 0)
 		return explain(why, LTS_SYS, "lock files in", dir->path, strerror(errno));
-	if (flock(dir->supervisor_fd, LOCK_EX | LOCK_NB) < 0) {
-		ssize_t n = pread(dir->supervisor_fd, holder, sizeof(holder) - 1, 0);
-		holder[n > 0 ? strcspn(holder, "\n") : 0] = '\0';
-		enum lts_err ignored =
-			buf_printf(why,
-				   "state_dir '%s' is in use by the supervisor with pid %s: "
-				   "stop that one, or give this one a state_dir of its own",
-				   dir->path, holder[0] ? holder : "?");
-		(void)ignored;
-		return LTS_BUSY;
-	}
+	enum lts_err err = take_supervisor_lock(dir, why);
+	if (err)
+		return err;
 	int len = snprintf(holder, sizeof(holder), "%d\n", getpid());
 	if (ftruncate(dir->supervisor_fd, 0) < 0 ||
 	    pwrite(dir->supervisor_fd, holder, (size_t)len, 0) != len)
@@ -117,7 +147,7 @@ state_dir_open(struct state_dir *dir, const char *path, struct buf *why_out)
 	*dir = (struct state_dir){
 		.path = path, .supervisor_fd = -1, .generation_fd = -1, .stdout_fd = -1
 	};
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+	if (make_dirs(path, 0700))
 		return explain(why_out, LTS_SYS, "cannot make state_dir", path, strerror(errno));
 	enum lts_err err = take_locks(dir, why_out);
 	if (err)

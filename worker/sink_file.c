@@ -10,10 +10,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/make_dirs.h"
 #include "common/xalloc.h"
 #include "worker/record_write.h"
 #include "worker/segment.h"
@@ -207,41 +207,6 @@ file_destroy(struct sink **sink)
 	*sink = NULL;
 }
 
-static int
-sync_parent(const char *path)
-{
-	char *up = xasprintf("%s/..", path);
-	int fd = open(up, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = fd < 0 ? -1 : fsync(fd);
-	if (fd >= 0)
-		close(fd);
-	free(up);
-	return rc;
-}
-
-/* mkdir -p; the name of each new directory survives a power cut. */
-static int
-make_dirs(const char *path)
-{
-	char *copy = xstrdup(path);
-	int rc = 0;
-	for (char *p = copy + 1; rc == 0; p++) {
-		if (*p != '/' && *p != '\0')
-			continue;
-		char was = *p;
-		*p = '\0';
-		if (mkdir(copy, 0750) == 0)
-			rc = sync_parent(copy);
-		else if (errno != EEXIST)
-			rc = -1;
-		*p = was;
-		if (was == '\0')
-			break;
-	}
-	free(copy);
-	return rc;
-}
-
 enum lts_err
 sink_file_create(const char *dir, const struct sink_config *config, struct sink **out,
 		 struct buf *why_out)
@@ -255,7 +220,7 @@ sink_file_create(const char *dir, const struct sink_config *config, struct sink 
 		.close = file_close,
 		.destroy = file_destroy,
 	};
-	int fd = make_dirs(dir) < 0 ? -1 : open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = make_dirs(dir, 0750) ? -1 : open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
 		int saved = errno;
 		enum lts_err ignored =

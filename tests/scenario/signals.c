@@ -24,11 +24,14 @@ enum { SOON_MS = 5000 * PATIENCE_SLOWNESS };
 START_TEST(usr1_makes_all_that_was_delivered_durable_committed_and_published)
 {
 	struct one_host h;
-	one_host_begin(&h, SIM_OPTIONS,
-		       "--consumer_count 2 --checkpoint_interval 10m --publish_interval 1h");
-	double delivered = 0;
+	one_host_begin(&h, "--tls off --shards 4 --records 0 --consumer_timeout 3",
+		       "--consumer_count 2 --checkpoint_interval 10m --publish_interval 1h "
+		       "--memory_budget 1GiB");
+	until("the group is settled", sim_is_settled(&h.sim, 2));
+	until("every shard is held", agent_said(&h.agent, "msg=\"shard held\"") >= 4);
 	for (int i = 1; i <= 2; i++) {
-		delivered = 20000. * i;
+		double delivered = 20000. * i;
+		sim_post(&h.sim, "/sim/produce?records=5000");
 		until("all is in the sink",
 		      (double)scenario_lines(&h.scenario, "host.out") == delivered);
 		ck_assert_double_lt(agent_committed(&h.agent), delivered);
@@ -36,8 +39,6 @@ START_TEST(usr1_makes_all_that_was_delivered_durable_committed_and_published)
 		until("it says so", agent_said(&h.agent, "flushed") == (size_t)i);
 		ck_assert_double_eq(agent_committed(&h.agent), delivered);
 		ck_assert_double_eq(sim_published(&h.sim), delivered);
-		if (i == 1)
-			sim_post(&h.sim, "/sim/produce?records=5000");
 	}
 	agent_stop(&h.agent);
 	scenario_expect_exact(&h.scenario, 4, 10000, "host.out");

@@ -56,8 +56,14 @@ START_TEST(throttled_shard_waits_as_told_and_the_others_go_on)
 	process_signal(&h.agent.process, SIGUSR2);
 	until("both workers are in the summary",
 	      agent_said(&h.agent, "msg=summary worker=") == 2);
-	ck_assert_double_eq((double)agent_sum(&h.agent, " throttled="),
-			    sim_number(&h.sim, "requests/batch/429"));
+	/* Each is counted, but for one that was under way when the shard moved: its request is
+	 * cancelled, and its answer not heard. */
+	double answered = sim_number(&h.sim, "requests/batch/429");
+	double counted = (double)agent_sum(&h.agent, " throttled=");
+	double moves = (double)(agent_said(&h.agent, "\"shard released\" worker=0 shard=1 ") +
+				agent_said(&h.agent, "\"shard released\" worker=1 shard=1 "));
+	ck_assert_double_le(counted, answered);
+	ck_assert_double_ge(counted, answered - moves);
 	agent_stop(&h.agent);
 	scenario_expect_exact(&h.scenario, 4, 5000, "host.out");
 	one_host_end(&h);

@@ -31,6 +31,9 @@ SIM     = $(call objs,tests/sim)
 SIM_PURE = $(filter-out %/sim_server.o %/sim_reply.o,$(SIM))
 TESTS   = $(OBJ)/tests/runner.o $(foreach d,support common state supervisor worker scenario,$(call objs,tests/$(d)))
 
+# What tests/proof needs of the tests' support.
+SUPPORT = $(filter-out %/sys_spy.o $(OBJ)/tests/support/test_%,$(call objs,tests/support))
+
 PROGRAMS = $(addprefix $(BIN)/,lts-supervisor lts-worker lts-state lts-sim)
 SOURCES  = $(wildcard common/*.[ch] state/*.[ch] supervisor/*.[ch] worker/*.[ch] tests/*.c tests/*/*.[ch])
 
@@ -42,8 +45,10 @@ $(BIN)/lts-state: $(OBJ)/state/main.o $(STATE) $(COMMON)
 $(BIN)/lts-sim: $(OBJ)/tests/sim/main.o $(SIM) $(COMMON)
 $(BIN)/lts-tests: $(TESTS) $(SIM_PURE) $(call objs,supervisor) $(call objs,worker) $(STATE) $(COMMON)
 
+$(BIN)/lts-proof: $(OBJ)/tests/proof/main.o $(call objs,tests/proof) $(SUPPORT) $(SIM_PURE) $(STATE) $(COMMON)
+
 $(BIN)/lts-sim: LIBS = $(LIBS_SIM)
-$(BIN)/lts-tests: LIBS = $(LIBS_TEST)
+$(BIN)/lts-tests $(BIN)/lts-proof: LIBS = $(LIBS_TEST)
 $(BIN)/%:
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
@@ -53,6 +58,8 @@ $(OBJ)/%.o: %.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 tests: $(BIN)/lts-tests
+
+proof: all $(BIN)/lts-proof
 
 check:
 	scripts/check
@@ -74,8 +81,8 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'targets: all tests check demo install format lint clean; MODE=release|asan WERROR=1 PREFIX= DESTDIR='
+	@echo 'targets: all tests proof check demo install format lint clean; MODE=release|asan WERROR=1 PREFIX= DESTDIR='
 
-.PHONY: all tests check demo install format lint clean help
+.PHONY: all tests proof check demo install format lint clean help
 .SECONDARY:
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

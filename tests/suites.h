@@ -14,6 +14,7 @@
 	X(sim_fault)                                                                            \
 	X(sim_verify)                                                                           \
 	X(sim_serve)                                                                            \
+	X(sim_control)                                                                          \
 	X(sim_options)                                                                          \
 	X(backoff)                                                                              \
 	X(http_head)                                                                            \

@@ -71,7 +71,8 @@ create_world(struct sim *sim, const struct sim_options *options, struct buf *err
 	sim->options = options;
 	sim->stream = sim_stream_create(&stream);
 	sim->group = sim_group_create(stream.shards, options->consumer_timeout_ms);
-	sim->faults = sim_faults_create(stream.seed, stream.shards);
+	sim_group_on_lost(sim->group, sim_on_lost, sim);
+	sim->faults = sim_faults_create(stream.seed, SIM_SHARDS_MAX);
 	enum lts_err err = lts_sign_create(options->ak, options->sk, options->region,
 					   options->sign_date != 0, &sim->sign);
 	if (err) {
@@ -90,6 +91,7 @@ destroy_world(struct sim *sim)
 	sim_faults_destroy(&sim->faults);
 	sim_group_destroy(&sim->group);
 	sim_stream_destroy(&sim->stream);
+	sim_moves_fini(&sim->moves);
 }
 
 static int
@@ -168,7 +170,9 @@ main(int argc, char **argv)
 		fputs(sim_fault_help(), stdout);
 		fputs("Unsigned: GET /sim/status, GET or POST /sim/faults,\n"
 		      "  POST /sim/expire?[shard=S&]before=INDEX, POST "
-		      "/sim/produce?[shard=S&]records=N\n",
+		      "/sim/produce?[shard=S&]records=N,\n"
+		      "  POST /sim/rate?records=N, POST /sim/split?shard=S, POST "
+		      "/sim/merge?shard=S&with=T\n",
 		      stdout);
 		code = EXIT_DONE;
 	} else {

@@ -13,6 +13,7 @@
 #include "common/lts_sign.h"
 #include "tests/sim/sim_fault.h"
 #include "tests/sim/sim_group.h"
+#include "tests/sim/sim_moves.h"
 #include "tests/sim/sim_options.h"
 #include "tests/sim/sim_stream.h"
 #include "tests/sim/sim_target.h"
@@ -28,6 +29,8 @@ struct sim {
 	uint64_t counts[SIM_KINDS][SIM_STATUS_MAX]; /* requests */
 	uint64_t served_records, served_bytes, request_number;
 	unsigned next_ingest_shard;
+	uint64_t served_to[SIM_SHARDS_MAX]; /* one past the latest record served */
+	struct sim_moves moves;             /* unplanned ones */
 };
 
 struct sim_time {
@@ -65,6 +68,9 @@ void sim_answer_error(struct sim_answer *answer, int status, const char *code,
 void sim_answer_printf(struct sim_answer *answer, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* The group's sim_group_lost; arg is the sim. */
+void sim_on_lost(void *arg, unsigned shard, uint64_t from);
+
 /* Fills an answer that was initialised. */
 void sim_serve(struct sim *sim, const struct sim_request *request, struct sim_time now,
 	       struct sim_answer *answer);
@@ -79,6 +85,7 @@ void sim_serve_records(struct sim *sim, const struct sim_target *target,
 void sim_serve_ingest(struct sim *sim, const struct sim_request *request,
 		      const struct sim_target *target, struct sim_time now,
 		      struct sim_answer *answer);
+void sim_serve_status(const struct sim *sim, struct sim_time now, struct sim_answer *answer);
 void sim_serve_control(struct sim *sim, const struct sim_request *request,
 		       const struct sim_target *target, struct sim_time now,
 		       struct sim_answer *answer);

@@ -21,9 +21,21 @@ struct member {
 	unsigned owned, quota; /* of the balance at hand */
 };
 
+/* What the group may do with a shard. */
+enum offer {
+	OFFER_ON,      /* grant it */
+	OFFER_NOT_YET, /* a parent of its is not consumed to the end */
+	OFFER_OVER,    /* its children are granted: take it back */
+};
+
 struct shard {
 	int owner; /* index into members, or NOBODY */
-	bool on_offer, leaving, listed;
+	enum offer offer;
+	bool leaving, listed;
+	bool closed; /* read-only: no record behind `end` will come */
+	uint64_t end;
+	unsigned parents[SIM_PARENTS_MAX];
+	size_t n_parents;
 	bool has_checkpoint;
 	uint64_t checkpoint;
 	int64_t updated_ms;
@@ -34,6 +46,8 @@ struct sim_group {
 	int64_t timeout_ms;
 	unsigned n_shards;
 	struct shard *shards;
+	sim_group_lost *lost;
+	void *lost_arg;
 	size_t n_members; /* in order of registration */
 	struct member members[SIM_MEMBERS_MAX];
 	uint64_t regressions;
@@ -47,7 +61,7 @@ sim_group_create(unsigned shards, int64_t timeout_ms)
 	group->n_shards = shards;
 	group->shards = xcalloc(shards, sizeof(struct shard));
 	for (unsigned i = 0; i < shards; i++)
-		group->shards[i] = (struct shard){ .owner = NOBODY, .on_offer = true };
+		group->shards[i] = (struct shard){ .owner = NOBODY };
 	return group;
 }
 
@@ -70,13 +84,24 @@ set_owner(struct shard *shard, int owner)
 	shard->listed = false;
 }
 
+/* Nobody asked the owner for it: it may have consumed more than it wrote down. */
+static void
+lose(struct sim_group *group, unsigned number)
+{
+	struct shard *shard = &group->shards[number];
+	set_owner(shard, NOBODY);
+	if (group->lost)
+		group->lost(group->lost_arg, number,
+			    shard->has_checkpoint ? shard->checkpoint : 0);
+}
+
 static void
 remove_member(struct sim_group *group, int gone)
 {
 	for (unsigned i = 0; i < group->n_shards; i++) {
 		struct shard *shard = &group->shards[i];
 		if (shard->owner == gone)
-			set_owner(shard, NOBODY);
+			lose(group, i);
 		else if (shard->owner > gone)
 			shard->owner--;
 	}
@@ -117,8 +142,8 @@ set_quotas(struct sim_group *group, int caller)
 		group->members[m].owned = 0;
 	for (unsigned i = 0; i < group->n_shards; i++) {
 		const struct shard *shard = &group->shards[i];
-		on_offer += shard->on_offer;
-		if (shard->on_offer && shard->owner != NOBODY)
+		on_offer += shard->offer == OFFER_ON;
+		if (shard->offer == OFFER_ON && shard->owner != NOBODY)
 			group->members[shard->owner].owned++;
 	}
 	if (n == 0)
@@ -144,7 +169,7 @@ mark_leaving(struct sim_group *group)
 		for (int pass = 0; pass < 2; pass++) {
 			for (unsigned i = group->n_shards; i-- > 0;) {
 				struct shard *shard = &group->shards[i];
-				if (shard->owner != (int)m || !shard->on_offer ||
+				if (shard->owner != (int)m || shard->offer != OFFER_ON ||
 				    shard->leaving != (pass == 0))
 					continue;
 				shard->leaving = surplus > 0;
@@ -154,7 +179,7 @@ mark_leaving(struct sim_group *group)
 	}
 	for (unsigned i = 0; i < group->n_shards; i++) {
 		struct shard *shard = &group->shards[i];
-		if (shard->owner != NOBODY && !shard->on_offer)
+		if (shard->owner != NOBODY && shard->offer != OFFER_ON)
 			shard->leaving = true;
 	}
 }
@@ -199,8 +224,12 @@ take_list(struct sim_group *group, int caller, const unsigned *listed, size_t n)
 	}
 	for (unsigned i = 0; i < group->n_shards; i++) {
 		struct shard *shard = &group->shards[i];
-		if (shard->owner == caller && !shard->listed)
+		if (shard->owner != caller || shard->listed)
+			continue;
+		if (shard->leaving)
 			set_owner(shard, NOBODY);
+		else
+			lose(group, i);
 	}
 }
 
@@ -210,7 +239,8 @@ grant(struct sim_group *group, int caller, bool *granted_out)
 	struct member *member = &group->members[caller];
 	for (unsigned i = 0; i < group->n_shards; i++) {
 		struct shard *shard = &group->shards[i];
-		if (shard->owner == NOBODY && shard->on_offer && member->owned < member->quota) {
+		if (shard->owner == NOBODY && shard->offer == OFFER_ON &&
+		    member->owned < member->quota) {
 			set_owner(shard, caller);
 			member->owned++;
 		}
@@ -238,6 +268,34 @@ sim_group_heartbeat(struct sim_group *group, const struct consumer_name *consume
 	return LTS_OK;
 }
 
+static bool
+is_consumed(const struct shard *shard)
+{
+	return shard->has_checkpoint && shard->checkpoint == shard->end;
+}
+
+/* Grants the children whose parents' checkpoints all stand at their ends, and the parents no
+ * more. A parent comes before its children in the list. */
+static void
+offer_children(struct sim_group *group)
+{
+	bool changed = false;
+	for (unsigned i = 0; i < group->n_shards; i++) {
+		struct shard *child = &group->shards[i];
+		size_t consumed = 0;
+		for (size_t p = 0; p < child->n_parents; p++)
+			consumed += is_consumed(&group->shards[child->parents[p]]);
+		if (child->offer != OFFER_NOT_YET || consumed < child->n_parents)
+			continue;
+		child->offer = OFFER_ON;
+		for (size_t p = 0; p < child->n_parents; p++)
+			group->shards[child->parents[p]].offer = OFFER_OVER;
+		changed = true;
+	}
+	if (changed)
+		balance(group, NOBODY);
+}
+
 enum lts_err
 sim_group_write(struct sim_group *group, const struct consumer_name *consumer,
 		const struct sim_checkpoint *list, size_t n, int64_t now_ms, int64_t wall_ms)
@@ -255,14 +313,31 @@ sim_group_write(struct sim_group *group, const struct consumer_name *consumer,
 		shard->updated_ms = wall_ms;
 		shard->writer = *consumer;
 	}
+	offer_children(group);
 	return LTS_OK;
 }
 
 void
-sim_group_offer(struct sim_group *group, unsigned shard, bool on_offer)
+sim_group_replace(struct sim_group *group, const struct sim_checkpoint *ends, size_t n_parents,
+		  size_t n_children)
 {
-	group->shards[shard].on_offer = on_offer;
-	balance(group, NOBODY);
+	struct shard child = { .owner = NOBODY, .offer = OFFER_NOT_YET, .n_parents = n_parents };
+	for (size_t i = 0; i < n_parents; i++) {
+		child.parents[i] = ends[i].shard;
+		group->shards[ends[i].shard].closed = true;
+		group->shards[ends[i].shard].end = ends[i].index;
+	}
+	group->shards = xreallocarray(group->shards, group->n_shards + n_children, sizeof(child));
+	while (n_children--)
+		group->shards[group->n_shards++] = child;
+	offer_children(group);
+}
+
+void
+sim_group_on_lost(struct sim_group *group, sim_group_lost *lost, void *arg)
+{
+	group->lost = lost;
+	group->lost_arg = arg;
 }
 
 void
@@ -277,6 +352,10 @@ sim_group_shard(const struct sim_group *group, unsigned number, struct sim_shard
 		.checkpoint = shard->checkpoint,
 		.updated_ms = shard->updated_ms,
 		.writer = shard->writer.text,
+		.closed = shard->closed,
+		.on_offer = shard->offer == OFFER_ON,
+		.parents = shard->parents,
+		.n_parents = shard->n_parents,
 	};
 }
 

@@ -17,7 +17,7 @@
 #include "common/err.h"
 #include "common/ids.h"
 
-enum { SIM_MEMBERS_MAX = 1024 };
+enum { SIM_MEMBERS_MAX = 1024, SIM_PARENTS_MAX = 2 };
 
 struct sim_group;
 
@@ -35,6 +35,9 @@ struct sim_shard_view {
 	uint64_t checkpoint;
 	int64_t updated_ms; /* wall clock, as handed to sim_group_write */
 	const char *writer;
+	bool closed, on_offer;
+	const unsigned *parents; /* whose end comes before its begin */
+	size_t n_parents;
 };
 
 struct sim_member_view {
@@ -58,8 +61,16 @@ enum lts_err sim_group_write(struct sim_group *group, const struct consumer_name
 			     const struct sim_checkpoint *list, size_t n, int64_t now_ms,
 			     int64_t wall_ms) LTS_MUST_USE;
 
-/* A shard not on offer (split, merged away) is taken back and granted to nobody. */
-void sim_group_offer(struct sim_group *group, unsigned shard, bool on_offer);
+/* The parents, at most SIM_PARENTS_MAX, end where `ends` says; the children get the next
+ * numbers. They are granted once every parent's checkpoint stands at its end, and then the
+ * parents are taken back. */
+void sim_group_replace(struct sim_group *group, const struct sim_checkpoint *ends,
+		       size_t n_parents, size_t n_children);
+
+/* Called when an owner loses a shard that nobody asked back: it timed out, or listed it no
+ * more. `from` is the checkpoint then, 0 when there is none. */
+typedef void sim_group_lost(void *arg, unsigned shard, uint64_t from);
+void sim_group_on_lost(struct sim_group *group, sim_group_lost *lost, void *arg);
 
 void sim_group_shard(const struct sim_group *group, unsigned shard,
 		     struct sim_shard_view *view_out);

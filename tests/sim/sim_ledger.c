@@ -1,8 +1,9 @@
 /*
  * sim_ledger.c - counts lost, duplicated and reordered records.
  *
- * In `lts-sim verify`. Owns one bit for each record. Must never let a record seen twice
- * make up for one not seen. A repeat is a duplicate and not also out of order. Held by
+ * In `lts-sim verify`. Owns one bit for each record, and one for those of the host and shard
+ * at hand. Must never let a record seen twice make up for one not seen, nor excuse a repeat
+ * within a host. A duplicate is not also out of order. Held by
  * tests/support/test_sim_verify.c.
  */
 #include "tests/sim/sim_ledger.h"
@@ -11,20 +12,27 @@
 #include <string.h>
 
 #include "common/xalloc.h"
+#include "tests/sim/sim_moves.h"
 
 /* A billion records a shard, 128 MB of bits: more is a mistake, not a delivery. */
 #define SEQ_MAX UINT64_C(1073741824)
 
+struct bits {
+	uint64_t *words;
+	uint64_t n;
+};
+
 struct shard {
-	uint64_t *seen; /* bits */
-	uint64_t words;
+	struct bits seen;
 	uint64_t end; /* one past the latest seen */
+	bool has_records;
+	uint64_t records;
 };
 
 struct sim_ledger {
 	unsigned n_shards;
-	bool has_records;
-	uint64_t records;
+	struct bits here; /* seen on the host at hand */
+	struct sim_moves allowed;
 	bool in_order;   /* something was noted since begin... */
 	uint64_t latest; /* ...and this is the latest of it */
 	struct sim_totals totals;
@@ -37,8 +45,8 @@ sim_ledger_create(unsigned shards, bool has_records, uint64_t records)
 	struct sim_ledger *ledger =
 		xcalloc(1, sizeof(*ledger) + shards * sizeof(ledger->shards[0]));
 	ledger->n_shards = shards;
-	ledger->has_records = has_records;
-	ledger->records = records;
+	for (unsigned i = 0; i < shards && has_records; i++)
+		sim_ledger_expect(ledger, i, records);
 	return ledger;
 }
 
@@ -50,8 +58,30 @@ sim_ledger_destroy(struct sim_ledger **ledgerp)
 	if (!ledger)
 		return;
 	for (unsigned i = 0; i < ledger->n_shards; i++)
-		free(ledger->shards[i].seen);
+		free(ledger->shards[i].seen.words);
+	free(ledger->here.words);
+	sim_moves_fini(&ledger->allowed);
 	free(ledger);
+}
+
+void
+sim_ledger_expect(struct sim_ledger *ledger, unsigned shard, uint64_t records)
+{
+	ledger->shards[shard].has_records = true;
+	ledger->shards[shard].records = records;
+}
+
+void
+sim_ledger_allow(struct sim_ledger *ledger, unsigned shard, uint64_t from, uint64_t to)
+{
+	sim_moves_add(&ledger->allowed, shard, from, to);
+}
+
+void
+sim_ledger_begin_host(struct sim_ledger *ledger)
+{
+	if (ledger->here.n)
+		memset(ledger->here.words, 0, ledger->here.n * sizeof(uint64_t));
 }
 
 void
@@ -60,34 +90,53 @@ sim_ledger_begin(struct sim_ledger *ledger)
 	ledger->in_order = false;
 }
 
-static uint64_t *
-word_of(struct shard *shard, uint64_t seq)
+static bool
+is_set(const struct bits *bits, uint64_t seq)
 {
-	if (seq / 64 >= shard->words) {
-		uint64_t words = seq / 64 + seq / 128 + 64;
-		shard->seen = xreallocarray(shard->seen, words, sizeof(uint64_t));
-		memset(shard->seen + shard->words, 0, (words - shard->words) * sizeof(uint64_t));
-		shard->words = words;
+	return seq / 64 < bits->n && (bits->words[seq / 64] >> (seq % 64) & 1);
+}
+
+/* Returns whether it was set before. */
+static bool
+set(struct bits *bits, uint64_t seq)
+{
+	bool was = is_set(bits, seq);
+	if (seq / 64 >= bits->n) {
+		uint64_t n = seq / 64 + seq / 128 + 64;
+		bits->words = xreallocarray(bits->words, n, sizeof(uint64_t));
+		memset(bits->words + bits->n, 0, (n - bits->n) * sizeof(uint64_t));
+		bits->n = n;
 	}
-	return &shard->seen[seq / 64];
+	bits->words[seq / 64] |= UINT64_C(1) << (seq % 64);
+	return was;
+}
+
+static bool
+is_allowed(const struct sim_ledger *ledger, unsigned shard, uint64_t seq)
+{
+	for (size_t i = 0; i < ledger->allowed.n; i++) {
+		const struct sim_move *move = &ledger->allowed.list[i];
+		if (move->shard == shard && seq >= move->from && seq < move->to)
+			return true;
+	}
+	return false;
 }
 
 enum sim_verdict
 sim_ledger_note(struct sim_ledger *ledger, unsigned number, uint64_t seq)
 {
-	uint64_t end = ledger->has_records ? ledger->records : SEQ_MAX;
+	struct shard *shard = number < ledger->n_shards ? &ledger->shards[number] : NULL;
 	ledger->totals.records++;
-	if (number >= ledger->n_shards || seq >= end) {
+	if (!shard || seq >= (shard->has_records ? shard->records : SEQ_MAX)) {
 		ledger->totals.unexpected++;
 		return SIM_UNEXPECTED;
 	}
-	struct shard *shard = &ledger->shards[number];
-	uint64_t *word = word_of(shard, seq), bit = UINT64_C(1) << (seq % 64);
-	if (*word & bit) {
+	bool before = set(&shard->seen, seq), here = set(&ledger->here, seq);
+	if (here || (before && !is_allowed(ledger, number, seq))) {
 		ledger->totals.duplicated++;
 		return SIM_DUPLICATED;
 	}
-	*word |= bit;
+	ledger->totals.repeated += before;
 	if (seq >= shard->end)
 		shard->end = seq + 1;
 	if (ledger->in_order && seq < ledger->latest) {
@@ -96,13 +145,7 @@ sim_ledger_note(struct sim_ledger *ledger, unsigned number, uint64_t seq)
 	}
 	ledger->in_order = true;
 	ledger->latest = seq;
-	return SIM_FINE;
-}
-
-static bool
-is_seen(const struct shard *shard, uint64_t seq)
-{
-	return seq / 64 < shard->words && (shard->seen[seq / 64] >> (seq % 64) & 1);
+	return before ? SIM_REPEATED : SIM_FINE;
 }
 
 void
@@ -112,10 +155,10 @@ sim_ledger_close(struct sim_ledger *ledger, sim_ledger_lost *found, void *arg,
 	ledger->totals.lost = 0;
 	for (unsigned i = 0; i < ledger->n_shards; i++) {
 		const struct shard *shard = &ledger->shards[i];
-		uint64_t end = ledger->has_records ? ledger->records : shard->end;
+		uint64_t end = shard->has_records ? shard->records : shard->end;
 		for (uint64_t seq = 0; seq < end; seq++) {
 			uint64_t from = seq;
-			while (seq < end && !is_seen(shard, seq))
+			while (seq < end && !is_set(&shard->seen, seq))
 				seq++;
 			if (seq > from && found)
 				found(arg, i, from, seq - 1);

@@ -12,12 +12,13 @@
 struct sim_ledger;
 
 struct sim_totals {
-	uint64_t records, lost, duplicated, reordered, unexpected;
+	uint64_t records, lost, duplicated, repeated, reordered, unexpected;
 };
 
 enum sim_verdict {
 	SIM_FINE,
-	SIM_DUPLICATED, /* seen before, by whomever */
+	SIM_DUPLICATED, /* seen before, by whomever, and nothing excuses it */
+	SIM_REPEATED,   /* seen before, on another host, and allowed there */
 	SIM_REORDERED,  /* new, but after a later one of the same stream of delivery */
 	SIM_UNEXPECTED, /* of no such shard, or past the records that exist */
 };
@@ -27,6 +28,13 @@ enum sim_verdict {
 struct sim_ledger *sim_ledger_create(unsigned shards, bool has_records, uint64_t records);
 void sim_ledger_destroy(struct sim_ledger **ledger);
 
+/* This shard holds records 0..records-1. */
+void sim_ledger_expect(struct sim_ledger *ledger, unsigned shard, uint64_t records);
+/* Records from..to-1 may come from several hosts; within one never. */
+void sim_ledger_allow(struct sim_ledger *ledger, unsigned shard, uint64_t from, uint64_t to);
+
+/* What another host delivered of a shard begins; noted shard by shard. */
+void sim_ledger_begin_host(struct sim_ledger *ledger);
 /* Another stream of delivery begins. */
 void sim_ledger_begin(struct sim_ledger *ledger);
 enum sim_verdict sim_ledger_note(struct sim_ledger *ledger, unsigned shard, uint64_t seq);

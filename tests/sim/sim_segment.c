@@ -101,6 +101,7 @@ sim_segments_add(struct sim_segments *segments, const char *path)
 			continue;
 		}
 		segment.path = xasprintf("%s/%s", path, entry->d_name);
+		segment.host = segments->hosts;
 		if (segments->n == segments->cap) {
 			segments->cap = segments->cap ? 2 * segments->cap : 64;
 			segments->list =
@@ -109,6 +110,7 @@ sim_segments_add(struct sim_segments *segments, const char *path)
 		segments->list[segments->n++] = segment;
 	}
 	closedir(dir);
+	segments->hosts++;
 	return LTS_OK;
 }
 
@@ -117,6 +119,8 @@ compare(const void *left, const void *right)
 {
 	const struct sim_segment *a = left, *b = right;
 	int order = strcmp(a->shard, b->shard);
+	if (order == 0)
+		order = (a->host > b->host) - (a->host < b->host);
 	if (order == 0)
 		order = strcmp(a->instance, b->instance);
 	if (order == 0)

@@ -14,15 +14,17 @@
 
 struct sim_segment {
 	char *path;
-	char *shard; /* decoded */
+	unsigned host; /* the directory's number: each is another host's */
+	char *shard;   /* decoded */
 	char *instance;
 	unsigned number;
 	bool is_part; /* not sealed yet */
 };
 
 struct sim_segments {
-	struct sim_segment *list; /* by shard, instance, number */
+	struct sim_segment *list; /* by shard, host, instance, number */
 	size_t n, cap;
+	unsigned hosts; /* directories added */
 	size_t ignored; /* other files */
 };
 

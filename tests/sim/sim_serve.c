@@ -127,6 +127,13 @@ is_method_right(const struct sim_target *target, const char *method, struct sim_
 	return right;
 }
 
+void
+sim_on_lost(void *arg, unsigned shard, uint64_t from)
+{
+	struct sim *sim = arg;
+	sim_moves_add(&sim->moves, shard, from, sim->served_to[shard]);
+}
+
 static void
 serve_service(struct sim *sim, const struct sim_request *request, const struct sim_target *target,
 	      struct sim_time now, struct sim_answer *answer)

@@ -212,6 +212,17 @@ inflate_body(const char *data, size_t len, struct buf *out)
 	return state == Z_STREAM_END;
 }
 
+/* A read-only shard takes nothing; its children do. */
+static unsigned
+next_shard(struct sim *sim)
+{
+	unsigned shard;
+	do
+		shard = sim->next_ingest_shard++ % sim_stream_shards(sim->stream);
+	while (!sim_stream_is_open(sim->stream, shard));
+	return shard;
+}
+
 static void
 take_body(struct sim *sim, const char *text, size_t len, const struct sim_target *target,
 	  struct sim_time now, struct sim_answer *answer)
@@ -226,7 +237,7 @@ take_body(struct sim *sim, const char *text, size_t len, const struct sim_target
 		sim_answer_error(answer, 400, "LTS.0009",
 				 "The body has not the documented shape");
 	} else {
-		unsigned shard = sim->next_ingest_shard++ % sim_stream_shards(sim->stream);
+		unsigned shard = next_shard(sim);
 		for (size_t i = 0; i < records.n; i++)
 			sim_stream_ingest(sim->stream, shard, records.list[i].fields.data,
 					  records.list[i].content, now.wall_ns);

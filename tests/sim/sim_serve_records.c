@@ -104,6 +104,8 @@ serve_batch(struct sim *sim, const struct sim_target *target, unsigned shard,
 	sim_stream_copy(sim->stream, shard, batch.start, batch.count, &answer->body);
 	sim_answer_printf(answer, "]}");
 	sim->served_records += batch.count;
+	if (batch.start + batch.count > sim->served_to[shard])
+		sim->served_to[shard] = batch.start + batch.count;
 	sim->served_bytes += answer->body.len;
 }
 

@@ -33,7 +33,10 @@ struct run {
 struct shard {
 	struct run *runs;
 	size_t n_runs, cap_runs;
-	uint64_t produced, live, oldest;
+	uint64_t produced, oldest;
+	uint64_t live; /* of them made by the present rate */
+	unsigned turn; /* of the open shards: which of the rate's records are its own */
+	bool closed;
 	struct sim_chunks *chunks;
 };
 
@@ -41,7 +44,10 @@ struct sim_stream {
 	struct sim_stream_config config;
 	struct sim_cache *cache;
 	int64_t now_ns;
-	struct shard *shards;
+	uint64_t rate; /* over the open shards, since rate_ns */
+	int64_t rate_ns;
+	unsigned n_shards, n_open;
+	struct shard shards[SIM_SHARDS_MAX];
 };
 
 static void
@@ -69,6 +75,31 @@ whole_second(int64_t ns)
 	return ns - ns % NS_PER_S;
 }
 
+static struct shard *
+add_shard(struct sim_stream *stream)
+{
+	struct shard *shard = &stream->shards[stream->n_shards++];
+	shard->chunks = sim_chunks_create(stream->cache);
+	return shard;
+}
+
+/* From now on, over the shards that are open now. */
+static void
+begin_rate(struct sim_stream *stream, uint64_t rate)
+{
+	stream->rate = rate;
+	stream->rate_ns = stream->now_ns;
+	stream->n_open = 0;
+	for (unsigned i = 0; i < stream->n_shards; i++) {
+		struct shard *shard = &stream->shards[i];
+		shard->live = 0;
+		if (shard->n_runs)
+			shard->runs[shard->n_runs - 1].live = false;
+		if (!shard->closed)
+			shard->turn = stream->n_open++;
+	}
+}
+
 struct sim_stream *
 sim_stream_create(const struct sim_stream_config *config)
 {
@@ -77,19 +108,18 @@ sim_stream_create(const struct sim_stream_config *config)
 	stream->now_ns = config->start_ns;
 	size_t per_chunk = SIM_CHUNK_BYTES / (config->record_bytes ? config->record_bytes : 1);
 	stream->cache = sim_cache_create(config->cache_bytes, per_chunk ? per_chunk : 1);
-	stream->shards = xcalloc(config->shards, sizeof(struct shard));
 	/* All of history is older than the second of the start, so that "now" is after
 	 * all of it. */
 	int64_t length_ns = (int64_t)config->records * HISTORY_GAP_NS;
 	for (unsigned i = 0; i < config->shards; i++) {
-		struct shard *shard = &stream->shards[i];
-		shard->chunks = sim_chunks_create(stream->cache);
+		struct shard *shard = add_shard(stream);
 		if (config->records)
 			add_run(shard, (struct run){ .count = config->records,
 						     .first_ns = whole_second(config->start_ns) -
 								 length_ns,
 						     .gap_ns = HISTORY_GAP_NS });
 	}
+	begin_rate(stream, config->rate);
 	return stream;
 }
 
@@ -100,23 +130,21 @@ sim_stream_destroy(struct sim_stream **streamp)
 	*streamp = NULL;
 	if (!stream)
 		return;
-	for (unsigned i = 0; i < stream->config.shards; i++) {
+	for (unsigned i = 0; i < stream->n_shards; i++) {
 		sim_chunks_destroy(&stream->shards[i].chunks);
 		free(stream->shards[i].runs);
 	}
 	sim_cache_destroy(&stream->cache);
-	free(stream->shards);
 	free(stream);
 }
 
-/* The stream's g-th live record belongs to shard g % shards and comes at (g + 1) / rate.
- */
+/* The rate's g-th record belongs to the shard whose turn is g % open and comes at
+ * (g + 1) / rate. */
 static void
-settle_shard(struct sim_stream *stream, unsigned number, uint64_t total)
+settle_shard(struct sim_stream *stream, struct shard *shard, uint64_t total)
 {
-	struct shard *shard = &stream->shards[number];
-	uint64_t shards = stream->config.shards, rate = stream->config.rate;
-	uint64_t due = (total + shards - 1 - number) / shards;
+	uint64_t open = stream->n_open, rate = stream->rate;
+	uint64_t due = (total + open - 1 - shard->turn) / open;
 	if (due <= shard->live)
 		return;
 	uint64_t count = due - shard->live;
@@ -125,12 +153,12 @@ settle_shard(struct sim_stream *stream, unsigned number, uint64_t total)
 		last->count += count;
 		shard->produced += count;
 	} else {
-		double first_s = (double)(shard->live * shards + number + 1) / (double)rate;
-		add_run(shard, (struct run){ .count = count,
-					     .live = true,
-					     .first_ns = stream->config.start_ns +
-							 (int64_t)(first_s * 1e9),
-					     .gap_ns = (int64_t)(shards * NS_PER_S / rate) });
+		double first_s = (double)(shard->live * open + shard->turn + 1) / (double)rate;
+		add_run(shard,
+			(struct run){ .count = count,
+				      .live = true,
+				      .first_ns = stream->rate_ns + (int64_t)(first_s * 1e9),
+				      .gap_ns = (int64_t)(open * NS_PER_S / rate) });
 	}
 	shard->live = due;
 }
@@ -140,13 +168,40 @@ sim_stream_settle(struct sim_stream *stream, int64_t now_ns)
 {
 	if (now_ns > stream->now_ns)
 		stream->now_ns = now_ns;
-	if (stream->config.rate == 0)
+	if (stream->rate == 0)
 		return;
-	uint64_t elapsed_ns = (uint64_t)(stream->now_ns - stream->config.start_ns);
-	uint64_t total = elapsed_ns / NS_PER_S * stream->config.rate +
-			 elapsed_ns % NS_PER_S * stream->config.rate / NS_PER_S;
-	for (unsigned i = 0; i < stream->config.shards; i++)
-		settle_shard(stream, i, total);
+	uint64_t elapsed_ns = (uint64_t)(stream->now_ns - stream->rate_ns);
+	uint64_t total = elapsed_ns / NS_PER_S * stream->rate +
+			 elapsed_ns % NS_PER_S * stream->rate / NS_PER_S;
+	for (unsigned i = 0; i < stream->n_shards; i++)
+		if (!stream->shards[i].closed)
+			settle_shard(stream, &stream->shards[i], total);
+}
+
+void
+sim_stream_set_rate(struct sim_stream *stream, uint64_t rate, int64_t now_ns)
+{
+	sim_stream_settle(stream, now_ns);
+	begin_rate(stream, rate);
+}
+
+enum lts_err
+sim_stream_replace(struct sim_stream *stream, const unsigned *parents, size_t n_parents,
+		   size_t n_children, int64_t now_ns, unsigned *first_child_out)
+{
+	for (size_t i = 0; i < n_parents; i++)
+		if (stream->shards[parents[i]].closed || (i && parents[i] == parents[0]))
+			return LTS_INVALID;
+	if (stream->n_shards + n_children > SIM_SHARDS_MAX)
+		return LTS_NOSPACE;
+	sim_stream_settle(stream, now_ns);
+	for (size_t i = 0; i < n_parents; i++)
+		stream->shards[parents[i]].closed = true;
+	*first_child_out = stream->n_shards;
+	while (n_children--)
+		add_shard(stream);
+	begin_rate(stream, stream->rate);
+	return LTS_OK;
 }
 
 void
@@ -221,7 +276,13 @@ sim_stream_expire(struct sim_stream *stream, unsigned number, uint64_t before)
 unsigned
 sim_stream_shards(const struct sim_stream *stream)
 {
-	return stream->config.shards;
+	return stream->n_shards;
+}
+
+bool
+sim_stream_is_open(const struct sim_stream *stream, unsigned shard)
+{
+	return !stream->shards[shard].closed;
 }
 
 uint64_t
@@ -240,7 +301,7 @@ enum lts_err
 sim_stream_find(const struct sim_stream *stream, const char *id, unsigned *shard_out)
 {
 	struct shard_id name;
-	for (unsigned i = 0; i < stream->config.shards; i++) {
+	for (unsigned i = 0; i < stream->n_shards; i++) {
 		snprintf(name.text, sizeof(name.text), "%u", i);
 		if (strcmp(name.text, id) == 0) {
 			*shard_out = i;

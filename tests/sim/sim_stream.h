@@ -8,6 +8,7 @@
 #ifndef TESTS_SIM_SIM_STREAM_H
 #define TESTS_SIM_SIM_STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,7 +36,15 @@ void sim_stream_destroy(struct sim_stream **stream);
 
 /* Brings in what the rate has produced until now; time never goes back. */
 void sim_stream_settle(struct sim_stream *stream, int64_t now_ns);
-/* `count` more generated records, received now. */
+/* From now on so many records a second, over the open shards; 0: none. */
+void sim_stream_set_rate(struct sim_stream *stream, uint64_t rate, int64_t now_ns);
+/* The parents, one or two, become read-only: what they hold stays, all that comes goes to the
+ * children, numbered from *first_child_out on. LTS_INVALID: a parent is read-only already, or
+ * both are the same; LTS_NOSPACE: too many shards. */
+enum lts_err sim_stream_replace(struct sim_stream *stream, const unsigned *parents,
+				size_t n_parents, size_t n_children, int64_t now_ns,
+				unsigned *first_child_out) LTS_MUST_USE;
+/* `count` more generated records, received now; the shard is open. */
 void sim_stream_produce(struct sim_stream *stream, unsigned shard, uint64_t count,
 			int64_t now_ns);
 /* One record from outside; `fields` is the inside of its labels object, `content` its
@@ -46,6 +55,7 @@ void sim_stream_ingest(struct sim_stream *stream, unsigned shard, const char *fi
 void sim_stream_expire(struct sim_stream *stream, unsigned shard, uint64_t before);
 
 unsigned sim_stream_shards(const struct sim_stream *stream);
+bool sim_stream_is_open(const struct sim_stream *stream, unsigned shard);
 uint64_t sim_stream_produced(const struct sim_stream *stream, unsigned shard);
 uint64_t sim_stream_oldest(const struct sim_stream *stream, unsigned shard);
 /* The text of a shard's id to its number; LTS_NOTFOUND. */

@@ -3,7 +3,7 @@
  * in them.
  *
  * A process of its own. Owns nothing that lasts; only reads. Must never need more than
- * the lines themselves and the number of records, nor stop at the first fault. The last
+ * the lines themselves and the numbers of records, nor stop at the first fault. The last
  * line of its output is the verdict in one line. Held by tests/support/test_sim_verify.c.
  */
 #include "tests/sim/sim_verify.h"
@@ -23,6 +23,7 @@
 #include "tests/sim/sim_line.h"
 #include "tests/sim/sim_segment.h"
 #include "tests/sim/sim_stream.h"
+#include "tests/sim/sim_verify_status.h"
 
 enum { SAID_MOST = 20 /* faults named one by one; all are counted */ };
 
@@ -30,6 +31,7 @@ struct verify {
 	unsigned shards;
 	bool has_records, with_parts;
 	uint64_t records;
+	const char *status; /* file; NULL: shards and records are given */
 	struct sim_ledger *ledger;
 	uint64_t torn, unsealed, partial;
 	unsigned said;
@@ -82,7 +84,7 @@ check_line(struct verify *verify, const struct sim_segment *segment, uint64_t nu
 	}
 	enum sim_verdict verdict =
 		sim_ledger_note(verify->ledger, shard_number(segment->shard), line.seq);
-	if (verdict != SIM_FINE)
+	if (verdict != SIM_FINE && verdict != SIM_REPEATED)
 		say(verify, segment, number, words[verdict]);
 }
 
@@ -135,8 +137,11 @@ check_all(struct verify *verify, const struct sim_segments *segments)
 	for (size_t i = 0; i < segments->n; i++) {
 		const struct sim_segment *segment = &segments->list[i];
 		const struct sim_segment *before = i ? segment - 1 : NULL;
-		if (!before || strcmp(before->shard, segment->shard) != 0 ||
-		    strcmp(before->instance, segment->instance) != 0)
+		bool other = !before || strcmp(before->shard, segment->shard) != 0 ||
+			     before->host != segment->host;
+		if (other)
+			sim_ledger_begin_host(verify->ledger);
+		if (other || strcmp(before->instance, segment->instance) != 0)
 			sim_ledger_begin(verify->ledger);
 		verify->unsealed += segment->is_part;
 		if (segment->is_part && !verify->with_parts)
@@ -168,9 +173,13 @@ report(struct verify *verify, const struct sim_segments *segments)
 		fprintf(verify->out, "verify: %zu other files ignored\n", segments->ignored);
 	fprintf(verify->out,
 		"verify: %" PRIu64 " records, %" PRIu64 " lost, %" PRIu64 " duplicated, %" PRIu64
-		" reordered, %" PRIu64 " torn, %" PRIu64 " unsealed\n",
+		" reordered, %" PRIu64 " torn, %" PRIu64 " unsealed",
 		totals.records, totals.lost, totals.duplicated, totals.reordered, verify->torn,
 		verify->unsealed);
+	if (verify->status)
+		fprintf(verify->out, ", %" PRIu64 " repeated after unplanned moves",
+			totals.repeated);
+	fputc('\n', verify->out);
 	bool fine = !totals.lost && !totals.duplicated && !totals.reordered &&
 		    !totals.unexpected && !verify->torn;
 	return fine ? EXIT_DONE : EXIT_FAILED;
@@ -180,16 +189,23 @@ static void
 print_help(FILE *out)
 {
 	fputs("lts-sim verify --shards N [--records M] [--parts] DIR...\n"
+	      "lts-sim verify --status FILE [--parts] DIR...\n"
 	      "Checks a file sink's segments, <shard>-<instance>-<number>.log, against "
 	      "what lts-sim makes.\n"
 	      "  --shards N    shards of the stream\n"
 	      "  --records M   records that each shard holds; without: up to the latest "
 	      "delivered\n"
+	      "  --status FILE GET /sim/status, kept after the run: how many records each shard "
+	      "holds,\n"
+	      "                also with a rate, splits and merges; and which may be repeated "
+	      "because a\n"
+	      "                host was lost: those come last, and are not called duplicated\n"
 	      "  --parts       read unsealed segments (.part) too, up to their last "
 	      "newline\n"
-	      "Lost and duplicated are counted over all directories, order within each "
-	      "instance's\n"
-	      "segments of a shard. Exit 0: every record is there once, in order and "
+	      "Each directory is one host's. Lost and duplicated are counted over all of them, "
+	      "order within\n"
+	      "each instance's segments of a shard. Exit 0: every record is there once, in order "
+	      "and\n"
 	      "whole; 1: not.\n",
 	      out);
 }
@@ -242,6 +258,8 @@ parse_args(struct verify *verify, int argc, char **argv, int *dirs_out)
 		} else if ((value = option_value(argv, &i, "--records"))) {
 			ok = parse_number(value, 0, 1000000000, &verify->records);
 			verify->has_records = true;
+		} else if ((value = option_value(argv, &i, "--status"))) {
+			verify->status = value;
 		} else if (arg[0] == '-') {
 			ok = false;
 		} else {
@@ -255,9 +273,10 @@ parse_args(struct verify *verify, int argc, char **argv, int *dirs_out)
 			return EXIT_USAGE;
 		}
 	}
-	if (shards == 0 || dirs == 0) {
-		fprintf(stderr, "lts-sim verify: --shards and a directory are needed "
-				"(see --help)\n");
+	if ((shards != 0) == (verify->status != NULL) || dirs == 0 ||
+	    (verify->status && verify->has_records)) {
+		fprintf(stderr, "lts-sim verify: --shards or --status, and a directory, are "
+				"needed (see --help)\n");
 		return EXIT_USAGE;
 	}
 	verify->shards = (unsigned)shards;
@@ -274,8 +293,15 @@ sim_verify_main(int argc, char **argv)
 	int code = parse_args(&verify, argc, argv, &dirs);
 	if (code >= 0)
 		return code;
-	verify.ledger = sim_ledger_create(verify.shards, verify.has_records, verify.records);
+	verify.ledger = verify.status ? sim_verify_status(verify.status)
+				      : sim_ledger_create(verify.shards, verify.has_records,
+							  verify.records);
 	code = EXIT_USAGE;
+	if (!verify.ledger) {
+		fprintf(stderr, "lts-sim verify: %s: not what GET /sim/status answers\n",
+			verify.status);
+		goto out;
+	}
 	for (int i = 0; i < dirs; i++) {
 		if (sim_segments_add(&segments, argv[i])) {
 			fprintf(stderr, "lts-sim verify: %s: %s\n", argv[i], strerror(errno));

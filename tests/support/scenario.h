@@ -48,6 +48,7 @@ char *scenario_read(const struct scenario *scenario, const char *name);
 
 struct verdict {
 	unsigned long long records, lost, duplicated, reordered, torn, unsealed;
+	unsigned long long repeated; /* with --status only */
 	int exit;
 };
 

@@ -124,6 +124,27 @@ sim_post(const struct sim_process *sim, const char *path)
 	free(ask(sim, path, ""));
 }
 
+void
+sim_keep_status(const struct sim_process *sim, const char *name)
+{
+	char *text = ask(sim, "/sim/status", NULL);
+	tmpdir_write(sim->scenario->dir, name, text, strlen(text));
+	free(text);
+}
+
+void
+sim_expect_exact(const struct sim_process *sim, const char *dirs)
+{
+	char *options = xasprintf("--status status.json %s", dirs);
+	sim_keep_status(sim, "status.json");
+	struct verdict v = scenario_verify(sim->scenario, options);
+	free(options);
+	ck_assert_uint_eq(v.lost + v.duplicated + v.repeated + v.reordered + v.torn + v.unsealed,
+			  0);
+	ck_assert_double_eq((double)v.records, sim_number(sim, "produced"));
+	ck_assert_int_eq(v.exit, 0);
+}
+
 cJSON *
 sim_status(const struct sim_process *sim)
 {
@@ -170,13 +191,22 @@ count_owned(const cJSON *shards, const char *member)
 	return n;
 }
 
+static int
+count_on_offer(const cJSON *shards)
+{
+	const cJSON *shard;
+	int n = 0;
+	cJSON_ArrayForEach(shard, shards) n += cJSON_IsTrue(json_path_at(shard, "on_offer"));
+	return n;
+}
+
 bool
 sim_is_settled(const struct sim_process *sim, unsigned members)
 {
 	cJSON *status = sim_status(sim);
 	const cJSON *list = json_path_at(status, "members"), *member;
 	const cJSON *shards = json_path_at(status, "shards");
-	int n_shards = cJSON_GetArraySize(shards), base = n_shards / (int)members, sum = 0;
+	int n_shards = count_on_offer(shards), base = n_shards / (int)members, sum = 0;
 	bool settled = cJSON_GetArraySize(list) == (int)members;
 	cJSON_ArrayForEach(member, list)
 	{

@@ -26,11 +26,18 @@ void sim_post(const struct sim_process *sim, const char *path);
 /* GET /sim/status; the caller deletes it. */
 cJSON *sim_status(const struct sim_process *sim);
 
+/* The same into a file of the scenario, for `lts-sim verify --status`. */
+void sim_keep_status(const struct sim_process *sim, const char *name);
+
+/* Everything that was ever made, in whichever shard, once, whole and in order in these sealed
+ * directories, one for each host. */
+void sim_expect_exact(const struct sim_process *sim, const char *dirs);
+
 /* One number of the status: "served_records", "requests/batch/429". */
 double sim_number(const struct sim_process *sim, const char *path);
 /* One text of the status; the caller frees. */
 char *sim_text(const struct sim_process *sim, const char *path);
-/* So many members, each shard listed by the one that owns it, and nobody has two more
+/* So many members, each shard on offer listed by the one that owns it, and nobody has two more
  * than another. */
 bool sim_is_settled(const struct sim_process *sim, unsigned members);
 /* The sum of the shards' checkpoints, as numbers of records. */

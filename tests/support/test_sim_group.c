@@ -9,7 +9,7 @@
 #include "tests/sim/sim_group.h"
 #include "tests/suites.h"
 
-enum { TIMEOUT_MS = 60000, SHARDS = 8 };
+enum { TIMEOUT_MS = 60000, SHARDS = 8, SHARDS_MOST = 16 };
 
 static struct sim_group *group;
 static int64_t now_ms;
@@ -32,16 +32,16 @@ static unsigned
 beat(const char *name, unsigned listed_bits)
 {
 	struct consumer_name consumer = { "" };
-	unsigned listed[SHARDS], bits = 0;
-	bool granted[SHARDS];
+	unsigned listed[SHARDS_MOST], bits = 0;
+	bool granted[SHARDS_MOST] = { false };
 	size_t n = 0;
 	ck_assert(consumer_name_set(&consumer, name));
-	for (unsigned i = 0; i < SHARDS; i++)
+	for (unsigned i = 0; i < SHARDS_MOST; i++)
 		if (listed_bits >> i & 1)
 			listed[n++] = i;
 	ck_assert_int_eq(sim_group_heartbeat(group, &consumer, listed, n, now_ms, granted),
 			 LTS_OK);
-	for (unsigned i = 0; i < SHARDS; i++)
+	for (unsigned i = 0; i < SHARDS_MOST; i++)
 		bits |= (unsigned)granted[i] << i;
 	return bits;
 }
@@ -219,16 +219,83 @@ START_TEST(checkpoint_moved_back_is_counted)
 }
 END_TEST
 
-START_TEST(shard_off_offer_drains_and_is_granted_to_nobody)
+static void
+replace(unsigned parent, uint64_t end, const unsigned *with, uint64_t with_end, size_t n_children)
+{
+	const struct sim_checkpoint ends[] = { { parent, end }, { with ? *with : 0, with_end } };
+	sim_group_replace(group, ends, with ? 2 : 1, n_children);
+}
+
+START_TEST(children_are_granted_once_their_parent_is_consumed_and_then_it_is_taken_back)
+{
+	const unsigned all = 0xff, parent = 1u << 5, children = 3u << 8;
+	beat("a", 0);
+	replace(5, 100, NULL, 0, 2);
+	ck_assert_uint_eq(beat("a", all), all);
+	ck_assert_int_eq(write_one("a", 5, 99), LTS_OK);
+	ck_assert_uint_eq(beat("a", all), all);
+	ck_assert_int_eq(write_one("a", 5, 100), LTS_OK);
+	ck_assert_uint_eq(beat("a", all), (all & ~parent) | children);
+	ck_assert_str_eq(view(5).owner, "a");
+	ck_assert_uint_eq(beat("a", (all & ~parent) | children), (all & ~parent) | children);
+	ck_assert_ptr_null(view(5).owner);
+	ck_assert_uint_eq(beat("b", 0) & parent, 0);
+}
+END_TEST
+
+START_TEST(child_of_a_merge_waits_for_both_parents)
+{
+	const unsigned other = 3, all = 0xff, child = 1u << 8;
+	beat("a", 0);
+	ck_assert_int_eq(write_one("a", 2, 50), LTS_OK);
+	replace(2, 50, &other, 0, 1);
+	ck_assert_uint_eq(beat("a", all), all);
+	ck_assert_int_eq(write_one("a", 3, 0), LTS_OK); /* empty, but that must be said */
+	ck_assert_uint_eq(beat("a", all), (all & ~0xcu) | child);
+}
+END_TEST
+
+START_TEST(grandchildren_wait_for_children_that_were_never_granted)
 {
 	beat("a", 0);
-	sim_group_offer(group, 5, false);
-	ck_assert_uint_eq(beat("a", 0xff), 0xff & ~(1u << 5));
-	ck_assert_str_eq(view(5).owner, "a");
-	ck_assert_uint_eq(beat("a", 0xff & ~(1u << 5)), 0xff & ~(1u << 5));
-	ck_assert_ptr_null(view(5).owner);
-	sim_group_offer(group, 5, true);
-	ck_assert_uint_eq(beat("a", 0xdf), 0xff);
+	replace(0, 10, NULL, 0, 2);
+	replace(8, 0, NULL, 0, 2);
+	ck_assert_int_eq(write_one("a", 0, 10), LTS_OK);
+	ck_assert_uint_eq(beat("a", 0xff), 0x3fe);
+	ck_assert_int_eq(write_one("a", 8, 0), LTS_OK);
+	ck_assert_uint_eq(beat("a", 0x3fe), 0xefe);
+}
+END_TEST
+
+static unsigned lost_bits;
+static uint64_t lost_from;
+
+static void
+on_lost(void *arg, unsigned shard, uint64_t from)
+{
+	lost_bits |= 1u << shard;
+	lost_from += from;
+}
+
+START_TEST(only_moves_that_nobody_asked_for_are_unplanned)
+{
+	lost_bits = 0;
+	lost_from = 0;
+	sim_group_on_lost(group, on_lost, NULL);
+	beat("a", 0);
+	beat("a", 0xff);
+	beat("b", 0);
+	ck_assert_uint_eq(beat("a", 0xff), 0x0f);
+	ck_assert_uint_eq(beat("a", 0x0f), 0x0f); /* given back as asked */
+	ck_assert_uint_eq(lost_bits, 0);
+	ck_assert_int_eq(write_one("a", 1, 7), LTS_OK);
+	beat("a", 0x0d); /* drops the second of its own accord */
+	ck_assert_uint_eq(lost_bits, 0x02);
+	ck_assert_uint_eq(lost_from, 7);
+	beat("b", 0);
+	now_ms += TIMEOUT_MS;
+	sim_group_expire(group, now_ms);
+	ck_assert_uint_eq(lost_bits, 0xff);
 }
 END_TEST
 
@@ -265,7 +332,12 @@ suite_sim_group(void)
 	tcase_add_test(tcase, returning_over_quota_claim_is_drained_not_torn_away);
 	tcase_add_test(tcase, draining_owner_may_write_and_a_refused_write_writes_nothing);
 	tcase_add_test(tcase, checkpoint_moved_back_is_counted);
-	tcase_add_test(tcase, shard_off_offer_drains_and_is_granted_to_nobody);
+	tcase_add_test(
+		tcase,
+		children_are_granted_once_their_parent_is_consumed_and_then_it_is_taken_back);
+	tcase_add_test(tcase, child_of_a_merge_waits_for_both_parents);
+	tcase_add_test(tcase, grandchildren_wait_for_children_that_were_never_granted);
+	tcase_add_test(tcase, only_moves_that_nobody_asked_for_are_unplanned);
 	tcase_add_test(tcase, more_members_than_shards_leaves_some_with_none);
 	suite_add_tcase(suite, tcase);
 	return suite;

@@ -236,6 +236,53 @@ START_TEST(shards_are_found_by_exact_name_only)
 }
 END_TEST
 
+START_TEST(parents_keep_their_records_and_children_get_what_comes)
+{
+	const unsigned parent = 1, both[] = { 0, 2 }, twice[] = { 0, 0 };
+	struct sim_stream *stream = make(100, 30, 0);
+	unsigned first = 9, count = 9;
+	uint64_t index = 9;
+	ck_assert_int_eq(sim_stream_replace(stream, &parent, 1, 2, START + NS_PER_S, &first),
+			 LTS_OK);
+	ck_assert_uint_eq(first, 3);
+	ck_assert_uint_eq(sim_stream_shards(stream), 5);
+	ck_assert(!sim_stream_is_open(stream, 1));
+	ck_assert_uint_eq(sim_stream_produced(stream, 1), 110);
+	sim_stream_settle(stream, START + 3 * NS_PER_S);
+	ck_assert_uint_eq(sim_stream_produced(stream, 1), 110);
+	ck_assert_uint_eq(sim_stream_produced(stream, 0), 125);
+	ck_assert_uint_eq(sim_stream_produced(stream, 3), 15);
+	ck_assert_uint_eq(sim_stream_produced(stream, 4), 15);
+	ck_assert_uint_eq(sim_stream_at_time(stream, 1, INT64_MAX), 110);
+	ck_assert_uint_eq(sim_stream_at_time(stream, 3, START), 0);
+	ck_assert_int_eq(sim_stream_count(stream, 1, 110, 10, UINT64_MAX, &count), LTS_OK);
+	ck_assert_uint_eq(count, 0);
+	ck_assert_int_eq(
+		sim_stream_index(stream, 4, sim_stream_cursor(stream, 4, 15).text, &index),
+		LTS_OK);
+	ck_assert_int_eq(sim_stream_replace(stream, both, 2, 1, START + 3 * NS_PER_S, &first),
+			 LTS_OK);
+	ck_assert_uint_eq(first, 5);
+	ck_assert_int_eq(sim_stream_replace(stream, both, 2, 1, START, &first), LTS_INVALID);
+	ck_assert_int_eq(sim_stream_replace(stream, twice, 2, 1, START, &first), LTS_INVALID);
+	sim_stream_destroy(&stream);
+}
+END_TEST
+
+START_TEST(rate_may_be_changed_and_ended)
+{
+	struct sim_stream *stream = make(0, 30, 0);
+	sim_stream_set_rate(stream, 3, START + NS_PER_S);
+	sim_stream_settle(stream, START + 2 * NS_PER_S);
+	ck_assert_uint_eq(sim_stream_produced(stream, 0), 11);
+	ck_assert_uint_eq(sim_stream_at_time(stream, 0, START + NS_PER_S + 1), 10);
+	sim_stream_set_rate(stream, 0, START + 2 * NS_PER_S);
+	sim_stream_settle(stream, START + 9 * NS_PER_S);
+	ck_assert_uint_eq(sim_stream_produced(stream, 0), 11);
+	sim_stream_destroy(&stream);
+}
+END_TEST
+
 Suite *
 suite_sim_stream(void)
 {
@@ -249,6 +296,8 @@ suite_sim_stream(void)
 	tcase_add_test(tcase, rate_produces_over_all_shards_and_time_never_goes_back);
 	tcase_add_test(tcase, ingested_and_generated_records_share_one_numbering);
 	tcase_add_test(tcase, rate_goes_on_after_other_records);
+	tcase_add_test(tcase, parents_keep_their_records_and_children_get_what_comes);
+	tcase_add_test(tcase, rate_may_be_changed_and_ended);
 	tcase_add_test(tcase, expired_records_are_refused);
 	tcase_add_test(tcase, shards_are_found_by_exact_name_only);
 	suite_add_tcase(suite, tcase);

@@ -15,6 +15,7 @@
 #include "tests/sim/sim_record.h"
 #include "tests/sim/sim_segment.h"
 #include "tests/sim/sim_verify.h"
+#include "tests/sim/sim_verify_status.h"
 #include "tests/suites.h"
 
 /* The line that a file sink writes for a generated record, without its newline; to be
@@ -133,6 +134,7 @@ START_TEST(a_duplicate_does_not_make_up_for_a_loss)
 {
 	struct sim_ledger *ledger = sim_ledger_create(2, true, 200);
 	for (unsigned shard = 0; shard < 2; shard++) {
+		sim_ledger_begin_host(ledger);
 		sim_ledger_begin(ledger);
 		for (uint64_t seq = 0; seq < 200; seq++)
 			sim_ledger_note(ledger, shard, shard == 1 && seq == 64 ? 63 : seq);
@@ -162,6 +164,69 @@ START_TEST(order_counts_within_one_stream_of_delivery)
 	ck_assert_uint_eq(totals.reordered, 1);
 	ck_assert_uint_eq(totals.duplicated, 1);
 	ck_assert_uint_eq(totals.unexpected, 1);
+}
+END_TEST
+
+START_TEST(repeat_is_allowed_between_hosts_where_a_move_was_unplanned_and_never_within_one)
+{
+	struct sim_ledger *ledger = sim_ledger_create(1, true, 10);
+	sim_ledger_allow(ledger, 0, 3, 5);
+	for (uint64_t seq = 0; seq < 6; seq++)
+		ck_assert_int_eq(sim_ledger_note(ledger, 0, seq), SIM_FINE);
+	ck_assert_int_eq(sim_ledger_note(ledger, 0, 4), SIM_DUPLICATED);
+	sim_ledger_begin_host(ledger);
+	sim_ledger_begin(ledger);
+	ck_assert_int_eq(sim_ledger_note(ledger, 0, 2), SIM_DUPLICATED);
+	ck_assert_int_eq(sim_ledger_note(ledger, 0, 4), SIM_REPEATED);
+	ck_assert_int_eq(sim_ledger_note(ledger, 0, 3), SIM_REORDERED);
+	ck_assert_int_eq(sim_ledger_note(ledger, 0, 4), SIM_DUPLICATED);
+	ck_assert_int_eq(sim_ledger_note(ledger, 0, 5), SIM_DUPLICATED);
+	ck_assert_int_eq(sim_ledger_note(ledger, 0, 6), SIM_FINE);
+	struct sim_totals totals = close_ledger(ledger);
+	ck_assert_uint_eq(totals.duplicated, 4);
+	ck_assert_uint_eq(totals.repeated, 2);
+	ck_assert_uint_eq(totals.reordered, 1);
+	ck_assert_uint_eq(totals.lost, 3);
+}
+END_TEST
+
+static struct sim_ledger *
+read_status(const char *text)
+{
+	char path[] = "/tmp/lts-status-XXXXXX";
+	int fd = mkstemp(path);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	struct sim_ledger *ledger = sim_verify_status(path);
+	unlink(path);
+	return ledger;
+}
+
+START_TEST(status_says_what_each_shard_holds_and_what_may_be_repeated)
+{
+	struct sim_ledger *ledger =
+		read_status("{\"shards\":[{\"shard\":\"0\",\"produced\":2},"
+			    "{\"shard\":\"1\",\"produced\":0}],"
+			    "\"unplanned_moves\":[{\"shard\":\"0\",\"from\":1,\"to\":2}]}");
+	ck_assert_ptr_nonnull(ledger);
+	ck_assert_int_eq(sim_ledger_note(ledger, 0, 1), SIM_FINE);
+	ck_assert_int_eq(sim_ledger_note(ledger, 1, 0), SIM_UNEXPECTED);
+	sim_ledger_begin_host(ledger);
+	ck_assert_int_eq(sim_ledger_note(ledger, 0, 1), SIM_REPEATED);
+	ck_assert_uint_eq(close_ledger(ledger).lost, 1);
+	static const char *const wrong[] = {
+		"",
+		"{}",
+		"{\"shards\":[],\"unplanned_moves\":[]}",
+		"{\"shards\":[{\"shard\":\"0\",\"produced\":2}]}",
+		"{\"shards\":[{\"shard\":\"1\",\"produced\":2}],\"unplanned_moves\":[]}",
+		"{\"shards\":[{\"shard\":\"0\"}],\"unplanned_moves\":[]}",
+		"{\"shards\":[{\"shard\":\"0\",\"produced\":2}],"
+		"\"unplanned_moves\":[{\"shard\":\"1\",\"from\":1,\"to\":2}]}",
+		"{\"shards\":[{\"shard\":\"0\",\"produced\":2}],\"unplanned_moves\":[",
+	};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		ck_assert_msg(!read_status(wrong[i]), "%s", wrong[i]);
 }
 END_TEST
 
@@ -270,6 +335,10 @@ suite_sim_verify(void)
 	tcase_add_test(tcase, a_duplicate_does_not_make_up_for_a_loss);
 	tcase_add_test(tcase, order_counts_within_one_stream_of_delivery);
 	tcase_add_test(tcase, records_past_the_end_are_unexpected_and_nothing_at_all_is_lost);
+	tcase_add_test(
+		tcase,
+		repeat_is_allowed_between_hosts_where_a_move_was_unplanned_and_never_within_one);
+	tcase_add_test(tcase, status_says_what_each_shard_holds_and_what_may_be_repeated);
 	tcase_add_test(tcase, segment_names_are_taken_apart);
 	tcase_add_test(tcase, verdict_is_the_exit_code);
 	suite_add_tcase(suite, tcase);

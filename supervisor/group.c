@@ -26,6 +26,7 @@ struct consumer {
 	struct ev_timer timer;
 	struct lts_request *request; /* NULL: none in flight */
 	int64_t sent_ms;
+	int64_t heard_ms;        /* when the last one that was answered had been sent */
 	struct shard_id *listed; /* by the request in flight; before the first answer,
 				    what it once held */
 	size_t n_listed;
@@ -58,6 +59,14 @@ schedule(struct consumer *c, int64_t delay_ms)
 		return;
 	ev_timer_set(&c->timer, (double)delay_ms / 1e3, 0);
 	ev_timer_start(c->group->config.loop, &c->timer);
+}
+
+/* One that has been heard before, and is not waiting for better times. */
+static void
+beat_now(struct consumer *c)
+{
+	if (c->answered && !c->failures)
+		schedule(c, 0);
 }
 
 static void
@@ -97,6 +106,7 @@ on_success(struct consumer *c, const struct lts_answer *answer)
 			 LOG_TEXT("consumer", c->name.text), LOG_UINT("failures", c->failures));
 	c->failures = 0;
 	c->answered = true;
+	c->heard_ms = c->sent_ms;
 	backoff_reset(&c->backoff);
 	schedule(c, c->hurry ? 0 : g->config.interval_ms);
 	if (!g->clock.known) /* a service without Date: our own clock must do */
@@ -112,8 +122,8 @@ on_success(struct consumer *c, const struct lts_answer *answer)
 		return;
 	c->hurried = false;
 	for (uint32_t i = 0; i < g->config.consumers; i++)
-		if (i != c->index && g->consumers[i].answered && !g->consumers[i].failures)
-			schedule(&g->consumers[i], 0);
+		if (i != c->index)
+			beat_now(&g->consumers[i]);
 }
 
 static void
@@ -187,6 +197,22 @@ group_all_answered(const struct group *g)
 {
 	for (uint32_t i = 0; i < g->config.consumers; i++)
 		if (!g->consumers[i].answered)
+			return false;
+	return true;
+}
+
+void
+group_begin_round(struct group *g)
+{
+	for (uint32_t i = 0; i < g->config.consumers; i++)
+		beat_now(&g->consumers[i]);
+}
+
+bool
+group_all_heard_since(const struct group *g, int64_t since_ms)
+{
+	for (uint32_t i = 0; i < g->config.consumers; i++)
+		if (g->consumers[i].heard_ms <= since_ms)
 			return false;
 	return true;
 }

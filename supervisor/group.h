@@ -49,6 +49,10 @@ void group_pause(struct group *group, bool pause);
 
 /* Every consumer has had an answered heartbeat. */
 bool group_all_answered(const struct group *group);
+/* Every consumer heartbeats now... */
+void group_begin_round(struct group *group);
+/* ...and each was answered to one that it sent after `since_ms`. */
+bool group_all_heard_since(const struct group *group, int64_t since_ms);
 const struct service_clock *group_clock(const struct group *group);
 
 /* The book's operations that need the service. */

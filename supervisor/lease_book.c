@@ -132,6 +132,7 @@ static void
 remove_entry(struct lease_book *book, size_t index)
 {
 	book->entries[index] = book->entries[--book->count];
+	book->changes++;
 }
 
 void
@@ -182,6 +183,7 @@ new_entry(struct lease_book *book, const struct shard_id *shard)
 static void
 grant(struct lease_book *book, struct entry *e, uint32_t home, int64_t deadline_ms)
 {
+	book->changes++;
 	e->home = home;
 	e->granted = true;
 	e->deadline_ms = deadline_ms;
@@ -326,6 +328,7 @@ book_on_tick(struct lease_book *book, int64_t now_ms)
 		    now_ms - e->asked_ms >= e->ask_again_ms)
 			lease_entry_ask(book, e, now_ms);
 	}
+	lease_publish_starts(book, now_ms);
 	lease_book_settle(book, now_ms);
 }
 
@@ -339,6 +342,12 @@ size_t
 lease_book_count(const struct lease_book *book)
 {
 	return book->count;
+}
+
+uint64_t
+lease_book_changes(const struct lease_book *book)
+{
+	return book->changes;
 }
 
 static const char *

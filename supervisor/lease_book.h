@@ -82,7 +82,8 @@ void book_on_live(struct lease_book *book, uint32_t worker, int64_t now_ms);
 void book_on_gone(struct lease_book *book, uint32_t worker, enum fate fate, int64_t now_ms);
 void book_on_message(struct lease_book *book, uint32_t worker, const struct message *message,
 		     int64_t now_ms);
-/* Ends leases past their deadline, gives up on last publishes, asks again. */
+/* Ends leases past their deadline, gives up on last publishes, asks again, publishes where new
+ * shards start. */
 void book_on_tick(struct lease_book *book, int64_t now_ms);
 /* Publishes what is committed and not published. */
 void book_publish(struct lease_book *book, int64_t now_ms);
@@ -96,6 +97,8 @@ bool lease_book_has(const struct lease_book *book, const struct shard_id *shard)
 /* Every shard that was granted in this run, also those given back since; NULL behind the
  * last. */
 const struct shard_id *lease_book_seen(const struct lease_book *book, size_t index);
+/* Grows whenever a shard is granted or gone. */
+uint64_t lease_book_changes(const struct lease_book *book);
 /* Every shard is finished (or stuck: *stuck_out of them) and what it reached is
  * published. */
 bool lease_book_all_finished(struct lease_book *book, size_t *stuck_out);

@@ -61,6 +61,7 @@ struct lease_book {
 	size_t n_seen;
 	bool live[ASSIGN_WORKERS_MAX];
 	uint32_t sequence;
+	uint64_t changes; /* shards granted and gone */
 	int64_t service_ahead_ns;
 	bool stopping;
 };
@@ -83,6 +84,9 @@ void lease_plan(struct lease_book *book);
  * what. */
 bool lease_unpublished(struct lease_book *book, const struct entry *e, struct cursor *cursor_out);
 void lease_publish_one(struct lease_book *book, struct entry *e, int64_t now_ms);
+/* Of shards without a checkpoint at the service, at once: until then nobody else knows of them,
+ * and a read-only one without records keeps its children waiting. */
+void lease_publish_starts(struct lease_book *book, int64_t now_ms);
 /* Whether a shard that no worker has may leave the list: its last checkpoint stands, or
  * will not. */
 bool lease_may_leave(struct lease_book *book, struct entry *e, int64_t now_ms);

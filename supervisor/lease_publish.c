@@ -171,6 +171,18 @@ book_publish(struct lease_book *book, int64_t now_ms)
 		publish_home(book, home, now_ms);
 }
 
+void
+lease_publish_starts(struct lease_book *book, int64_t now_ms)
+{
+	struct cursor cursor;
+	for (size_t i = 0; i < book->count; i++) {
+		const struct entry *e = &book->entries[i];
+		if (e->hold == HOLD_HELD && cursor_is_none(&e->published) &&
+		    may_publish(e, now_ms) && lease_unpublished(book, e, &cursor))
+			publish_home(book, e->home, now_ms);
+	}
+}
+
 bool
 lease_book_all_finished(struct lease_book *book, size_t *stuck_out)
 {

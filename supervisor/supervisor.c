@@ -68,16 +68,23 @@ check_flush(struct supervisor *s, int64_t now_ms)
 }
 
 static void
-on_finish_reached(void *arg)
+end_at_end_time(struct supervisor *s, size_t stuck)
 {
-	struct supervisor *s = arg;
-	size_t stuck;
-	if (s->phase != PHASE_RUNNING || !lease_book_all_finished(s->book, &stuck))
-		return;
 	s->reached_end = true;
 	s->exit = stuck ? EXIT_FAILED : EXIT_DONE;
 	supervisor_begin_stop(s, stuck ? "end_time is reached, but for shards that are stuck"
 				       : "end_time is reached");
+}
+
+/* Every shard in the group's list is at its end. But what a read-only shard was split or merged
+ * into is granted only now: the service is asked once more for every consumer. */
+static void
+on_finish_reached(void *arg)
+{
+	struct supervisor *s = arg;
+	s->quiet_since_ms = clock_boot_ms();
+	s->quiet_changes = lease_book_changes(s->book);
+	group_begin_round(s->group);
 }
 
 static void
@@ -89,10 +96,14 @@ check_finish(struct supervisor *s, int64_t now_ms)
 	if (!s->end_ns || service_ns < s->end_ns || !group_all_answered(s->group) ||
 	    !lease_book_all_finished(s->book, &stuck))
 		return;
-	if (stuck) /* it has failed already; others may wait for these very shards */
-		on_finish_reached(s);
-	else
+	if (stuck) { /* it has failed already; others may wait for these very shards */
+		end_at_end_time(s, stuck);
+	} else if (!s->quiet_since_ms || s->quiet_changes != lease_book_changes(s->book)) {
+		s->quiet_since_ms = 0;
 		finish_check(s->finish, s->end_ns, now_ms);
+	} else if (group_all_heard_since(s->group, s->quiet_since_ms)) {
+		end_at_end_time(s, 0);
+	}
 }
 
 /* With nobody to serve them, this host must not keep its shards. */

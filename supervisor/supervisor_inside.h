@@ -45,6 +45,8 @@ struct supervisor {
 	int64_t end_ns;
 	bool flushing[ASSIGN_WORKERS_MAX]; /* has not answered FLUSH */
 	bool flush_wanted;                 /* once all have: publish, then say so */
+	int64_t quiet_since_ms; /* the group was seen at its end then; 0: it was not... */
+	uint64_t quiet_changes; /* ...and so many changes had been made to the book */
 	bool reached_end;
 	int64_t denied_ms;
 	enum exit_code exit;

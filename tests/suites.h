@@ -52,6 +52,7 @@
 	X(stops)       \
 	X(restarts)    \
 	X(hosts)       \
+	X(shards)      \
 	X(signals)     \
 	X(bad_service) \
 	X(gaps)        \

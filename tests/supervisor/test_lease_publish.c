@@ -51,6 +51,20 @@ START_TEST(what_is_committed_is_published_in_one_write_per_consumer)
 }
 END_TEST
 
+/* Until then another host cannot know of it. */
+START_TEST(where_a_new_shard_starts_is_published_by_the_next_tick)
+{
+	book_bed_commit(&bed, "A", 1, "c1");
+	book_bed_tick(&bed, 200);
+	book_bed_expect(&bed, "publish h0 A=c1\n");
+	book_bed_written(&bed, "A", "c1", LTS_OK);
+	book_bed_expect(&bed, "told A w0 e1 c1\n");
+	book_bed_commit(&bed, "A", 1, "c2");
+	book_bed_tick(&bed, 200);
+	book_bed_expect(&bed, "");
+}
+END_TEST
+
 START_TEST(nothing_of_another_epoch_is_published)
 {
 	book_bed_commit(&bed, "A", 2, "c3");
@@ -326,6 +340,7 @@ suite_lease_publish(void)
 	TCase *tc = tcase_create("publishing");
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, what_is_committed_is_published_in_one_write_per_consumer);
+	tcase_add_test(tc, where_a_new_shard_starts_is_published_by_the_next_tick);
 	tcase_add_test(tc, nothing_of_another_epoch_is_published);
 	tcase_add_test(tc, write_never_goes_out_while_one_is_in_flight);
 	tcase_add_test(tc, failed_write_is_made_again_with_what_is_committed_then);

@@ -74,6 +74,15 @@ START_TEST(nothing_of_another_epoch_is_published)
 }
 END_TEST
 
+START_TEST(nothing_is_published_past_the_deadline)
+{
+	book_bed_commit(&bed, "A", 1, "c3");
+	bed.now_ms += BED_LEASE_MS; /* and nothing has happened since */
+	book_bed_publish(&bed);
+	book_bed_expect(&bed, "");
+}
+END_TEST
+
 START_TEST(write_never_goes_out_while_one_is_in_flight)
 {
 	book_bed_commit(&bed, "A", 1, "c3");
@@ -342,6 +351,7 @@ suite_lease_publish(void)
 	tcase_add_test(tc, what_is_committed_is_published_in_one_write_per_consumer);
 	tcase_add_test(tc, where_a_new_shard_starts_is_published_by_the_next_tick);
 	tcase_add_test(tc, nothing_of_another_epoch_is_published);
+	tcase_add_test(tc, nothing_is_published_past_the_deadline);
 	tcase_add_test(tc, write_never_goes_out_while_one_is_in_flight);
 	tcase_add_test(tc, failed_write_is_made_again_with_what_is_committed_then);
 	tcase_add_test(tc, lost_answer_is_read_back_before_the_next_write);

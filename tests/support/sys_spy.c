@@ -124,6 +124,15 @@ writev(int fd, const struct iovec *iov, int n)
 }
 
 ssize_t
+pwrite(int fd, const void *data, size_t len, off_t offset)
+{
+	size_t bytes = len;
+	if (refused(ask_about_fd(SPY_WRITE, fd, &bytes)))
+		return -1;
+	return syscall(SYS_pwrite64, fd, data, bytes, offset);
+}
+
+ssize_t
 pwritev(int fd, const struct iovec *iov, int n, off_t offset)
 {
 	struct iovec less[SPY_IOV];

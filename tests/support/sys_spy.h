@@ -2,8 +2,8 @@
  * sys_spy.h - sees the test process's file system calls, and makes them fail when told
  * to.
  *
- * fsync, fdatasync, renameat2, unlinkat, ftruncate, pwritev and writev of the whole test
- * program, liblmdb's too, go through here; without a spy they are what they always are.
+ * fsync, fdatasync, renameat2, unlinkat, ftruncate, pwrite, pwritev and writev of the whole
+ * test program, liblmdb's too, go through here; without a spy they are what they always are.
  */
 #ifndef TESTS_SUPPORT_SYS_SPY_H
 #define TESTS_SUPPORT_SYS_SPY_H

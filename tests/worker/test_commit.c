@@ -151,6 +151,55 @@ END_TEST
 
 /* ---- when ---- */
 
+static int
+fill_disk(void *arg, enum sys_spy_call call, const char *path, size_t *bytes)
+{
+	return call == SPY_WRITE && strstr(path, arg) ? ENOSPC : 0;
+}
+
+static void
+ignore_report(void *arg, struct lease *lease, enum lts_err result, bool closed)
+{
+	ck_abort_msg("%s is reported, and not committed", lease->shard.text);
+}
+
+START_TEST(commit_that_finds_no_space_acknowledges_nothing_and_is_made_again)
+{
+	struct sys_spy spy = { .before = fill_disk, .arg = (char[]){ "data.mdb" } };
+	ck_assert_int_eq(commit_bed_take(&bed, &bed.a, "10"), LTS_OK);
+	ck_assert_int_eq(commit_bed_submit(&bed, &bed.a, "10", "20", 100, 104), LTS_OK);
+	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0), LTS_OK);
+	sys_spy_set(&spy);
+	ck_assert_int_eq(committer_commit(bed.committer, ignore_report, NULL), LTS_NOSPACE);
+	sys_spy_set(NULL);
+	ck_assert_int_gt(committer_due_ms(bed.committer), clock_mono_ms());
+	ck_assert_int_lt(committer_due_ms(bed.committer), INT64_MAX);
+	commit_bed_commit(&bed);
+	commit_bed_expect_reports(&bed, "A OK closed\n");
+	commit_bed_drop(&bed);
+	commit_bed_expect_checkpoint(&bed, "A", "20", 1, 0);
+}
+END_TEST
+
+START_TEST(batch_that_the_sink_did_not_take_moves_nothing)
+{
+	struct sys_spy spy = { .before = fill_disk, .arg = (char[]){ "A-abc-" } };
+	ck_assert_int_eq(commit_bed_take(&bed, &bed.a, "10"), LTS_OK);
+	ck_assert_int_eq(commit_bed_take(&bed, &bed.b, "10"), LTS_OK);
+	sys_spy_set(&spy);
+	ck_assert_int_eq(commit_bed_submit(&bed, &bed.a, "10", "20", 100, 104), LTS_NOSPACE);
+	sys_spy_set(NULL);
+	ck_assert_int_eq(commit_bed_submit(&bed, &bed.b, "10", "20", 200, 204), LTS_OK);
+	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0), LTS_OK);
+	commit_bed_commit(&bed);
+	commit_bed_expect_reports(&bed, "A OK closed\n");
+	commit_bed_drop(&bed);
+	commit_bed_expect_checkpoint(&bed, "A", "10", 0, 0);
+	commit_bed_expect_checkpoint(&bed, "B", "20", 0, 50);
+	commit_bed_expect(&bed, "A", 1, 0);
+}
+END_TEST
+
 START_TEST(commit_is_due_an_interval_after_the_first_batch)
 {
 	bed.config.interval_ms = 200;
@@ -305,6 +354,8 @@ suite_commit(void)
 	tcase_add_test(tc, next_holder_goes_on_where_the_commit_stands);
 	tcase_add_test(tc, empty_batch_that_moved_is_committed);
 	tcase_add_test(tc, one_commit_carries_all_shards);
+	tcase_add_test(tc, commit_that_finds_no_space_acknowledges_nothing_and_is_made_again);
+	tcase_add_test(tc, batch_that_the_sink_did_not_take_moves_nothing);
 	tcase_add_test(tc, commit_is_due_an_interval_after_the_first_batch);
 	tcase_add_test(tc, forgotten_shard_does_not_bring_the_next_commit_forward);
 	tcase_add_test(tc, uncommitted_bytes_bring_a_commit_forward);

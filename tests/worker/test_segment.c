@@ -101,6 +101,15 @@ START_TEST(created_segment_is_a_part_and_locked)
 }
 END_TEST
 
+START_TEST(segment_that_is_there_is_not_created_again)
+{
+	int fd;
+	put("7-abc-00000003.log.part", "somebody's");
+	ck_assert_int_eq(segment_create(&dir, 3, &fd), LTS_BUSY);
+	expect_content("7-abc-00000003.log.part", "somebody's");
+}
+END_TEST
+
 START_TEST(opened_segment_is_cut_to_the_committed_length)
 {
 	int fd;
@@ -226,6 +235,7 @@ suite_segment(void)
 	tcase_add_loop_test(tc, shard_is_encoded_so_that_no_two_share_a_name, 0, 6);
 	tcase_add_test(tc, longest_shard_id_fits);
 	tcase_add_test(tc, created_segment_is_a_part_and_locked);
+	tcase_add_test(tc, segment_that_is_there_is_not_created_again);
 	tcase_add_test(tc, opened_segment_is_cut_to_the_committed_length);
 	tcase_add_test(tc, locked_segment_is_not_cut);
 	tcase_add_test(tc, sealing_never_replaces_a_file);

@@ -37,12 +37,18 @@ struct consumer {
 	bool answered;
 };
 
+/* Where does the service stand with a shard? */
+struct question {
+	struct shard_id shard;
+	uint64_t number;
+};
+
 struct group {
 	struct group_config config;
 	struct consumer *consumers;
 	struct service_clock clock;
 	struct ev_timer ask; /* fires once for all shards asked for in one turn */
-	struct shard_id *asked;
+	struct question *asked;
 	size_t n_asked, asked_cap;
 	LIST_HEAD(, reading) readings; /* in flight */
 	LIST_HEAD(, writing) writings;
@@ -230,7 +236,7 @@ struct reading {
 	LIST_ENTRY(reading) link;
 	struct group *group;
 	size_t n;
-	struct shard_id shards[];
+	struct question questions[];
 };
 
 static const struct lts_checkpoint *
@@ -253,27 +259,29 @@ on_reading(void *arg, struct lts_answer *answer)
 			 LOG_TEXT("reason", lts_err_name(answer->err)),
 			 LOG_INT("status", answer->status), LOG_TEXT("text", answer->message));
 	for (size_t i = 0; i < reading->n; i++) {
-		const struct lts_checkpoint *at = checkpoint_of(answer, &reading->shards[i]);
+		const struct question *question = &reading->questions[i];
+		const struct lts_checkpoint *at = checkpoint_of(answer, &question->shard);
 		struct cursor cursor = { 0 };
 		bool ours = at && identity_owns_name(g->config.identity, &at->writer);
 		if (at)
 			cursor = at->cursor;
-		book_on_service(g->config.book, &reading->shards[i], answer->err, &cursor, ours,
-				clock_boot_ms());
+		book_on_service(g->config.book, &question->shard, question->number, answer->err,
+				&cursor, ours, clock_boot_ms());
 	}
 	LIST_REMOVE(reading, link);
 	free(reading);
 }
 
 static void
-read_checkpoints(struct group *g, const struct shard_id *shards, size_t n)
+read_checkpoints(struct group *g, const struct question *questions, size_t n)
 {
-	struct reading *reading = xcalloc(1, sizeof(*reading) + n * sizeof(*shards));
+	struct reading *reading = xcalloc(1, sizeof(*reading) + n * sizeof(*questions));
 	reading->group = g;
 	reading->n = n;
-	memcpy(reading->shards, shards, n * sizeof(*shards));
+	memcpy(reading->questions, questions, n * sizeof(*questions));
 	LIST_INSERT_HEAD(&g->readings, reading, link);
-	lts_api_read_checkpoints(g->config.api, n == 1 ? shards : NULL, on_reading, reading);
+	lts_api_read_checkpoints(g->config.api, n == 1 ? &questions[0].shard : NULL, on_reading,
+				 reading);
 }
 
 static void
@@ -289,13 +297,13 @@ on_ask(struct ev_loop *loop, struct ev_timer *timer, int events)
 }
 
 void
-group_ask_service(struct group *g, const struct shard_id *shard)
+group_ask_service(struct group *g, const struct shard_id *shard, uint64_t question)
 {
 	if (g->n_asked == g->asked_cap) {
 		g->asked_cap = g->asked_cap ? 2 * g->asked_cap : 16;
 		g->asked = xreallocarray(g->asked, g->asked_cap, sizeof(*g->asked));
 	}
-	g->asked[g->n_asked++] = *shard;
+	g->asked[g->n_asked++] = (struct question){ *shard, question };
 	ev_timer_start(g->config.loop, &g->ask);
 }
 
@@ -332,7 +340,9 @@ on_written(void *arg, struct lts_answer *answer)
 			 LOG_INT("status", answer->status), LOG_TEXT("text", answer->message),
 			 LOG_UINT("shards", writing->n));
 	for (size_t i = 0; i < writing->n; i++) {
-		if (to_be_split(writing, answer->err))
+		if (to_be_split(writing, answer->err) &&
+		    lease_book_may_repeat(g->config.book, &writing->list[i].shard,
+					  clock_boot_ms()))
 			start_writing(g, writing->home, &writing->list[i], 1);
 		else
 			book_on_written(g->config.book, &writing->list[i].shard,

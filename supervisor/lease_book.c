@@ -94,7 +94,14 @@ lease_entry_ask(struct lease_book *book, struct entry *e, int64_t now_ms)
 	e->ask_again_ms = e->ask_again_ms ? 2 * e->ask_again_ms : BOOK_ASK_AGAIN_MS;
 	if (e->ask_again_ms > longest_ms)
 		e->ask_again_ms = longest_ms;
-	book->ops->ask_service(book->arg, &e->shard);
+	book->ops->ask_service(book->arg, &e->shard, ++book->questions);
+}
+
+void
+lease_entry_ask_anew(struct lease_book *book, struct entry *e)
+{
+	e->asked_from = book->questions + 1;
+	e->ask_again_ms = 0;
 }
 
 /* Returns false when the entry is of no more use. */
@@ -195,7 +202,7 @@ grant(struct lease_book *book, struct entry *e, uint32_t home, int64_t deadline_
 	e->current = false;
 	e->publish_after_ms = 0;
 	e->stale_write = e->writing;
-	e->ask_again_ms = 0;
+	lease_entry_ask_anew(book, e);
 	e->finished = false; /* the next holder's take says so again */
 	lease_entry_note(book, e, "granted", NULL);
 }

@@ -33,8 +33,9 @@ struct book_ops {
 		      int64_t deadline_ms);
 	void (*published)(void *arg, uint32_t worker, const struct shard_id *shard,
 			  struct epoch epoch, const struct cursor *cursor);
-	/* The service's checkpoint of a shard: book_on_service follows. */
-	void (*ask_service)(void *arg, const struct shard_id *shard);
+	/* The service's checkpoint of a shard: book_on_service follows, with the question's
+	 * number. */
+	void (*ask_service)(void *arg, const struct shard_id *shard, uint64_t question);
 	/* Writes checkpoints under the consumer's name: book_on_written follows for each.
 	 */
 	void (*publish)(void *arg, uint32_t home, const struct shard_id *shards,
@@ -74,10 +75,13 @@ void book_on_answer(struct lease_book *book, uint32_t home, const struct shard_i
 		    size_t n_listed, const struct shard_id *owned, size_t n_owned,
 		    int64_t sent_ms, int64_t now_ms);
 /* err: ask again later. cursor none: it has none. */
-void book_on_service(struct lease_book *book, const struct shard_id *shard, enum lts_err err,
-		     const struct cursor *cursor, bool ours, int64_t now_ms);
+void book_on_service(struct lease_book *book, const struct shard_id *shard, uint64_t question,
+		     enum lts_err err, const struct cursor *cursor, bool ours, int64_t now_ms);
 void book_on_written(struct lease_book *book, const struct shard_id *shard,
 		     const struct cursor *cursor, enum lts_err err, int64_t now_ms);
+/* Whether a shard of a group write that was refused may be written alone, as it was. */
+bool lease_book_may_repeat(const struct lease_book *book, const struct shard_id *shard,
+			   int64_t now_ms);
 void book_on_live(struct lease_book *book, uint32_t worker, int64_t now_ms);
 void book_on_gone(struct lease_book *book, uint32_t worker, enum fate fate, int64_t now_ms);
 void book_on_message(struct lease_book *book, uint32_t worker, const struct message *message,

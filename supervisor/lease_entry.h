@@ -28,6 +28,8 @@ struct entry {
 	bool wanted_back; /* the service's answer leaves it out */
 	int64_t wanted_ms;
 	enum knowledge know;
+	uint64_t
+		asked_from; /* earlier questions are about another grant, or older than a doubt */
 	int64_t asked_ms;
 	int64_t ask_again_ms; /* how long after that it is asked again */
 	struct cursor service;
@@ -62,6 +64,7 @@ struct lease_book {
 	bool live[ASSIGN_WORKERS_MAX];
 	uint32_t sequence;
 	uint64_t changes; /* shards granted and gone */
+	uint64_t questions; /* the last one's number */
 	int64_t service_ahead_ns;
 	bool stopping;
 };
@@ -74,6 +77,8 @@ void lease_entry_note(struct lease_book *book, const struct entry *e, const char
 void lease_entry_revoke(struct lease_book *book, struct entry *e);
 /* Asks where the service stands. */
 void lease_entry_ask(struct lease_book *book, struct entry *e, int64_t now_ms);
+/* Only what is asked from now on says where it stands. */
+void lease_entry_ask_anew(struct lease_book *book, struct entry *e);
 /* Every entry's next step, then the plan; after each event. */
 void lease_book_settle(struct lease_book *book, int64_t now_ms);
 

@@ -37,6 +37,13 @@ is_ours(const struct entry *e, int64_t now_ms)
 	return e->granted && e->deadline_ms > now_ms && e->know == KNOW_IT && !e->no_publish;
 }
 
+bool
+lease_book_may_repeat(const struct lease_book *book, const struct shard_id *shard, int64_t now_ms)
+{
+	const struct entry *e = lease_entry_find(book, shard);
+	return e && is_ours(e, now_ms) && !e->stale_write;
+}
+
 static bool
 may_publish(const struct entry *e, int64_t now_ms)
 {
@@ -73,11 +80,11 @@ lease_may_leave(struct lease_book *book, struct entry *e, int64_t now_ms)
 }
 
 void
-book_on_service(struct lease_book *book, const struct shard_id *shard, enum lts_err err,
-		const struct cursor *cursor, bool ours, int64_t now_ms)
+book_on_service(struct lease_book *book, const struct shard_id *shard, uint64_t question,
+		enum lts_err err, const struct cursor *cursor, bool ours, int64_t now_ms)
 {
 	struct entry *e = lease_entry_find(book, shard);
-	if (!e || err)
+	if (!e || err || question < e->asked_from)
 		return; /* asked again by the tick */
 	e->ask_again_ms = 0;
 	if (e->doubtful) {
@@ -97,6 +104,15 @@ book_on_service(struct lease_book *book, const struct shard_id *shard, enum lts_
 	lease_book_settle(book, now_ms);
 }
 
+/* What its last write did is not known: it is read back before the next. */
+static void
+doubt(struct lease_book *book, struct entry *e, int64_t now_ms)
+{
+	e->doubtful = true;
+	lease_entry_ask_anew(book, e);
+	lease_entry_ask(book, e, now_ms);
+}
+
 void
 book_on_written(struct lease_book *book, const struct shard_id *shard,
 		const struct cursor *cursor, enum lts_err err, int64_t now_ms)
@@ -107,11 +123,9 @@ book_on_written(struct lease_book *book, const struct shard_id *shard,
 	e->writing = false;
 	if (e->stale_write) {
 		e->stale_write = false;
-		if (e->granted && (err == LTS_OK || err == LTS_UNKNOWN)) {
-			/* It may have landed after the present grant's read. */
-			e->doubtful = true;
-			lease_entry_ask(book, e, now_ms);
-		}
+		/* It may have landed after the present grant's read. */
+		if (e->granted && (err == LTS_OK || err == LTS_UNKNOWN))
+			doubt(book, e, now_ms);
 		lease_book_settle(book, now_ms);
 		return;
 	}
@@ -125,8 +139,7 @@ book_on_written(struct lease_book *book, const struct shard_id *shard,
 					     cursor);
 		break;
 	case LTS_UNKNOWN:
-		e->doubtful = true;
-		lease_entry_ask(book, e, now_ms);
+		doubt(book, e, now_ms);
 		break;
 	case LTS_GONE:
 		lease_entry_note(book, e, "lease lost",

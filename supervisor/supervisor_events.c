@@ -53,10 +53,10 @@ op_published(void *arg, uint32_t worker, const struct shard_id *shard, struct ep
 }
 
 static void
-op_ask_service(void *arg, const struct shard_id *shard)
+op_ask_service(void *arg, const struct shard_id *shard, uint64_t question)
 {
 	struct supervisor *s = arg;
-	group_ask_service(s->group, shard);
+	group_ask_service(s->group, shard, question);
 }
 
 static void

@@ -62,9 +62,11 @@ op_published(void *arg, uint32_t worker, const struct shard_id *shard, struct ep
 }
 
 static void
-op_ask_service(void *arg, const struct shard_id *shard)
+op_ask_service(void *arg, const struct shard_id *shard, uint64_t question)
 {
 	struct book_bed *bed = arg;
+	ck_assert_uint_gt(question, bed->question);
+	bed->question = question;
 	SAY(bed, "ask %s\n", shard->text);
 }
 
@@ -212,7 +214,7 @@ book_bed_service(struct book_bed *bed, const char *shard, const char *cursor, bo
 {
 	struct shard_id id = shard_of(shard);
 	struct cursor at = cursor_of(cursor);
-	book_on_service(bed->book, &id, LTS_OK, &at, ours, bed->now_ms);
+	book_on_service(bed->book, &id, bed->question, LTS_OK, &at, ours, bed->now_ms);
 }
 
 void

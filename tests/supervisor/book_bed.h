@@ -26,6 +26,7 @@ struct book_bed {
 	struct buf notes; /* what it told people */
 	struct checkpoint_record committed[BED_SHARDS];
 	size_t n_committed;
+	uint64_t question; /* the last one's number */
 };
 
 void book_bed_init(struct book_bed *bed, int64_t end_ns);
@@ -45,7 +46,7 @@ void book_bed_heartbeat(struct book_bed *bed, uint32_t home, const char *owned);
 void book_bed_answer(struct book_bed *bed, uint32_t home, const char *listed, const char *owned,
 		     int64_t sent_ms);
 void book_bed_expect_list(struct book_bed *bed, uint32_t home, const char *listed);
-/* The service's checkpoint; "": none. */
+/* The service's checkpoint, as an answer to the last question; "": none. */
 void book_bed_service(struct book_bed *bed, const char *shard, const char *cursor, bool ours);
 void book_bed_written(struct book_bed *bed, const char *shard, const char *cursor,
 		      enum lts_err err);

@@ -81,10 +81,10 @@ op_published(void *arg, uint32_t worker, const struct shard_id *shard, struct ep
 }
 
 static void
-op_ask_service(void *arg, const struct shard_id *shard)
+op_ask_service(void *arg, const struct shard_id *shard, uint64_t question)
 {
 	struct lease_world *world = arg;
-	world->asked[lease_world_index(shard)] = true;
+	world->asked[lease_world_index(shard)] = question;
 }
 
 static void

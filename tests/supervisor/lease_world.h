@@ -54,7 +54,8 @@ struct lease_world {
 	struct cursor at_service[SHARDS];
 	bool at_service_ours[SHARDS];
 	/* in flight */
-	bool asked[SHARDS], writing[SHARDS], doubtful[SHARDS];
+	uint64_t asked[SHARDS]; /* the question's number; 0: none */
+	bool writing[SHARDS], doubtful[SHARDS];
 	struct cursor written[SHARDS];
 	struct beat beats[WORKERS];
 	unsigned assigns, publishes, revokes, ends;

@@ -64,7 +64,8 @@ START_TEST(unanswered_question_is_asked_again)
 	struct shard_id shard = { "A" };
 	book_bed_live(&bed, 0);
 	book_bed_heartbeat(&bed, 0, "A");
-	book_on_service(bed.book, &shard, LTS_AGAIN, &(struct cursor){ 0 }, false, bed.now_ms);
+	book_on_service(bed.book, &shard, bed.question, LTS_AGAIN, &(struct cursor){ 0 }, false,
+			bed.now_ms);
 	book_bed_expect(&bed, "ask A\n");
 	book_bed_tick(&bed, 500);
 	book_bed_expect(&bed, "");
@@ -72,6 +73,24 @@ START_TEST(unanswered_question_is_asked_again)
 	book_bed_expect(&bed, "ask A\n");
 	book_bed_service(&bed, "A", "", false);
 	book_bed_expect(&bed, "assign A w0 e1\n");
+}
+END_TEST
+
+START_TEST(question_of_a_former_grant_is_not_answered_under_the_next)
+{
+	struct shard_id shard = { "A" };
+	book_bed_live(&bed, 0);
+	book_bed_heartbeat(&bed, 0, "A");
+	uint64_t former = bed.question;
+	book_bed_heartbeat(&bed, 0, ""); /* another host has it, and moves it */
+	book_bed_expect(&bed, "ask A\nleft h0\n");
+	book_bed_heartbeat(&bed, 0, "A");
+	book_bed_expect(&bed, "ask A\n");
+	book_on_service(bed.book, &shard, former, LTS_OK, &(struct cursor){ "c1" }, false,
+			bed.now_ms);
+	book_bed_expect(&bed, "");
+	book_bed_service(&bed, "A", "c9", false);
+	book_bed_expect(&bed, "assign A w0 e1 service=c9\n");
 }
 END_TEST
 
@@ -421,6 +440,7 @@ suite_lease_book(void)
 	tcase_add_test(tc, service_name_of_ours_is_handed_on);
 	tcase_add_test(tc, nothing_is_assigned_before_a_worker_lives);
 	tcase_add_test(tc, unanswered_question_is_asked_again);
+	tcase_add_test(tc, question_of_a_former_grant_is_not_answered_under_the_next);
 	tcase_add_test(tc, what_was_not_asked_for_is_not_believed);
 	tcase_add_test(tc, answered_heartbeat_renews_what_it_listed);
 	tcase_add_test(tc, deadline_counts_from_the_sending_of_the_heartbeat);

@@ -132,6 +132,37 @@ START_TEST(lost_answer_is_read_back_before_the_next_write)
 }
 END_TEST
 
+START_TEST(what_was_asked_before_the_write_does_not_read_it_back)
+{
+	struct shard_id shard = { "A" };
+	book_bed_commit(&bed, "A", 1, "c3");
+	book_bed_publish(&bed);
+	uint64_t before = bed.question;
+	book_bed_written(&bed, "A", "c3", LTS_UNKNOWN);
+	book_bed_expect(&bed, "publish h0 A=c3\nask A\n");
+	book_on_service(bed.book, &shard, before, LTS_OK, &(struct cursor){ "c1" }, false,
+			bed.now_ms);
+	book_bed_tick(&bed, 1000);
+	book_bed_publish(&bed);
+	book_bed_expect(&bed, "ask A\n");
+	book_bed_service(&bed, "A", "c3", true);
+	ck_assert(lease_book_all_published(bed.book, bed.now_ms));
+}
+END_TEST
+
+START_TEST(group_write_is_repeated_singly_only_under_its_grant)
+{
+	struct shard_id shard = { "A" };
+	book_bed_commit(&bed, "A", 1, "c3");
+	book_bed_publish(&bed);
+	ck_assert(lease_book_may_repeat(bed.book, &shard, bed.now_ms));
+	ck_assert(!lease_book_may_repeat(bed.book, &shard, bed.now_ms + BED_LEASE_MS));
+	book_bed_tick(&bed, BED_LEASE_MS);
+	book_bed_heartbeat(&bed, 0, "A");
+	ck_assert(!lease_book_may_repeat(bed.book, &shard, bed.now_ms));
+}
+END_TEST
+
 START_TEST(lost_write_that_did_not_arrive_is_made_again)
 {
 	book_bed_commit(&bed, "A", 1, "c3");
@@ -355,6 +386,8 @@ suite_lease_publish(void)
 	tcase_add_test(tc, write_never_goes_out_while_one_is_in_flight);
 	tcase_add_test(tc, failed_write_is_made_again_with_what_is_committed_then);
 	tcase_add_test(tc, lost_answer_is_read_back_before_the_next_write);
+	tcase_add_test(tc, what_was_asked_before_the_write_does_not_read_it_back);
+	tcase_add_test(tc, group_write_is_repeated_singly_only_under_its_grant);
 	tcase_add_test(tc, lost_write_that_did_not_arrive_is_made_again);
 	tcase_add_test(tc, refused_checkpoint_ends_the_lease);
 	tcase_add_test(tc, regrant_publishes_nothing_of_the_former_grant);

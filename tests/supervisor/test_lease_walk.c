@@ -114,11 +114,14 @@ static void
 answer_question(struct lease_world *world, int i, enum lts_err err)
 {
 	struct shard_id shard = lease_world_shard(i);
-	if (!world->asked[i])
+	uint64_t question = world->asked[i];
+	if (!question)
 		return;
-	if (!err)
-		world->asked[i] = world->doubtful[i] = false;
-	book_on_service(world->book, &shard, err, &world->at_service[i],
+	if (!err) {
+		world->asked[i] = 0;
+		world->doubtful[i] = false;
+	}
+	book_on_service(world->book, &shard, question, err, &world->at_service[i],
 			world->at_service_ours[i], world->now_ms);
 }
 

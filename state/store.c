@@ -9,11 +9,14 @@
 #include "state/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "common/xalloc.h"
 
@@ -22,6 +25,8 @@ enum {
 	/* A record is under 1 KiB; 10,000 events, 4,096 shards and LMDB's copies stay
 	   under 32 MiB. */
 	STORE_MAP_BYTES = 64 << 20,
+	STORE_LOCK_BYTES = STORE_READERS_MAX * 64 + 128, /* as LMDB lays it out */
+	STORE_FULL_BYTES = 64 << 10,
 };
 
 struct file_id {
@@ -137,6 +142,29 @@ open_env(struct store *store, const char *state_dir, enum store_mode mode)
 	return rc;
 }
 
+/* LMDB writes into a mapping of the lock file: on a full disk a hole in it would be SIGBUS. */
+static int
+reserve_lock(const struct store *store)
+{
+	int fd = open(store->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int rc = fd < 0 ? errno : posix_fallocate(fd, 0, STORE_LOCK_BYTES);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+/* What a full disk leaves of an environment that was about to be made is nobody's state. */
+static int
+create_env(struct store *store, const char *state_dir, bool fresh)
+{
+	int rc = reserve_lock(store);
+	if (!rc)
+		rc = open_env(store, state_dir, STORE_CREATE);
+	if (rc && fresh)
+		unlink(store->data_path);
+	return rc;
+}
+
 enum lts_err
 store_open(const char *state_dir, enum store_mode mode, struct store **out)
 {
@@ -145,15 +173,16 @@ store_open(const char *state_dir, enum store_mode mode, struct store **out)
 	store->read_only = mode == STORE_READ;
 	store->data_path = xasprintf("%s/data.mdb", state_dir);
 	store->lock_path = xasprintf("%s/lock.mdb", state_dir);
-	struct stat st;
-	if (mode != STORE_CREATE && stat(store->data_path, &st) < 0) {
+	struct stat st = { 0 };
+	if (stat(store->data_path, &st) < 0 && (mode != STORE_CREATE || errno != ENOENT)) {
 		err = errno == ENOENT || errno == ENOTDIR ? LTS_NOTFOUND : LTS_SYS;
 		goto out;
 	}
 	err = LTS_BADDATA; /* LMDB would begin a new environment in an empty file */
 	if (mode != STORE_CREATE && st.st_size == 0)
 		goto out;
-	err = from_mdb(open_env(store, state_dir, mode));
+	err = from_mdb(mode == STORE_CREATE ? create_env(store, state_dir, st.st_size == 0)
+					    : open_env(store, state_dir, mode));
 	if (err)
 		goto out;
 	err = LTS_SYS;
@@ -220,11 +249,23 @@ store_write_begin(struct store *store, struct store_txn *out)
 	return from_mdb(rc);
 }
 
+static bool
+disk_is_full(const struct store *store)
+{
+	struct statvfs fs;
+	return statvfs(store->data_path, &fs) == 0 &&
+	       fs.f_bavail * fs.f_frsize < STORE_FULL_BYTES;
+}
+
 enum lts_err
 store_commit(struct store_txn *txn)
 {
 	int rc = mdb_txn_commit(txn->txn);
 	txn->txn = NULL;
+	/* So LMDB calls a write that a full disk cut short. Should it have been the disk after
+	 * all: what the next commit needs, it writes anew. */
+	if (rc == EIO && disk_is_full(txn->store))
+		rc = ENOSPC;
 	enum lts_err err = from_mdb(rc);
 	/* Inside a commit the only system calls are its writes and its fdatasync. */
 	return err == LTS_SYS || err == LTS_NOTFOUND ? LTS_SYNC : err;

@@ -85,7 +85,8 @@
 	X(refusals) \
 	X(pipes) \
 	X(footprint) \
-	X(chaos)
+	X(chaos) \
+	X(disks)
 /* clang-format on */
 
 #define DECLARE(name) Suite *suite_##name(void);

@@ -1,10 +1,9 @@
 /*
  * commit.c - takes, appends and group commits.
  *
- * In a worker's delivery thread. Owns the store, the sink and what is delivered but not
- * committed. Must never commit a position that the sink has not made durable, nor report one
- * that is not committed; an fsync that failed ends the process and is never tried again. Held
- * by tests/worker/test_commit.c, test_commit_lease.c and the kill scenarios.
+ * In a worker's delivery thread. Owns the store, the sink and what is not committed yet. Must
+ * never commit a position that is not durable, report one that is not committed, nor try an
+ * fsync again. Held by tests/worker/test_commit.c, test_commit_lease.c and the scenarios.
  */
 #include "worker/commit.h"
 
@@ -150,6 +149,8 @@ end(struct committer *c, struct store_txn *txn, enum lts_err err)
 	if (!err)
 		err = store_commit(txn);
 	store_abort(txn);
+	if (err == LTS_NOSPACE)
+		store_check_readers(c->store); /* the dead may keep pages from being used again */
 	stage(c, BOARD_IDLE, NULL);
 	return err;
 }
@@ -226,7 +227,7 @@ committer_submit(struct committer *c, const struct batch *batch, struct buf *why
 	}
 	if (err == LTS_SYNC)
 		die(c, EXIT_SYNC_FAILED, "sink could not be synced");
-	if (err == LTS_CLOSED)
+	else if (err == LTS_CLOSED)
 		die(c, EXIT_USAGE, "nobody reads the sink any more");
 	if (err)
 		return err;
@@ -348,8 +349,7 @@ flush_sinks(struct committer *c)
 	}
 }
 
-/* Step two: one transaction. The deadlines are read inside it, after any wait for the
- * lock. */
+/* Step two: one transaction. The deadlines are read inside it, behind any wait for it. */
 static enum lts_err
 commit_moves(struct committer *c)
 {

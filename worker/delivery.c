@@ -35,6 +35,7 @@ struct delivery {
 	 * meanwhile. */
 	struct delivery_order *parked;
 	int64_t retry_ms;
+	bool no_space; /* the last commit found none; the thread's */
 	void (*wake)(void *);
 	void *wake_arg;
 	pthread_t thread;
@@ -251,7 +252,13 @@ obey(struct delivery *d, struct delivery_order *order)
 static void
 commit(struct delivery *d)
 {
-	if (committer_commit(d->committer, on_committer_report, d))
+	enum lts_err err = committer_commit(d->committer, on_committer_report, d);
+	if (err == LTS_NOSPACE && !d->no_space)
+		log_error(d->config.log, "no space in the state: commits pause until there is");
+	else if (!err && d->no_space)
+		log_info(d->config.log, "there is space in the state again");
+	d->no_space = err == LTS_NOSPACE;
+	if (err)
 		return; /* due again in a while */
 	for (; d->flushes; d->flushes--)
 		complete(d, &(struct delivery_done){ .kind = DELIVERY_FLUSH });

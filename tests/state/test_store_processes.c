@@ -214,6 +214,64 @@ START_TEST(slots_of_dead_readers_are_freed_on_request)
 }
 END_TEST
 
+enum { MANY_READERS = 200 };
+
+/* Each dies inside its read. */
+static void
+leave_dead_readers(void)
+{
+	for (int i = 0; i < MANY_READERS; i++) {
+		int status;
+		pid_t pid = fork();
+		if (pid == 0) {
+			struct store *store;
+			struct store_txn txn;
+			_exit(store_open(env.dir, STORE_READ, &store) ||
+			      store_read_begin(store, &txn));
+		}
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_int_eq(status, 0);
+	}
+}
+
+static enum lts_err
+put_page(const char *key)
+{
+	struct store_txn txn = { 0 };
+	struct schema_value value = { .len = SCHEMA_VALUE_MAX };
+	enum lts_err err = store_write_begin(env.store, &txn);
+	if (!err)
+		err = store_put(&txn, STORE_LEASES, key_of(key), &value);
+	if (!err)
+		err = store_commit(&txn);
+	store_abort(&txn);
+	return err;
+}
+
+/* The pages that a dead reader saw are not used again, until the map is full. */
+START_TEST(hundreds_of_dead_readers_cost_space_only_until_they_are_checked)
+{
+	struct store_usage usage;
+	enum lts_err err = LTS_OK;
+	int to_child;
+	put_committed(env.store, "0", "old");
+	store_close(&env.store);
+	pid_t keeper = start_other(false, &to_child);
+	leave_dead_readers();
+	ck_assert_int_eq(store_open(env.dir, STORE_WRITE, &env.store), LTS_OK);
+	store_usage(env.store, &usage);
+	ck_assert_uint_ge(usage.readers, MANY_READERS);
+	for (int i = 0; i < 20000 && !err; i++)
+		err = put_page("0");
+	ck_assert_int_eq(err, LTS_NOSPACE);
+	ck_assert_int_eq(put_page("0"), LTS_NOSPACE);
+	store_check_readers(env.store);
+	for (int i = 0; i < 1000; i++)
+		ck_assert_int_eq(put_page("0"), LTS_OK);
+	go_on(keeper, to_child);
+}
+END_TEST
+
 Suite *
 suite_store_processes(void)
 {
@@ -224,6 +282,7 @@ suite_store_processes(void)
 	tcase_add_test(tc, read_sees_one_moment);
 	tcase_add_test(tc, writer_killed_inside_a_transaction_blocks_nobody);
 	tcase_add_test(tc, slots_of_dead_readers_are_freed_on_request);
+	tcase_add_test(tc, hundreds_of_dead_readers_cost_space_only_until_they_are_checked);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -141,6 +141,12 @@ scenario_end(struct scenario *s)
 	s->bin = NULL;
 }
 
+void
+scenario_skip(const char *why)
+{
+	fprintf(stderr, "SKIPPED: %s\n", why);
+}
+
 TCase *
 scenario_case(Suite *suite, const char *name)
 {

@@ -28,6 +28,10 @@ void scenario_begin(struct scenario *scenario);
 /* What was started must have ended: nothing marked may be left. Removes the directory. */
 void scenario_end(struct scenario *scenario);
 
+/* Says that this test was not made, and why; the test returns after scenario_end. Whoever counts
+ * looks for the line "SKIPPED". */
+void scenario_skip(const char *why);
+
 /* One case of a suite, with the scenarios' timeout. */
 TCase *scenario_case(Suite *suite, const char *name);
 

@@ -56,7 +56,9 @@ lease_put(struct store_txn *txn, const struct lease_record *lease)
 /*
  * Which position wins. Between siblings under one grant, the local one. Otherwise the
  * local one unless another host has moved on: the service's differs from what we last
- * knew to stand there, and was not written by us.
+ * knew to stand there, and was not written by us. Then the one that is ahead: all before
+ * either was delivered by somebody, and what we delivered must not come again to this host.
+ * 0: which that is, is not known.
  */
 static enum lease_origin
 choose(const struct lease_take *take, const struct checkpoint_record *local)
@@ -67,7 +69,7 @@ choose(const struct lease_take *take, const struct checkpoint_record *local)
 	if (!service || take->unbroken || local->forced || take->service_is_ours ||
 	    cursor_equal(&take->service, &local->service))
 		return LEASE_FROM_LOCAL;
-	return LEASE_FROM_SERVICE;
+	return take->ahead;
 }
 
 static enum lts_err
@@ -124,6 +126,10 @@ lease_take(struct store_txn *txn, const struct lease_take *take, struct lease_ta
 	if (err && err != LTS_NOTFOUND)
 		return err;
 	taken.origin = choose(take, err ? NULL : &taken.checkpoint);
+	if (!taken.origin) {
+		*out = taken;
+		return LTS_AGAIN;
+	}
 	if (taken.origin == LEASE_FROM_START && cursor_is_none(&take->start))
 		return LTS_NOTFOUND;
 	if (taken.origin != LEASE_FROM_LOCAL) {

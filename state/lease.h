@@ -13,12 +13,13 @@ struct lease_take {
 	struct shard_id shard;
 	struct epoch epoch;
 	uint32_t slot, home, pid;
-	struct cursor service; /* the service's checkpoint; none when it has none */
-	bool service_is_ours;  /* written under a name of this instance */
-	bool unbroken;         /* same grant as the last holder's: the local position wins */
-	struct cursor start;   /* for start_time; none while it is not known */
-	int64_t start_ns;      /* kept in meta as what `end` meant; 0: do not */
-	const char *inherited; /* the last holder's fate when it did not release; or NULL */
+	struct cursor service;   /* the service's checkpoint; none when it has none */
+	bool service_is_ours;    /* written under a name of this instance */
+	bool unbroken;           /* same grant as the last holder's: the local position wins */
+	enum lease_origin ahead; /* of our position and another host's; 0: not known yet */
+	struct cursor start;     /* for start_time; none while it is not known */
+	int64_t start_ns;        /* kept in meta as what `end` meant; 0: do not */
+	const char *inherited;   /* the last holder's fate when it did not release; or NULL */
 	int64_t now_ns;
 };
 
@@ -28,8 +29,9 @@ struct lease_taken {
 };
 
 /* Stores lease and checkpoint under the new epoch, and the events. LTS_GONE: the epoch is
- * not greater than the stored one. LTS_NOTFOUND: neither side has a position and `start`
- * is none; get it and take again. */
+ * not greater than the stored one. LTS_AGAIN: another host has moved on, and it must be known
+ * who is `ahead`: out->checkpoint is ours; find out and take again. LTS_NOTFOUND: neither side
+ * has a position and `start` is none; get it and take again. */
 enum lts_err lease_take(struct store_txn *txn, const struct lease_take *take,
 			struct lease_taken *out) LTS_MUST_USE;
 

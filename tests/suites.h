@@ -86,7 +86,8 @@
 	X(pipes) \
 	X(footprint) \
 	X(chaos) \
-	X(disks)
+	X(disks) \
+	X(rescale)
 /* clang-format on */
 
 #define DECLARE(name) Suite *suite_##name(void);

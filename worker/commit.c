@@ -179,10 +179,9 @@ enum lts_err
 committer_take(struct committer *c, struct lease *lease, const struct lease_take *take,
 	       struct lease_taken *out, struct buf *why_out)
 {
-	struct lease_taken taken;
 	if (atomic_load(&lease->deadline_ms) <= clock_boot_ms())
 		return LTS_GONE;
-	enum lts_err err = take_lease(c, take, &taken);
+	enum lts_err err = take_lease(c, take, out);
 	if (err == LTS_BADDATA) {
 		/* One damaged record is one stuck shard, not a worker. */
 		enum lts_err ignored = buf_put_text(
@@ -195,8 +194,8 @@ committer_take(struct committer *c, struct lease *lease, const struct lease_take
 		return err;
 	struct track *track = xcalloc(1, sizeof(*track));
 	track->lease = lease;
-	track->committed = track->reached = taken.checkpoint.cursor;
-	track->position = track->safe = taken.checkpoint.position;
+	track->committed = track->reached = out->checkpoint.cursor;
+	track->position = track->safe = out->checkpoint.position;
 	lease->delivery_side = track;
 	stage(c, BOARD_SUBMIT, track);
 	err = c->sink->ops->open(c->sink, &lease->shard, track->position, &track->stream,
@@ -204,8 +203,7 @@ committer_take(struct committer *c, struct lease *lease, const struct lease_take
 	stage(c, BOARD_IDLE, NULL);
 	if (err == LTS_SYNC)
 		die(c, EXIT_SYNC_FAILED, "sink could not be synced");
-	*out = taken; /* also when the sink is not well: the lease is ours */
-	return err;
+	return err; /* also when the sink is not well: the lease is ours */
 }
 
 enum lts_err

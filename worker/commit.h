@@ -36,8 +36,8 @@ enum lts_err committer_create(const struct committer_config *config, struct comm
 void committer_destroy(struct committer **committer);
 
 /* Stores the lease under its epoch and opens the sink at the position. LTS_GONE,
- * LTS_NOTFOUND (no position yet, see lease_take), LTS_NOSPACE, LTS_BADDATA and LTS_BUSY
- * (the sink; `why_out`). */
+ * LTS_NOTFOUND and LTS_AGAIN (no position yet, or two: see lease_take), LTS_NOSPACE, LTS_BADDATA
+ * and LTS_BUSY (the sink; `why_out`). */
 enum lts_err committer_take(struct committer *c, struct lease *lease,
 			    const struct lease_take *take, struct lease_taken *out,
 			    struct buf *why_out) LTS_MUST_USE;

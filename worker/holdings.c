@@ -61,7 +61,7 @@ new_order(struct holding *holding, enum delivery_kind kind)
 /* ---- what the machines want ---- */
 
 static void
-op_take(void *arg, struct shard *shard, const struct cursor *start)
+op_take(void *arg, struct shard *shard, const struct cursor *start, enum lease_origin ahead)
 {
 	static const char *const fates[] = {
 		[FATE_KILLED] = "killed",
@@ -80,6 +80,7 @@ op_take(void *arg, struct shard *shard, const struct cursor *start)
 		.service = assign->service,
 		.service_is_ours = assign->service_is_ours,
 		.unbroken = assign->unbroken,
+		.ahead = ahead,
 		.start = *start,
 		.start_ns = assign->start_ns,
 		.now_ns = clock_wall_ns(),

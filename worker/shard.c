@@ -42,6 +42,7 @@ shard_create(const struct shard_config *config, const struct shard_ops *ops, voi
 	s->arg = arg;
 	s->lease = lease;
 	memcpy(s->start, assign->start, sizeof(s->start));
+	s->service = assign->service;
 	s->end_ns = assign->end_ns;
 	s->limit = config->batch_size;
 	s->last_bytes = config->first_bytes;
@@ -75,7 +76,7 @@ shard_lease(const struct shard *s)
 void
 shard_start(struct shard *s)
 {
-	s->ops->take(s->arg, s, &(struct cursor){ 0 });
+	s->ops->take(s->arg, s, &(struct cursor){ 0 }, 0);
 }
 
 static void
@@ -141,7 +142,8 @@ void
 shard_on_taken(struct shard *s, enum lts_err err, const struct lease_taken *taken,
 	       const char *why, int64_t now_ms)
 {
-	s->taken = err != LTS_GONE && err != LTS_NOTFOUND && err != LTS_NOSPACE;
+	s->taken =
+		err != LTS_GONE && err != LTS_NOTFOUND && err != LTS_AGAIN && err != LTS_NOSPACE;
 	if (s->state == SHARD_DRAINING) {
 		if (s->taken) {
 			drain(s);
@@ -161,6 +163,10 @@ shard_on_taken(struct shard *s, enum lts_err err, const struct lease_taken *take
 		return;
 	case LTS_NOTFOUND:
 		shard_ask_cursor(s, FETCH_START);
+		return;
+	case LTS_AGAIN:
+		s->local = taken->checkpoint.cursor;
+		shard_ask_ahead(s);
 		return;
 	case LTS_GONE:
 	case LTS_NOSPACE:

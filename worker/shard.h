@@ -28,7 +28,8 @@ struct shard;
 /* What the shard wants done. Answers come back through the shard_on_ functions, never
  * inside the call. */
 struct shard_ops {
-	void (*take)(void *arg, struct shard *shard, const struct cursor *start);
+	void (*take)(void *arg, struct shard *shard, const struct cursor *start,
+		     enum lease_origin ahead);
 	void (*fetch_cursor)(void *arg, struct shard *shard, const char *from);
 	/* end none: without one. The bytes were reserved. */
 	void (*fetch_batch)(void *arg, struct shard *shard, const struct cursor *from,

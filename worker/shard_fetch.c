@@ -14,6 +14,7 @@ enum {
 	SHARD_LIMIT_MIN = 10, /* the service takes no smaller limit */
 	SHARD_IDLE_FIRST_MS = 10,
 	SHARD_END_EMPTIES = 6,
+	SHARD_AHEAD_ASKS = 6,
 };
 
 static void
@@ -59,9 +60,10 @@ shard_ask_cursor(struct shard *s, enum fetch_what what)
 }
 
 static void
-ask_batch(struct shard *s)
+ask(struct shard *s, enum fetch_what what, const struct cursor *from, const struct cursor *end,
+    unsigned limit)
 {
-	s->what = FETCH_BATCH;
+	s->what = what;
 	if (!s->reserved) {
 		if (!s->ops->reserve(s->arg, s, s->last_bytes)) {
 			s->how = FETCH_NO_ROOM;
@@ -70,7 +72,54 @@ ask_batch(struct shard *s)
 		s->reserved = s->last_bytes;
 	}
 	s->how = FETCH_ASKED;
-	s->ops->fetch_batch(s->arg, s, &s->next, &s->end, s->limit);
+	s->ops->fetch_batch(s->arg, s, from, end, limit);
+}
+
+static void
+ask_batch(struct shard *s)
+{
+	ask(s, FETCH_BATCH, &s->next, &s->end, s->limit);
+}
+
+static bool
+asks_from_local(const struct shard *s)
+{
+	return s->asked_ahead % 2;
+}
+
+/* Cursors have no order, but records have: is there one from this position up to that? */
+void
+shard_ask_ahead(struct shard *s)
+{
+	bool local = asks_from_local(s);
+	ask(s, FETCH_AHEAD, local ? &s->local : &s->service, local ? &s->service : &s->local,
+	    SHARD_LIMIT_MIN);
+}
+
+/* Only a record decides: an empty answer may be a fault, and is asked for again, from either
+ * side. When there is none at all between the two, both are right. */
+static void
+on_ahead(struct shard *s, bool is_behind)
+{
+	enum lease_origin ahead = asks_from_local(s) ? LEASE_FROM_SERVICE : LEASE_FROM_LOCAL;
+	shard_unreserve(s);
+	if (!is_behind && ++s->asked_ahead < SHARD_AHEAD_ASKS) {
+		wait_for(s, asks_from_local(s) ? 0 : SHARD_IDLE_FIRST_MS * s->asked_ahead);
+		return;
+	}
+	s->what = FETCH_NOTHING;
+	s->ops->take(s->arg, s, &(struct cursor){ 0 }, is_behind ? ahead : LEASE_FROM_SERVICE);
+}
+
+static void
+on_ahead_answer(struct shard *s, struct shard_answer *answer)
+{
+	struct batch *batch = answer->batch;
+	bool is_behind = batch->n_records > 0;
+	answer->batch = NULL;
+	s->ops->charge(s->arg, s, batch->bytes);
+	s->ops->drop(s->arg, s, batch);
+	on_ahead(s, is_behind);
 }
 
 /*
@@ -215,7 +264,11 @@ on_expired(struct shard *s, const char *text)
 static void
 on_error(struct shard *s, const struct shard_answer *answer)
 {
-	if (answer->err == LTS_EXPIRED && s->what == FETCH_BATCH) {
+	if (s->what == FETCH_AHEAD && (answer->err == LTS_EXPIRED || answer->err == LTS_TOOBIG ||
+				       answer->err == LTS_INVALID)) {
+		/* What is behind it is gone, or too large to be looked at; or it is nowhere. */
+		on_ahead(s, answer->err != LTS_INVALID);
+	} else if (answer->err == LTS_EXPIRED && s->what == FETCH_BATCH) {
 		on_expired(s, answer->text);
 	} else if (answer->err == LTS_TOOBIG && s->what == FETCH_BATCH) {
 		if (s->limit == SHARD_LIMIT_MIN) {
@@ -238,7 +291,7 @@ on_cursor(struct shard *s, enum fetch_what what, const struct cursor *cursor, in
 		backoff_reset(&s->backoff);
 	switch (what) {
 	case FETCH_START:
-		s->ops->take(s->arg, s, cursor);
+		s->ops->take(s->arg, s, cursor, 0);
 		break;
 	case FETCH_END:
 		s->end = *cursor;
@@ -264,6 +317,8 @@ shard_on_answer(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 	s->how = FETCH_IDLE;
 	if (answer->err)
 		on_error(s, answer);
+	else if (what == FETCH_AHEAD)
+		on_ahead_answer(s, answer);
 	else if (what == FETCH_BATCH)
 		on_batch(s, answer, now_ms);
 	else
@@ -276,7 +331,9 @@ shard_on_timer(struct shard *s, int64_t now_ms)
 	if (s->how != FETCH_WAITING)
 		return;
 	s->how = FETCH_IDLE;
-	if (s->state == SHARD_INITIALIZING)
+	if (s->what == FETCH_AHEAD)
+		shard_ask_ahead(s);
+	else if (s->state == SHARD_INITIALIZING)
 		shard_ask_cursor(s, FETCH_START);
 	else if (s->what == FETCH_RESUME)
 		shard_ask_cursor(s, FETCH_RESUME);
@@ -290,5 +347,8 @@ shard_on_room(struct shard *s, int64_t now_ms)
 	if (s->how != FETCH_NO_ROOM)
 		return;
 	s->how = FETCH_IDLE;
-	shard_pump(s, now_ms);
+	if (s->what == FETCH_AHEAD)
+		shard_ask_ahead(s);
+	else
+		shard_pump(s, now_ms);
 }

@@ -12,6 +12,7 @@
 enum fetch_what {
 	FETCH_NOTHING,
 	FETCH_START,  /* the cursor of start_time */
+	FETCH_AHEAD,  /* a record between our position and another host's */
 	FETCH_END,    /* the cursor of end_time */
 	FETCH_RESUME, /* the cursor behind a gap */
 	FETCH_BATCH,
@@ -39,10 +40,13 @@ struct shard {
 	enum fetch_what what;
 	enum fetch_how how;
 	struct backoff backoff;
-	int64_t idle_ms;    /* the next wait after an empty batch */
-	struct cursor next; /* where the next batch starts */
-	struct cursor end;  /* none: not known yet, or no end */
-	unsigned empties;   /* empty answers in a row that did not move */
+	int64_t idle_ms;       /* the next wait after an empty batch */
+	struct cursor service; /* where the service stood at the grant... */
+	struct cursor local;   /* ...and we, when it is to be found out who is ahead */
+	unsigned asked_ahead;  /* so often, from either in turn */
+	struct cursor next;    /* where the next batch starts */
+	struct cursor end;     /* none: not known yet, or no end */
+	unsigned empties;      /* empty answers in a row that did not move */
 	bool at_end;
 	struct cursor passed[SHARD_PASSED]; /* the last starts, to notice a circle */
 	unsigned n_passed;
@@ -65,6 +69,8 @@ void shard_get_stuck(struct shard *s, enum lts_err err, const char *text);
 
 void shard_fetch_more(struct shard *s, int64_t now_ms);
 void shard_ask_cursor(struct shard *s, enum fetch_what what);
+/* Who is ahead, ours or the service's position? Then it is taken again. */
+void shard_ask_ahead(struct shard *s);
 /* Cancels whatever is asked for or waited for. */
 void shard_stop_fetch(struct shard *s);
 

@@ -95,8 +95,8 @@ static void
 serve_replace(struct sim *sim, const struct sim_target *target, const char *const *keys,
 	      size_t n_parents, size_t n_children, struct sim_time now, struct sim_answer *answer)
 {
-	unsigned parents[SIM_PARENTS_MAX], first;
-	struct sim_checkpoint ends[SIM_PARENTS_MAX];
+	unsigned parents[SIM_PARENTS_MAX] = { 0 }, first;
+	struct sim_checkpoint ends[SIM_PARENTS_MAX] = { 0 };
 	for (size_t i = 0; i < n_parents; i++) {
 		const char *name = sim_target_query(target, keys[i]);
 		if (!name || sim_stream_find(sim->stream, name, &parents[i])) {

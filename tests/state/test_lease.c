@@ -89,7 +89,7 @@ static const struct {
 	{ true, AS_STORED, true, true, true, LEASE_FROM_LOCAL },
 	/* both, and the service's is new to us: another host's, unless we wrote it or
 	   nobody could have */
-	{ true, OTHER, false, false, false, LEASE_FROM_SERVICE },
+	{ true, OTHER, false, false, false, 0 /* whichever is ahead */ },
 	{ true, OTHER, false, false, true, LEASE_FROM_LOCAL },
 	{ true, OTHER, false, true, false, LEASE_FROM_LOCAL },
 	{ true, OTHER, false, true, true, LEASE_FROM_LOCAL },
@@ -98,6 +98,28 @@ static const struct {
 	{ true, OTHER, true, true, false, LEASE_FROM_LOCAL },
 	{ true, OTHER, true, true, true, LEASE_FROM_LOCAL },
 };
+
+static void
+expect_to_be_asked_who_is_ahead(struct lease_take *take)
+{
+	struct checkpoint_record stored;
+	struct lease_taken taken;
+	ck_assert_int_eq(state_env_take(&env, take, &taken), LTS_AGAIN);
+	ck_assert_str_eq(taken.checkpoint.cursor.text, "500");
+	ck_assert_int_eq(state_env_checkpoint(&env, "0", &stored), LTS_OK);
+	ck_assert(epoch_equal(stored.epoch, epoch_of(1, 1))); /* nothing has changed */
+	for (int service = 0; service < 2; service++) {
+		take->ahead = service ? LEASE_FROM_SERVICE : LEASE_FROM_LOCAL;
+		take->epoch.value++;
+		stored = left_behind();
+		put_checkpoint(&stored);
+		ck_assert_int_eq(state_env_take(&env, take, &taken), LTS_OK);
+		ck_assert_int_eq(taken.origin, take->ahead);
+		ck_assert_int_eq(state_env_checkpoint(&env, "0", &stored), LTS_OK);
+		ck_assert_str_eq(stored.cursor.text, service ? "900" : "500");
+		ck_assert_str_eq(stored.service.text, "900");
+	}
+}
 
 START_TEST(position_wins_as_rule_10_says)
 {
@@ -111,6 +133,10 @@ START_TEST(position_wins_as_rule_10_says)
 	take.service = cursor_of(service[choices[_i].service]);
 	take.service_is_ours = choices[_i].ours;
 	take.unbroken = choices[_i].unbroken;
+	if (!choices[_i].origin) {
+		expect_to_be_asked_who_is_ahead(&take);
+		return;
+	}
 	ck_assert_int_eq(state_env_take(&env, &take, &taken), LTS_OK);
 	ck_assert_str_eq(lease_origin_name(taken.origin), lease_origin_name(choices[_i].origin));
 	ck_assert_int_eq(state_env_checkpoint(&env, "0", &stored), LTS_OK);
@@ -306,6 +332,7 @@ START_TEST(position_of_another_host_keeps_the_sink_and_is_not_finished)
 	local.finished_end_ns = 123;
 	put_checkpoint(&local);
 	take.service = cursor_of("900");
+	take.ahead = LEASE_FROM_SERVICE;
 	ck_assert_int_eq(state_env_take(&env, &take, NULL), LTS_OK);
 	ck_assert_int_eq(state_env_checkpoint(&env, "0", &stored), LTS_OK);
 	ck_assert_str_eq(stored.cursor.text, "900");

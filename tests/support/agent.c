@@ -105,6 +105,17 @@ agent_workers(const struct agent *agent, pid_t pids_out[AGENT_WORKERS_MAX])
 	return process_children(agent->process.pid, "lts-worker", pids_out, AGENT_WORKERS_MAX);
 }
 
+void
+agent_kill_whole(struct agent *agent)
+{
+	pid_t pids[AGENT_WORKERS_MAX];
+	process_signal(&agent->process, SIGSTOP); /* lest it starts others meanwhile */
+	size_t n = agent_workers(agent, pids);
+	for (size_t i = 0; i < n; i++)
+		kill(pids[i], SIGKILL);
+	process_kill(&agent->process);
+}
+
 /* The log of the present life; the caller frees. */
 static char *
 read_log(const struct agent *agent)

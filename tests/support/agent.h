@@ -36,6 +36,9 @@ int agent_wait(struct agent *agent);
 /* TERM, and that it ends with exit code 0. */
 void agent_stop(struct agent *agent);
 
+/* SIGKILL to all of it, as when the host dies. */
+void agent_kill_whole(struct agent *agent);
+
 /* Pids of its workers that live; at most AGENT_WORKERS_MAX. */
 size_t agent_workers(const struct agent *agent, pid_t pids_out[AGENT_WORKERS_MAX]);
 /* How often `text` stands in the log of its present (or last) life. */

@@ -22,9 +22,10 @@ or_dash(const char *text)
 }
 
 static void
-op_take(void *arg, struct shard *shard, const struct cursor *start)
+op_take(void *arg, struct shard *shard, const struct cursor *start, enum lease_origin ahead)
 {
-	SAY((struct shard_bed *)arg, "take %s\n", or_dash(start->text));
+	SAY((struct shard_bed *)arg, "take %s%s%s\n", or_dash(start->text), ahead ? " " : "",
+	    ahead ? lease_origin_name(ahead) : "");
 }
 
 static void
@@ -154,6 +155,7 @@ static void
 make(struct shard_bed *bed, int64_t end_ns)
 {
 	struct message_assign assign = { .shard = shard_of("7"),
+					 .service = cursor_of("30"),
 					 .epoch = epoch_of(1, 1),
 					 .start = "begin",
 					 .end_ns = end_ns };

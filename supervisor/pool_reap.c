@@ -80,6 +80,7 @@ static void
 bury(struct pool_slot *s)
 {
 	struct board_place place = board_place(s->board);
+	const struct board_counters *counters = &s->board->counters;
 	struct worker_pool *pool = s->pool;
 	bool in_order = s->exit.code == EXIT_DONE && s->slot.state == SLOT_DRAINING;
 	log_at(pool->config.log, in_order ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "worker ended",
@@ -87,6 +88,9 @@ bury(struct pool_slot *s)
 	       LOG_TEXT("state", slot_state_name(s->slot.state)),
 	       LOG_INT(s->exit.signal ? "signal" : "exit",
 		       s->exit.signal ? s->exit.signal : s->exit.code),
+	       LOG_UINT("fetched", counters->fetched_records),
+	       LOG_UINT("delivered", counters->delivered_records),
+	       LOG_UINT("dropped", counters->dropped_records),
 	       LOG_TEXT("killed_by_us", s->exit.ours ? "true" : NULL),
 	       LOG_TEXT("stage", in_order ? NULL : board_stage_name(place.stage)),
 	       LOG_TEXT("shard", in_order || !place.shard.text[0] ? NULL : place.shard.text),

@@ -131,8 +131,8 @@ read_stat(pid_t pid, char *state_out, char name_out[16])
 	return found;
 }
 
-size_t
-process_children(pid_t parent, const char *program, pid_t *pids_out, size_t max)
+static size_t
+list_children(pid_t parent, const char *program, bool zombies, pid_t *pids_out, size_t max)
 {
 	char path[64], name[16], state;
 	size_t n = 0;
@@ -142,10 +142,23 @@ process_children(pid_t parent, const char *program, pid_t *pids_out, size_t max)
 	if (!file)
 		return 0;
 	while (n < max && fscanf(file, "%d", &pid) == 1)
-		if (read_stat(pid, &state, name) && state != 'Z' && strcmp(name, program) == 0)
+		if (read_stat(pid, &state, name) && (state == 'Z') == zombies &&
+		    strcmp(name, program) == 0)
 			pids_out[n++] = pid;
 	fclose(file);
 	return n;
+}
+
+size_t
+process_children(pid_t parent, const char *program, pid_t *pids_out, size_t max)
+{
+	return list_children(parent, program, false, pids_out, max);
+}
+
+size_t
+process_zombies(pid_t parent, const char *program, pid_t *pids_out, size_t max)
+{
+	return list_children(parent, program, true, pids_out, max);
 }
 
 static bool

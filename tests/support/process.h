@@ -50,6 +50,8 @@ void process_kill(struct process *process);
 
 /* Children that run a program of that name, zombies left out; at most `max`. */
 size_t process_children(pid_t parent, const char *program, pid_t *pids_out, size_t max);
+/* The zombies among them. */
+size_t process_zombies(pid_t parent, const char *program, pid_t *pids_out, size_t max);
 /* Sends `sig` to every process marked with that directory but this one; how many there
  * are. */
 size_t process_sweep(const char *dir, int sig);

@@ -1,0 +1,142 @@
+/*
+ * chaos.h - the inside of the chaos proof, for its own files: chaos.c (the run),
+ * chaos_hosts.c (the hosts' lives), chaos_disks.c (their disks), chaos_faults.c (the table of
+ * kinds), chaos_invariants.c and chaos_looks.c (what must hold meanwhile, and in the end).
+ *
+ * A run is a row of episodes, each with a simulator and hosts of its own. What goes wrong is
+ * drawn from the seed alone; what then happens depends on the machine, too. Times are
+ * CLOCK_MONOTONIC milliseconds.
+ */
+#ifndef TESTS_PROOF_CHAOS_H
+#define TESTS_PROOF_CHAOS_H
+
+#include <stdio.h>
+
+#include "tests/proof/proof.h"
+#include "tests/support/agent.h"
+
+enum {
+	CHAOS_HOSTS = 3,
+	CHAOS_SHARDS_MAX = 12,
+	CHAOS_RULES_MAX = 24,
+	CHAOS_TRACES_MAX = 4,
+	CHAOS_KINDS_MAX = 64,
+	CHAOS_TIMEOUT_MS = 3000, /* the service's: until an unheard consumer loses its shards */
+	CHAOS_SHUTDOWN_MS = 5000,
+};
+
+#define CHAOS_SK "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY" /* agent_init's */
+#define CHAOS_TOKEN "tokenThatNobodyShallEverSee0123456789"
+
+enum host_state {
+	HOST_UP,
+	HOST_STOPPED, /* its supervisor; until when_ms */
+	HOST_ENDING,  /* told to; has until when_ms */
+	HOST_DOWN,    /* started at when_ms */
+	HOST_ENDED,   /* by itself, at end_time */
+};
+
+enum disk { DISK_STATE, DISK_SINK, DISKS };
+
+/* What may grow, and must not. */
+struct footprint {
+	size_t fds, threads, worker_fds, worker_threads;
+	long rss_kib;
+};
+
+struct host {
+	struct agent agent;
+	const char *name;
+	unsigned workers;
+	enum host_state state;
+	int64_t when_ms;
+	int64_t down_ms;     /* ENDING: how long it stays away then */
+	int64_t unread_ms;   /* until then a stopped worker may hold a lock that a look needs */
+	bool mounted[DISKS]; /* a small file system of its own */
+	int64_t full_ms[DISKS]; /* until then it is full; 0: it is not */
+	bool was_full;          /* in this episode, its state: it may have ended for that */
+	struct footprint calm;
+	uint64_t committed[CHAOS_SHARDS_MAX]; /* as last seen */
+	uint64_t epoch[CHAOS_SHARDS_MAX];
+};
+
+struct chaos {
+	struct proof *proof;
+	uint64_t seed; /* moves on */
+	unsigned episodes, faults, of_kind[CHAOS_KINDS_MAX];
+	unsigned long long records, lost, duplicated, reordered, torn, repeated;
+	int64_t start_ms; /* of the episode */
+	bool can_mount, can_trace;
+
+	struct scenario scenario;
+	struct sim_process sim;
+	unsigned shards, shard_records, blows; /* faults that this episode has */
+	bool to_the_end;                       /* it ends with end_time, not with TERM */
+	struct host hosts[CHAOS_HOSTS];
+	struct {
+		const char *text;
+		int64_t until_ms;
+	} rules[CHAOS_RULES_MAX];
+	bool rules_changed;
+	unsigned latency_ms; /* of every batch: makes the load last */
+	int64_t sim_ms;      /* until then the simulator is stopped; 0: it is not */
+	struct {
+		struct process process;
+		int64_t until_ms;
+	} traces[CHAOS_TRACES_MAX];
+	uint64_t published[CHAOS_SHARDS_MAX]; /* as last seen */
+	uint64_t first[CHAOS_SHARDS_MAX];     /* cursor of the first record; 0: not known yet */
+	size_t n_moves;                       /* unplanned ones, as last seen */
+	FILE *log;
+};
+
+/* A line in faults.log: the time in the episode, then this. */
+void chaos_note(struct chaos *chaos, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Says which invariant does not hold, what led to it and where to look; does not return. */
+void chaos_violated(struct chaos *chaos, const char *invariant, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4), noreturn));
+/* The last line as things stand. */
+void chaos_conclude(struct chaos *chaos, bool clean);
+
+/* ---- hosts ---- */
+void hosts_begin(struct chaos *chaos);
+/* Continues, starts and buries what is due. */
+void hosts_step(struct chaos *chaos, int64_t now_ms);
+/* Everything that was done to them is taken back: each is up, or has ended by itself. */
+void hosts_recover(struct chaos *chaos);
+bool hosts_are_recovered(const struct chaos *chaos);
+/* Told to stop; hosts_step buries it, and starts it again after down_ms; below 0: never. */
+void host_tell_to_stop(struct chaos *chaos, struct host *host, int sig, int64_t down_ms);
+void host_kill(struct chaos *chaos, struct host *host, int64_t down_ms);
+void hosts_fini(struct chaos *chaos);
+/* Reaps orphans of killed supervisors. */
+void hosts_reap_orphans(void);
+
+/* ---- disks ---- */
+/* Whether file systems can be mounted here. */
+bool disks_can_mount(void);
+void disk_mount(struct chaos *chaos, struct host *host, enum disk disk);
+void disk_unmount(struct chaos *chaos, struct host *host, enum disk disk);
+/* Not a byte more; false: it did not work out. */
+bool disk_fill(struct chaos *chaos, struct host *host, enum disk disk);
+void disk_free(struct chaos *chaos, struct host *host, enum disk disk);
+
+/* ---- faults ---- */
+/* One more, drawn from the seed, at least. */
+void faults_strike(struct chaos *chaos, int64_t now_ms);
+/* Takes back what is due. */
+void faults_step(struct chaos *chaos, int64_t now_ms);
+void faults_lift(struct chaos *chaos);
+void faults_count_kinds(const struct chaos *chaos, unsigned *kinds_out);
+
+/* ---- invariants ---- */
+/* Before the first fault, and after the last: everybody is up. */
+void invariants_note_calm(struct chaos *chaos);
+void invariants_expect_calm(struct chaos *chaos);
+/* While things go wrong. */
+void invariants_look(struct chaos *chaos);
+/* Everybody has ended in order. */
+void invariants_expect_exact(struct chaos *chaos);
+void invariants_expect_discreet(struct chaos *chaos, const struct host *host);
+
+#endif

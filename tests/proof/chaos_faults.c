@@ -1,0 +1,423 @@
+/*
+ * chaos_faults.c - the table of what goes wrong, and the drawing from it.
+ *
+ * In the proof's process. Owns what is to be taken back: rules of the simulator, its stop,
+ * tracers. Every strike draws the same number of times, whatever it meets, so that a seed's
+ * row of kinds stays the same. Must never draw what cannot be done here (without root, without
+ * strace), nor count what it did not do.
+ */
+#include "tests/proof/chaos.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/handoff.h"
+#include "common/xalloc.h"
+
+enum needs { NEEDS_NOTHING, NEEDS_MOUNT, NEEDS_TRACE };
+
+/* What was drawn for one fault. `worker` is taken modulo what lives. */
+struct strike {
+	const struct kind *kind;
+	unsigned host, worker;
+	int64_t ms; /* between the kind's bounds */
+};
+
+struct kind {
+	const char *name;
+	unsigned weight;
+	/* False: not now, not on this host. host NULL: it is not about one. */
+	bool (*act)(struct chaos *c, struct host *h, const struct strike *strike);
+	int arg;
+	int64_t least_ms, most_ms; /* how long it lasts, where it lasts */
+	const char *text;          /* act's: a rule, a tracer's words */
+	enum needs needs;
+};
+
+/* ---- processes ---- */
+
+static bool
+is_alive(const struct host *h)
+{
+	return h->state == HOST_UP || h->state == HOST_ENDING;
+}
+
+static bool
+hit_worker(struct chaos *c, struct host *h, const struct strike *strike)
+{
+	pid_t pids[AGENT_WORKERS_MAX];
+	size_t n = is_alive(h) ? agent_workers(&h->agent, pids) : 0;
+	if (!n)
+		return false;
+	chaos_note(c, "host %s: signal %d to worker %d", h->name, strike->kind->arg,
+		   pids[strike->worker % n]);
+	return kill(pids[strike->worker % n], strike->kind->arg) == 0;
+}
+
+static bool
+hit_workers(struct chaos *c, struct host *h, const struct strike *strike)
+{
+	pid_t pids[AGENT_WORKERS_MAX];
+	size_t n = is_alive(h) ? agent_workers(&h->agent, pids) : 0;
+	chaos_note(c, "host %s: signal %d to all %zu workers", h->name, strike->kind->arg, n);
+	for (size_t i = 0; i < n; i++)
+		kill(pids[i], strike->kind->arg);
+	return n > 0;
+}
+
+/* Killed; down for ms. */
+static bool
+kill_supervisor(struct chaos *c, struct host *h, const struct strike *strike)
+{
+	if (h->state != HOST_UP)
+		return false;
+	chaos_note(c, "host %s: its supervisor is killed, down for %lld ms", h->name,
+		   (long long)strike->ms);
+	host_kill(c, h, strike->ms);
+	return true;
+}
+
+static bool
+kill_beside_stopped_worker(struct chaos *c, struct host *h, const struct strike *strike)
+{
+	pid_t pids[AGENT_WORKERS_MAX];
+	size_t n = h->state == HOST_UP ? agent_workers(&h->agent, pids) : 0;
+	if (!n)
+		return false;
+	process_signal(&h->agent.process, SIGSTOP); /* lest it sees the worker stop */
+	kill(pids[strike->worker % n], SIGSTOP);
+	return kill_supervisor(c, h, strike);
+}
+
+static bool
+stop_supervisor(struct chaos *c, struct host *h, const struct strike *strike)
+{
+	if (h->state != HOST_UP)
+		return false;
+	chaos_note(c, "host %s: its supervisor is stopped for %lld ms", h->name,
+		   (long long)strike->ms);
+	process_signal(&h->agent.process, SIGSTOP);
+	h->state = HOST_STOPPED;
+	h->when_ms = clock_mono_ms() + strike->ms;
+	return true;
+}
+
+static bool
+tell_to_stop(struct chaos *c, struct host *h, const struct strike *strike)
+{
+	if (h->state != HOST_UP)
+		return false;
+	chaos_note(c, "host %s: signal %d to its supervisor, then down for %lld ms", h->name,
+		   strike->kind->arg, (long long)strike->ms);
+	host_tell_to_stop(c, h, strike->kind->arg, strike->ms);
+	return true;
+}
+
+static bool
+storm(struct chaos *c, struct host *h, const struct strike *strike)
+{
+	static const int signals[] = { SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD, SIGCONT };
+	if (h->state != HOST_UP)
+		return false;
+	chaos_note(c, "host %s: a storm of %d signals", h->name, strike->kind->arg);
+	for (int i = 0; i < strike->kind->arg; i++)
+		process_signal(&h->agent.process, signals[i % 5]);
+	return true;
+}
+
+static bool
+start_twice(struct chaos *c, struct host *h, const struct strike *strike)
+{
+	struct process second;
+	if (h->state != HOST_UP)
+		return false;
+	chaos_note(c, "host %s: a second supervisor", h->name);
+	char *out = xasprintf("%s/second.stdout", c->scenario.dir),
+	     *err = xasprintf("%s/second.log", c->scenario.dir);
+	process_start(&second, &h->agent.words,
+		      &(struct process_files){
+			      .dir = c->scenario.dir, .out = out, .err = err, .out_fd = -1 });
+	/* 3, or the first was not there yet, or not any more: then it is that one now. */
+	int64_t give_up_ms = clock_mono_ms() + 1000 * PATIENCE_SLOWNESS;
+	until("the second supervisor ends",
+	      process_has_ended(&second) || clock_mono_ms() > give_up_ms);
+	if (second.pid)
+		process_kill(&second);
+	else if (second.status != EXIT_IN_USE << 8 && !process_has_ended(&h->agent.process))
+		chaos_violated(c, "two supervisors", "the second one of host %s ended with 0x%x",
+			       h->name, (unsigned)second.status);
+	free(out);
+	free(err);
+	return true;
+}
+
+/* ---- the service, and the way to it ---- */
+
+static bool
+stop_sim(struct chaos *c, struct host *h, const struct strike *strike)
+{
+	if (c->sim_ms)
+		return false;
+	chaos_note(c, "the service stands still for %lld ms", (long long)strike->ms);
+	process_signal(&c->sim.process, SIGSTOP);
+	c->sim_ms = clock_mono_ms() + strike->ms;
+	return true;
+}
+
+static bool
+add_rule(struct chaos *c, struct host *h, const struct strike *strike)
+{
+	for (size_t i = 0; i < CHAOS_RULES_MAX; i++) {
+		if (c->rules[i].text)
+			continue;
+		chaos_note(c, "rule '%s' for %lld ms", strike->kind->text, (long long)strike->ms);
+		c->rules[i].text = strike->kind->text;
+		c->rules[i].until_ms = clock_mono_ms() + strike->ms;
+		c->rules_changed = true;
+		return true;
+	}
+	return false;
+}
+
+/* ---- disks ---- */
+
+static bool
+fill_disk(struct chaos *c, struct host *h, const struct strike *strike)
+{
+	enum disk disk = (enum disk)strike->kind->arg;
+	if (h->full_ms[disk] || h->state == HOST_ENDED || !disk_fill(c, h, disk))
+		return false;
+	chaos_note(c, "host %s: its %s's disk is full for %lld ms", h->name,
+		   disk == DISK_STATE ? "state" : "sink", (long long)strike->ms);
+	h->full_ms[disk] = clock_mono_ms() + strike->ms;
+	h->was_full |= disk == DISK_STATE;
+	return true;
+}
+
+static bool
+trace_worker(struct chaos *c, struct host *h, const struct strike *strike)
+{
+	struct words words = { .n = 0 };
+	pid_t pids[AGENT_WORKERS_MAX];
+	size_t at = 0, n = h->state == HOST_UP ? agent_workers(&h->agent, pids) : 0;
+	while (at < CHAOS_TRACES_MAX && c->traces[at].process.pid)
+		at++;
+	if (!n || at == CHAOS_TRACES_MAX)
+		return false;
+	pid_t pid = pids[strike->worker % n];
+	chaos_note(c, "host %s: worker %d gets %s for %lld ms", h->name, pid, strike->kind->text,
+		   (long long)strike->ms);
+	words_add(&words, "/usr/bin/strace -f -qqq -o /dev/null -p %d -e %s", pid,
+		  strike->kind->text);
+	char *err = xasprintf("%s/strace.err", c->scenario.dir);
+	process_start(
+		&c->traces[at].process, &words,
+		&(struct process_files){ .dir = c->scenario.dir, .err = err, .out_fd = -1 });
+	c->traces[at].until_ms = clock_mono_ms() + strike->ms;
+	words_fini(&words);
+	free(err);
+	return true;
+}
+
+/* ---- the table ---- */
+
+#define BLOW(name, weight, act, arg)                              \
+	{                                                         \
+		name, weight, act, arg, 0, 0, NULL, NEEDS_NOTHING \
+	}
+#define SPELL(name, weight, act, arg, least_ms, most_ms)                       \
+	{                                                                      \
+		name, weight, act, arg, least_ms, most_ms, NULL, NEEDS_NOTHING \
+	}
+#define FULL(name, weight, disk)                                            \
+	{                                                                   \
+		name, weight, fill_disk, disk, 200, 1500, NULL, NEEDS_MOUNT \
+	}
+#define TRACE(name, weight, least_ms, most_ms, text)                                \
+	{                                                                           \
+		name, weight, trace_worker, 0, least_ms, most_ms, text, NEEDS_TRACE \
+	}
+#define RULE(name, weight, most_ms, text)                                    \
+	{                                                                    \
+		name, weight, add_rule, 0, 200, most_ms, text, NEEDS_NOTHING \
+	}
+
+/* A sanitizer's leak check cannot do its work beside strace. Answers that a service must never
+ * give, and nobody could notice (fewer records than there are, another shard's), are not here,
+ * nor what an agent rightly stops a shard for. */
+static const struct kind kinds[] = {
+	BLOW("worker_kill", 14, hit_worker, SIGKILL),
+	BLOW("worker_stop", 8, hit_worker, SIGSTOP),
+	BLOW("worker_crash", 6, hit_worker, SIGSEGV),
+	BLOW("worker_term", 5, hit_worker, SIGTERM),
+	BLOW("workers_kill", 3, hit_workers, SIGKILL),
+	BLOW("workers_stop", 2, hit_workers, SIGSTOP),
+	BLOW("supervisor_kill", 8, kill_supervisor, 0),
+	SPELL("supervisor_kill_late", 3, kill_supervisor, 0, 200, 1500),
+	BLOW("supervisor_kill_beside_stopped_worker", 4, kill_beside_stopped_worker, 0),
+	SPELL("supervisor_stop_short", 5, stop_supervisor, 0, 100, 1500),
+	SPELL("supervisor_stop_long", 1, stop_supervisor, 0, 3000, 4500),
+	BLOW("supervisor_term", 5, tell_to_stop, SIGTERM),
+	BLOW("supervisor_quit", 2, tell_to_stop, SIGQUIT),
+	SPELL("host_leaves", 2, tell_to_stop, SIGTERM, 3200, 4500),
+	SPELL("host_lost", 1, kill_supervisor, 0, 3200, 4500),
+	BLOW("signal_storm", 4, storm, 500),
+	BLOW("second_supervisor", 2, start_twice, 0),
+	FULL("sink_full", 4, DISK_SINK),
+	FULL("state_full", 4, DISK_STATE),
+	TRACE("sync_fails", 3, 300, 800, "inject=fdatasync:error=EIO:when=1"),
+	TRACE("sync_slow", 3, 500, 1500, "inject=fdatasync:delay_enter=200000"),
+	TRACE("sync_kills", 3, 300, 800, "inject=fdatasync:signal=SIGKILL"),
+	SPELL("service_stands_short", 4, stop_sim, 0, 100, 1000),
+	SPELL("service_stands_long", 1, stop_sim, 0, 2500, 4000),
+	RULE("batch_late", 4, 1500, "batch p=0.3 latency=700"),
+	RULE("heartbeat_late", 3, 1500, "heartbeat p=0.5 latency=400"),
+	RULE("write_late", 3, 1500, "checkpoint_write p=0.5 latency=600"),
+	RULE("reset", 4, 1500, "any p=0.2 reset"),
+	RULE("truncated", 4, 1500, "any p=0.2 truncate=30"),
+	RULE("batch_truncated", 3, 1500, "batch p=0.3 truncate=3000"),
+	RULE("stalled", 2, 1000, "batch p=0.1 stall"),
+	RULE("reply_lost", 5, 1500, "checkpoint_write p=0.5 lose_reply"),
+	RULE("heartbeat_reply_lost", 3, 1500, "heartbeat p=0.5 lose_reply"),
+	RULE("throttled", 4, 1500, "any p=0.3 status=429 retry_after=1"),
+	RULE("throttled_by_date", 2, 1500, "batch p=0.05 status=429 retry_after=date:2"),
+	RULE("error_500", 4, 1500, "any p=0.3 status=500"),
+	RULE("error_503", 3, 1500, "any p=0.3 status=503"),
+	RULE("timeout_408", 2, 1500, "any p=0.3 status=408"),
+	RULE("denied_401", 2, 1000, "any p=0.2 status=401"),
+	RULE("denied_403", 2, 1000, "any p=0.2 status=403"),
+	RULE("group_not_found", 2, 1000, "heartbeat p=0.3 status=404"),
+	RULE("conflict", 2, 1000, "checkpoint_write p=0.3 status=409"),
+	RULE("redirected", 2, 1500, "any p=0.2 redirect"),
+	RULE("html", 4, 1500, "any p=0.2 html"),
+	RULE("wrong_json", 3, 1500, "any p=0.2 garbage={\"count\":[],\"next\":{}}"),
+	RULE("not_json", 3, 1500, "any p=0.2 garbage=[{\"shard_id\":\"0\","),
+	RULE("nested", 2, 1000, "any p=0.1 nest=100000"),
+	RULE("huge", 1, 800, "batch p=0.05 huge=20000000"),
+	RULE("gzip_bomb", 1, 800, "batch p=0.05 gzip_bomb=100000000"),
+	RULE("same_batch_twice", 3, 1500, "batch p=0.2 same_next"),
+	RULE("empty", 3, 1500, "batch p=0.5 empty"),
+	RULE("slow_loris", 2, 1000, "any p=0.1 bandwidth=500"),
+};
+
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+
+_Static_assert((int)KINDS <= (int)CHAOS_KINDS_MAX, "of_kind has room for every kind");
+
+static bool
+can(const struct chaos *c, const struct kind *kind)
+{
+	if (kind->needs == NEEDS_MOUNT)
+		return c->can_mount;
+	return kind->needs == NEEDS_NOTHING || c->can_trace;
+}
+
+static const struct kind *
+draw_kind(struct chaos *c)
+{
+	unsigned sum = 0, at;
+	for (size_t i = 0; i < KINDS; i++)
+		sum += can(c, &kinds[i]) ? kinds[i].weight : 0;
+	at = scenario_draw(&c->seed, sum);
+	const struct kind *kind = kinds;
+	for (;; kind++) {
+		unsigned weight = can(c, kind) ? kind->weight : 0;
+		if (at < weight)
+			return kind;
+		at -= weight;
+	}
+}
+
+/* On the host that was drawn, or the next one that it can strike. */
+static bool
+strike_some(struct chaos *c, const struct strike *strike)
+{
+	for (unsigned i = 0; i < CHAOS_HOSTS; i++)
+		if (strike->kind->act(c, &c->hosts[(strike->host + i) % CHAOS_HOSTS], strike))
+			return true;
+	return false;
+}
+
+void
+faults_strike(struct chaos *c, int64_t now_ms)
+{
+	struct strike strike = { .kind = draw_kind(c) };
+	strike.host = scenario_draw(&c->seed, CHAOS_HOSTS);
+	strike.worker = scenario_draw(&c->seed, 60);
+	unsigned share = scenario_draw(&c->seed, 1000);
+	strike.ms = strike.kind->least_ms +
+		    (strike.kind->most_ms - strike.kind->least_ms) * share / 1000;
+	fprintf(c->log, "%7.3f #%u %s\n", (double)(now_ms - c->start_ms) / 1e3, c->faults + 1,
+		strike.kind->name);
+	if (!strike_some(c, &strike)) {
+		chaos_note(c, "not now: nothing to strike");
+		return;
+	}
+	c->faults++;
+	c->blows--;
+	c->of_kind[strike.kind - kinds]++;
+}
+
+void
+faults_count_kinds(const struct chaos *c, unsigned *kinds_out)
+{
+	*kinds_out = 0;
+	for (size_t i = 0; i < KINDS; i++)
+		*kinds_out += c->of_kind[i] > 0;
+}
+
+/* ---- taking back ---- */
+
+static void
+send_rules(struct chaos *c)
+{
+	char *text = xasprintf("batch latency=%u\n", c->latency_ms), *longer;
+	for (size_t i = 0; i < CHAOS_RULES_MAX; i++) {
+		if (!c->rules[i].text)
+			continue;
+		longer = xasprintf("%s%s\n", text, c->rules[i].text);
+		free(text);
+		text = longer;
+	}
+	sim_faults(&c->sim, text);
+	free(text);
+	c->rules_changed = false;
+}
+
+void
+faults_step(struct chaos *c, int64_t now_ms)
+{
+	for (size_t i = 0; i < CHAOS_TRACES_MAX; i++) {
+		struct process *process = &c->traces[i].process;
+		if (process->pid && !process_has_ended(process) &&
+		    c->traces[i].until_ms <= now_ms)
+			process_signal(process, SIGTERM); /* it lets go, and ends */
+	}
+	for (size_t i = 0; i < CHAOS_RULES_MAX; i++) {
+		if (c->rules[i].text && c->rules[i].until_ms <= now_ms) {
+			c->rules[i].text = NULL;
+			c->rules_changed = true;
+		}
+	}
+	if (c->sim_ms && c->sim_ms <= now_ms) {
+		process_signal(&c->sim.process, SIGCONT);
+		c->sim_ms = 0;
+		chaos_note(c, "the service goes on");
+	}
+	if (c->rules_changed && !c->sim_ms)
+		send_rules(c);
+}
+
+void
+faults_lift(struct chaos *c)
+{
+	for (size_t i = 0; i < CHAOS_RULES_MAX; i++)
+		c->rules[i].until_ms = 0;
+	for (size_t i = 0; i < CHAOS_TRACES_MAX; i++)
+		c->traces[i].until_ms = 0;
+	c->sim_ms = c->sim_ms ? 1 : 0;
+	c->rules_changed = true;
+	faults_step(c, INT64_MAX / 2);
+}

@@ -87,6 +87,15 @@ op_ask_service(void *arg, const struct shard_id *shard, uint64_t question)
 	world->asked[lease_world_index(shard)] = question;
 }
 
+static bool
+is_unheld(const struct lease_world *world, int i)
+{
+	for (int w = 0; w < WORKERS; w++)
+		if (world->holders[w][i].active)
+			return false;
+	return true;
+}
+
 static void
 op_publish(void *arg, uint32_t home, const struct shard_id *shards, const struct cursor *cursors,
 	   size_t n)
@@ -99,8 +108,10 @@ op_publish(void *arg, uint32_t home, const struct shard_id *shards, const struct
 		ck_assert_msg(!world->doubtful[i], "written before a lost answer was read back");
 		ck_assert_msg(grant->now && grant->deadline_ms > world->now_ms,
 			      "published past the deadline");
-		ck_assert_msg(grant->assigned && world->records[i].epoch.value == grant->epoch,
-			      "published another grant's cursor");
+		ck_assert_msg(
+			(grant->assigned && world->records[i].epoch.value == grant->epoch) ||
+				(world->read_ours[i] && is_unheld(world, i)),
+			"published another grant's cursor");
 		ck_assert_str_eq(cursors[k].text, world->records[i].cursor.text);
 		ck_assert_int_eq((int)home, grant->home);
 		world->writing[i] = true;
@@ -134,6 +145,7 @@ op_note(void *arg, const struct shard_id *shard, const char *what, const char *w
 	if (strcmp(what, "granted") == 0) {
 		grant->assigned = false;
 		world->doubtful[lease_world_index(shard)] = false;
+		world->read_ours[lease_world_index(shard)] = false;
 	} else {
 		grant->now = false;
 		world->ends++;

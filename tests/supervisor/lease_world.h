@@ -53,6 +53,7 @@ struct lease_world {
 	bool listed[SHARDS];   /* by its owner, in its last heartbeat */
 	struct cursor at_service[SHARDS];
 	bool at_service_ours[SHARDS];
+	bool read_ours[SHARDS]; /* under the present grant nobody else's was read there */
 	/* in flight */
 	uint64_t asked[SHARDS]; /* the question's number; 0: none */
 	bool writing[SHARDS], doubtful[SHARDS];

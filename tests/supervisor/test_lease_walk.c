@@ -120,6 +120,8 @@ answer_question(struct lease_world *world, int i, enum lts_err err)
 	if (!err) {
 		world->asked[i] = 0;
 		world->doubtful[i] = false;
+		world->read_ours[i] = cursor_is_none(&world->at_service[i]) ||
+				      world->at_service_ours[i];
 	}
 	book_on_service(world->book, &shard, question, err, &world->at_service[i],
 			world->at_service_ours[i], world->now_ms);

@@ -47,6 +47,12 @@ $(BIN)/lts-tests: $(TESTS) $(SIM_PURE) $(call objs,supervisor) $(call objs,worke
 
 $(BIN)/lts-proof: $(OBJ)/tests/proof/main.o $(call objs,tests/proof) $(SUPPORT) $(SIM_PURE) $(STATE) $(COMMON)
 
+# The agent with a worker whose sink misbehaves as it is told: see tests/sink/sink.c.
+TEST_SINK = $(addprefix $(BIN)/test-sink/,lts-supervisor lts-worker)
+$(BIN)/test-sink/lts-supervisor: $(OBJ)/supervisor/main.o $(call objs,supervisor) $(STATE) $(COMMON)
+$(BIN)/test-sink/lts-worker: $(OBJ)/worker/main.o $(filter-out %/sink.o,$(call objs,worker)) \
+	$(call objs,tests/sink) $(STATE) $(COMMON)
+
 $(BIN)/lts-sim: LIBS = $(LIBS_SIM)
 $(BIN)/lts-tests $(BIN)/lts-proof: LIBS = $(LIBS_TEST)
 $(BIN)/%:
@@ -57,7 +63,7 @@ $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-tests: $(BIN)/lts-tests
+tests: $(BIN)/lts-tests $(TEST_SINK)
 
 proof: all $(BIN)/lts-proof
 

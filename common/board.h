@@ -23,6 +23,9 @@ enum board_stage {
 	BOARD_IN_TXN,    /* inside a write transaction */
 };
 
+/* Whose fault, or whose exit(), ended the process; written by worker/fault.c. */
+enum board_thread { BOARD_NO_THREAD, BOARD_LOOP, BOARD_DELIVERY };
+
 struct board_counters {
 	_Atomic uint64_t fetched_records, fetched_bytes;     /* accepted by the scanner */
 	_Atomic uint64_t delivered_records, delivered_bytes; /* taken by the sink */
@@ -38,6 +41,8 @@ struct board {
 	_Atomic uint32_t version; /* of the place below: odd while being written */
 	_Atomic uint32_t stage;
 	_Atomic int64_t stage_since_ms;
+	_Atomic uint32_t records;      /* of the batch that is being submitted; else 0 */
+	_Atomic uint32_t fault_thread; /* enum board_thread */
 	struct shard_id shard;
 	struct cursor cursor;
 	struct board_counters counters;
@@ -50,6 +55,7 @@ struct board_place {
 	bool torn;
 	enum board_stage stage;
 	int64_t since_ms;
+	uint32_t records;
 	struct shard_id shard;
 	struct cursor cursor;
 };

@@ -72,6 +72,10 @@ encode_assign(struct packer *p, const struct message_assign *m)
 	pack_i64(p, m->start_ns);
 	pack_i64(p, m->end_ns);
 	pack_i64(p, m->service_ahead_ns);
+	pack_text(p, m->suspect.cursor.text);
+	pack_u32(p, m->suspect.first);
+	pack_u32(p, m->suspect.count);
+	pack_u32(p, m->suspect.attempts);
 	pack_u8(p, (uint8_t)m->fate);
 	pack_u32(p, m->fate_slot);
 }
@@ -90,6 +94,10 @@ decode_assign(struct unpacker *u, struct message_assign *m)
 	m->start_ns = unpack_i64(u);
 	m->end_ns = unpack_i64(u);
 	m->service_ahead_ns = unpack_i64(u);
+	unpack_text(u, m->suspect.cursor.text, sizeof(m->suspect.cursor.text));
+	m->suspect.first = unpack_u32(u);
+	m->suspect.count = unpack_u32(u);
+	m->suspect.attempts = unpack_u32(u);
 	m->fate = (enum fate)unpack_u8(u);
 	m->fate_slot = unpack_u32(u);
 	if (m->fate > FATE_DIED)

@@ -14,7 +14,18 @@
 #include "common/handoff.h"
 #include "common/ids.h"
 
-enum { MESSAGE_MAX_RENEW = 4096 };
+enum {
+	MESSAGE_MAX_RENEW = 4096,
+	SUSPECT_ATTEMPTS_MAX = 5, /* deaths over one batch that stop its shard */
+};
+
+/* A batch over which workers died or hung inside the sink; attempts 0: there is none. */
+struct suspect {
+	struct cursor cursor; /* where it starts */
+	uint32_t first;       /* the first of its records that is meant */
+	uint32_t count;       /* of records; 0: not known */
+	uint32_t attempts;    /* deaths so far */
+};
 
 /* Why the last holder of a shard is not its holder any more. */
 enum fate { FATE_NONE, FATE_RELEASED, FATE_KILLED, FATE_DIED };
@@ -43,6 +54,7 @@ struct message_assign {
 	int64_t service_ahead_ns; /* the service's clock, see common/service_clock.h */
 	enum fate fate;           /* of the previous holder under this supervisor */
 	uint32_t fate_slot;
+	struct suspect suspect;
 };
 
 struct message_lease { /* REVOKE, HELD, RELEASED, FINISHED, STUCK, PUBLISHED */

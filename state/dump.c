@@ -25,7 +25,7 @@ dump_worker_alive(const struct worker_record *worker)
 const char *
 dump_holder_alive(const struct snapshot *snapshot, const struct lease_record *lease)
 {
-	if (lease->state != LEASE_HELD)
+	if (lease->state != LEASE_HELD && lease->state != LEASE_STUCK)
 		return "-";
 	const struct worker_record *worker = snapshot_worker(snapshot, lease->slot);
 	/* Another process may run in that slot by now; then only its absence can be told

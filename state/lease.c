@@ -160,3 +160,17 @@ lease_take(struct store_txn *txn, const struct lease_take *take, struct lease_ta
 		*out = taken;
 	return err;
 }
+
+enum lts_err
+lease_stop(struct store_txn *txn, const struct event_record *event)
+{
+	struct lease_record lease;
+	enum lts_err err = LTS_OK;
+	/* One that is damaged may be the very reason: the event is written all the same. */
+	if (!lease_read(txn, &event->shard, &lease) && epoch_equal(lease.epoch, event->epoch)) {
+		lease.state = LEASE_STUCK;
+		lease.since_ns = event->time_ns;
+		err = lease_put(txn, &lease);
+	}
+	return err ? err : events_append(txn, event);
+}

@@ -35,6 +35,10 @@ struct lease_taken {
 enum lts_err lease_take(struct store_txn *txn, const struct lease_take *take,
 			struct lease_taken *out) LTS_MUST_USE;
 
+/* The shard stopped under that epoch: the event, and the lease says so while it is still
+ * ours. */
+enum lts_err lease_stop(struct store_txn *txn, const struct event_record *event) LTS_MUST_USE;
+
 enum lts_err lease_read(struct store_txn *txn, const struct shard_id *shard,
 			struct lease_record *out) LTS_MUST_USE;
 enum lts_err lease_put(struct store_txn *txn, const struct lease_record *lease) LTS_MUST_USE;

@@ -45,8 +45,9 @@ lease_state_name(enum lease_state state)
 		[LEASE_RELEASED] = "released",
 		[LEASE_FINISHED] = "finished",
 		[LEASE_PAUSED] = "paused",
+		[LEASE_STUCK] = "stuck",
 	};
-	if (state < LEASE_HELD || state > LEASE_PAUSED)
+	if (state < LEASE_HELD || state > LEASE_STUCK)
 		return "?";
 	return names[state];
 }
@@ -147,7 +148,7 @@ lease_decode(const void *data, size_t len, struct lease_record *out)
 	r.home = unpack_u32(&u);
 	r.pid = unpack_u32(&u);
 	r.since_ns = unpack_i64(&u);
-	if (!unpack_done(&u) || r.state < LEASE_HELD || r.state > LEASE_PAUSED)
+	if (!unpack_done(&u) || r.state < LEASE_HELD || r.state > LEASE_STUCK)
 		return LTS_BADDATA;
 	*out = r;
 	return LTS_OK;

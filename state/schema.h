@@ -6,15 +6,14 @@
  * never used.
  *
  *   table        key                   written by
- *   meta         "identity"            the supervisor, at start-up, before the first
- * worker exists "start"               the take that first needs it (start_time `end`,
- * resolved once) leases       shard                 the worker that holds the shard
+ *   meta         "identity"            the supervisor, before the first worker exists
+ *                "start"               the take that first needs it (start_time `end`)
+ *   leases       shard                 the worker that holds the shard
  *   checkpoints  shard                 the worker that holds the shard
  *   workers      slot (4, big-endian)  that worker
  *   events       number (8, big-end.)  the worker that it happened to
  *
- * `_ns` are nanoseconds since 1970 by this host's clock, for people; nothing is decided
- * by them.
+ * `_ns`: nanoseconds since 1970 by this host's clock, for people; they decide nothing.
  */
 #ifndef STATE_SCHEMA_H
 #define STATE_SCHEMA_H
@@ -44,6 +43,7 @@ enum lease_state {
 	LEASE_RELEASED, /* given up: to a sibling, or back to the service */
 	LEASE_FINISHED, /* at its end cursor; still this consumer's */
 	LEASE_PAUSED,   /* let go as the agent stops; still this consumer's */
+	LEASE_STUCK,    /* held, and stopped: the last event says why */
 };
 
 struct lease_record {

@@ -43,6 +43,8 @@ struct entry {
 	bool current;       /* which was under the present grant */
 	enum fate fate;
 	uint32_t fate_slot;
+	struct suspect suspect;
+	struct cursor suspect_from; /* what was committed at the last of its deaths */
 	bool finished, stuck;
 	char why[200];
 	struct cursor published;  /* what stands at the service, as far as we know */
@@ -83,6 +85,9 @@ void lease_entry_ask(struct lease_book *book, struct entry *e, int64_t now_ms);
 void lease_entry_ask_anew(struct lease_book *book, struct entry *e);
 /* Every entry's next step, then the plan; after each event. */
 void lease_book_settle(struct lease_book *book, int64_t now_ms);
+
+/* The batch that the next holder must be told of; attempts 0: none, or it is past. */
+struct suspect lease_suspect(struct lease_book *book, const struct entry *e);
 
 /* Assigns and moves until the live workers are balanced. */
 void lease_plan(struct lease_book *book);

@@ -35,6 +35,7 @@ assign(struct lease_book *book, struct entry *e, int32_t worker)
 		.service_ahead_ns = book->service_ahead_ns,
 		.fate = e->fate,
 		.fate_slot = e->fate_slot,
+		.suspect = lease_suspect(book, e),
 	};
 	memcpy(m.start, book->config.start, sizeof(m.start));
 	e->epoch = m.epoch;

@@ -17,6 +17,7 @@ struct pool_slot {
 	pid_t pid;   /* 0: none */
 	bool exited; /* reaped; its descendants may be left */
 	bool we_killed;
+	bool hung;         /* and that was because of process_timeout */
 	bool stopped;      /* SIGCHLD said so */
 	int64_t closed_ms; /* when it closed its end of the channel; 0: it has not */
 	struct slot_exit exit;

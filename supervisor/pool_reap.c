@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "common/clock.h"
+#include "supervisor/blame.h"
 #include "supervisor/spawn.h"
 
 enum { POOL_REAP_AGAIN_MS = 5 };
@@ -72,7 +73,7 @@ pool_let_go_of(struct pool_slot *s)
 	channel_destroy(&s->channel);
 	state_dir_note_worker(pool->config.state_dir, s->slot.index, 0);
 	s->pid = 0;
-	s->exited = s->stopped = s->we_killed = false;
+	s->exited = s->stopped = s->we_killed = s->hung = false;
 	s->closed_ms = 0;
 }
 
@@ -96,6 +97,8 @@ bury(struct pool_slot *s)
 	       LOG_TEXT("shard", in_order || !place.shard.text[0] ? NULL : place.shard.text),
 	       LOG_TEXT("cursor", in_order || !place.cursor.text[0] ? NULL : place.cursor.text));
 	enum fate fate = in_order ? FATE_RELEASED : s->exit.ours ? FATE_KILLED : FATE_DIED;
+	if (blame_batch(&s->exit, s->hung, atomic_load(&s->board->fault_thread), &place))
+		pool->config.events->blamed(pool->config.arg, s->slot.index, &place);
 	pool_let_go_of(s);
 	pool->config.events->gone(pool->config.arg, s->slot.index, fate);
 	worker_slot_exited(&s->slot, s->exit, clock_boot_ms());

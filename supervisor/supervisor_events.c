@@ -160,6 +160,13 @@ on_pool_live(void *arg, uint32_t slot)
 }
 
 static void
+on_pool_blamed(void *arg, uint32_t slot, const struct board_place *place)
+{
+	struct supervisor *s = arg;
+	book_on_suspect(s->book, slot, &place->shard, &place->cursor, place->records);
+}
+
+static void
 on_pool_gone(void *arg, uint32_t slot, enum fate fate)
 {
 	struct supervisor *s = arg;
@@ -196,6 +203,7 @@ on_pool_fill_config(void *arg, uint32_t slot, struct message_config *out)
 const struct worker_pool_events supervisor_pool_events = {
 	.message = on_pool_message,
 	.live = on_pool_live,
+	.blamed = on_pool_blamed,
 	.gone = on_pool_gone,
 	.all_ended = on_pool_all_ended,
 	.fill_config = on_pool_fill_config,

@@ -51,7 +51,7 @@ op_spawn(void *arg, struct worker_slot *slot)
 		s->pid = 0;
 		return false;
 	}
-	s->exited = s->stopped = s->we_killed = false;
+	s->exited = s->stopped = s->we_killed = s->hung = false;
 	s->closed_ms = 0;
 	state_dir_note_worker(pool->config.state_dir, slot->index, s->pid);
 	s->channel = channel_create(ours);
@@ -121,9 +121,17 @@ on_slot_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 	worker_slot_step(&s->slot, SLOT_TIMER, clock_boot_ms());
 }
 
+/* Waiting for LMDB's lock is no reason; being inside the sink or a transaction is. */
+static bool
+is_hung(const struct pool_slot *s, const struct board_place *place, int64_t now_ms)
+{
+	return place->stage != BOARD_IDLE && place->stage != BOARD_WAIT_LOCK &&
+	       now_ms - place->since_ms > s->pool->config.process_timeout_ms;
+}
+
 /* Dead, hung, stopped, slow: what makes a worker overdue, or NULL. Slow is not dead. */
 static const char *
-overdue(const struct pool_slot *s, int64_t now_ms)
+overdue(struct pool_slot *s, int64_t now_ms)
 {
 	const struct worker_pool_config *config = &s->pool->config;
 	struct board_place place = board_place(s->board);
@@ -134,9 +142,8 @@ overdue(const struct pool_slot *s, int64_t now_ms)
 		return "it closed its channel and lives";
 	if (now_ms - atomic_load(&s->board->beat_ms) > config->beat_timeout_ms)
 		return "its loop does not beat";
-	if (place.stage == BOARD_SUBMIT && now_ms - place.since_ms > config->process_timeout_ms)
-		return "inside one submit for too long";
-	return NULL;
+	s->hung = is_hung(s, &place, now_ms);
+	return s->hung ? "process_timeout: its delivery thread does not come back" : NULL;
 }
 
 static void

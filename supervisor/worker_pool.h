@@ -19,6 +19,8 @@ struct worker_pool;
 struct worker_pool_events {
 	void (*message)(void *arg, uint32_t slot, const struct message *message);
 	void (*live)(void *arg, uint32_t slot);
+	/* Comes before `gone`: the death counts against the batch that stands there. */
+	void (*blamed)(void *arg, uint32_t slot, const struct board_place *place);
 	/* Dead and reaped, with all its descendants: its shards may move. */
 	void (*gone)(void *arg, uint32_t slot, enum fate fate);
 	/* Every slot is ENDED or REFUSED. */

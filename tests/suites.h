@@ -56,12 +56,16 @@
 	X(worker_slot) \
 	X(lease_book) \
 	X(lease_publish) \
+	X(lease_suspect) \
+	X(blame) \
 	X(lease_walk) \
 	X(state_dir) \
 	X(shard) \
 	X(shard_end) \
 	X(shard_life) \
 	X(shard_walk) \
+	X(shard_suspect) \
+	X(fault) \
 	X(commit) \
 	X(commit_lease) \
 	X(delivery) \
@@ -76,6 +80,8 @@
 	X(drain) \
 	X(kills) \
 	X(stops) \
+	X(poison) \
+	X(slow) \
 	X(restarts) \
 	X(hosts) \
 	X(shards) \

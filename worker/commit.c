@@ -16,7 +16,6 @@
 #include "common/handoff.h"
 #include "common/xalloc.h"
 #include "state/checkpoint.h"
-#include "state/events.h"
 #include "state/worker_record.h"
 
 enum { COMMIT_RETRY_MS = 1000, COMMIT_LAZY_MS = 1000 };
@@ -54,6 +53,7 @@ struct committer {
 static void
 stage(struct committer *c, enum board_stage stage, const struct track *track)
 {
+	atomic_store(&c->config.board->records, 0);
 	board_enter(c->config.board, stage, track ? &track->lease->shard : NULL,
 		    track ? &track->committed : NULL, clock_boot_ms());
 }
@@ -214,9 +214,9 @@ committer_submit(struct committer *c, const struct batch *batch, struct buf *why
 	if (track->gone || atomic_load(&track->lease->deadline_ms) <= clock_boot_ms())
 		return LTS_GONE;
 	if (!cursor_equal(&batch->from, &track->reached))
-		abort(); /* the loop hands batches over in order, each where the last one
-			    ended */
+		abort(); /* the loop hands them over in order, each where the last one ended */
 	if (batch->n_records) {
+		atomic_store(&c->config.board->records, (uint32_t)batch->n_records);
 		board_enter(c->config.board, BOARD_SUBMIT, &track->lease->shard, &batch->from,
 			    clock_boot_ms());
 		err = c->sink->ops->submit(track->stream, batch->records, batch->n_records,
@@ -266,7 +266,7 @@ committer_stuck(struct committer *c, struct lease *lease, const char *why)
 	snprintf(event.text, sizeof(event.text), "%s", why);
 	enum lts_err err = begin(c, &txn, NULL);
 	if (!err)
-		err = events_append(&txn, &event);
+		err = lease_stop(&txn, &event);
 	err = end(c, &txn, err);
 	if (err != LTS_NOSPACE)
 		check_state(c, err);

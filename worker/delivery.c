@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/handoff.h"
 #include "common/xalloc.h"
+#include "worker/fault.h"
 
 /* How long it is before a full disk is asked again. */
 enum { BLOCKED_RETRY_MS = 500 };
@@ -270,6 +271,7 @@ run(void *arg)
 	struct delivery *d = arg;
 	struct buf why;
 	buf_init(&why, 0);
+	fault_watch_delivery();
 	enum lts_err err = committer_create(&d->config, &d->committer, &why);
 	if (err) {
 		log_error(d->config.log, "cannot start", LOG_TEXT("what", why.data),

@@ -85,9 +85,15 @@ op_take(void *arg, struct shard *shard, const struct cursor *start, enum lease_o
 		.start_ns = assign->start_ns,
 		.now_ns = clock_wall_ns(),
 	};
-	if (assign->fate == FATE_KILLED || assign->fate == FATE_DIED)
-		snprintf(order->text, sizeof(order->text), "worker %u %s", assign->fate_slot,
-			 fates[assign->fate]);
+	if (assign->fate == FATE_KILLED || assign->fate == FATE_DIED) {
+		int len = snprintf(order->text, sizeof(order->text), "worker %u %s",
+				   assign->fate_slot, fates[assign->fate]);
+		if (assign->suspect.attempts)
+			snprintf(order->text + len, sizeof(order->text) - (size_t)len,
+				 "; suspect: the batch at cursor %s, records=%u attempts=%u",
+				 assign->suspect.cursor.text, assign->suspect.count,
+				 assign->suspect.attempts);
+	}
 	delivery_put(h->config.delivery, order);
 }
 

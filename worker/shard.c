@@ -8,6 +8,7 @@
  */
 #include "worker/shard_inside.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/xalloc.h"
@@ -44,6 +45,7 @@ shard_create(const struct shard_config *config, const struct shard_ops *ops, voi
 	memcpy(s->start, assign->start, sizeof(s->start));
 	s->service = assign->service;
 	s->end_ns = assign->end_ns;
+	s->suspect = assign->suspect;
 	s->limit = config->batch_size;
 	s->last_bytes = config->first_bytes;
 	s->close = LEASE_RELEASED;
@@ -95,6 +97,25 @@ drain(struct shard *s)
 	s->ops->close(s->arg, s, s->close, 0);
 }
 
+/* The next batch has ended too many workers. */
+static bool
+is_poison(const struct shard *s)
+{
+	return s->suspect.attempts >= SUSPECT_ATTEMPTS_MAX &&
+	       cursor_equal(&s->next, &s->suspect.cursor);
+}
+
+static void
+stop_at_poison(struct shard *s)
+{
+	char text[200];
+	snprintf(text, sizeof(text),
+		 "%u workers died or hung with the batch at cursor %s (%u records) inside the "
+		 "sink; mend that and restart the agent",
+		 s->suspect.attempts, s->suspect.cursor.text, s->suspect.count);
+	shard_get_stuck(s, LTS_BADDATA, text);
+}
+
 /* Does whatever can be done now. */
 void
 shard_pump(struct shard *s, int64_t now_ms)
@@ -116,6 +137,9 @@ shard_pump(struct shard *s, int64_t now_ms)
 	if (s->at_end) {
 		if (!s->in_hand && !s->ready)
 			finish(s);
+	} else if (is_poison(s)) {
+		if (!s->in_hand && !s->ready)
+			stop_at_poison(s);
 	} else if (s->how == FETCH_IDLE && !s->ready) {
 		shard_fetch_more(s, now_ms);
 	}
@@ -157,6 +181,8 @@ shard_on_taken(struct shard *s, enum lts_err err, const struct lease_taken *take
 	case LTS_OK:
 		s->state = SHARD_FETCHING;
 		s->next = taken->checkpoint.cursor;
+		if (taken->origin != LEASE_FROM_LOCAL)
+			s->suspect.attempts = 0; /* another host has been further */
 		s->at_end = s->end_ns && taken->checkpoint.finished_end_ns == s->end_ns;
 		s->ops->report(s->arg, s, MSG_HELD, LTS_OK, lease_origin_name(taken->origin));
 		shard_pump(s, now_ms);

@@ -59,6 +59,16 @@ shard_ask_cursor(struct shard *s, enum fetch_what what)
 	s->ops->fetch_cursor(s->arg, s, from);
 }
 
+/* A suspect batch is cut as it was before. */
+static unsigned
+batch_limit(const struct shard *s)
+{
+	bool at_suspect = s->suspect.attempts && cursor_equal(&s->next, &s->suspect.cursor);
+	if (at_suspect && s->suspect.count >= SHARD_LIMIT_MIN && s->suspect.count < s->limit)
+		return s->suspect.count;
+	return s->limit;
+}
+
 static void
 ask(struct shard *s, enum fetch_what what, const struct cursor *from, const struct cursor *end,
     unsigned limit)
@@ -78,7 +88,8 @@ ask(struct shard *s, enum fetch_what what, const struct cursor *from, const stru
 static void
 ask_batch(struct shard *s)
 {
-	ask(s, FETCH_BATCH, &s->next, &s->end, s->limit);
+	bool before = s->suspect.attempts && !cursor_equal(&s->next, &s->suspect.cursor);
+	ask(s, FETCH_BATCH, &s->next, before ? &s->suspect.cursor : &s->end, batch_limit(s));
 }
 
 static bool
@@ -181,6 +192,7 @@ on_empty(struct shard *s, struct batch *batch, int64_t now_ms)
 		return;
 	}
 	s->ops->drop(s->arg, s, batch);
+	s->suspect.attempts = 0; /* there must be records up to it and at it: no cursor of ours */
 	/* Short of the end cursor an empty answer is believed only when it is repeated: a
 	 * single one may be a fault, and to finish is for good. */
 	if (!cursor_is_none(&s->end) && ++s->empties == SHARD_END_EMPTIES) {
@@ -239,6 +251,8 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 	s->idle_ms = 0;
 	s->empties = 0;
 	s->passed[s->n_passed++ % SHARD_PASSED] = s->next;
+	if (cursor_equal(&s->next, &s->suspect.cursor))
+		s->suspect.attempts = 0; /* in hand now; what follows is not suspect */
 	s->next = batch->to;
 	s->ready = batch;
 	shard_pump(s, now_ms);
@@ -280,6 +294,8 @@ on_error(struct shard *s, const struct shard_answer *answer)
 		shard_unreserve(s);
 		ask_batch(s);
 	} else {
+		if (answer->err == LTS_INVALID)
+			s->suspect.attempts = 0; /* it was the bound, maybe */
 		retry(s, answer->err, answer->text, answer->retry_after_ms);
 	}
 }

@@ -58,6 +58,7 @@ struct shard {
 	size_t reserved;     /* for the request under way */
 	size_t last_bytes;   /* of the last answer: what the next will take */
 	unsigned limit;
+	struct suspect suspect; /* ahead of us, or where we stand; attempts 0: none */
 	enum lease_state close; /* how it is let go */
 	enum lts_err why;       /* LTS_OK: as told */
 };

@@ -18,6 +18,7 @@
 #include "common/options.h"
 #include "common/xalloc.h"
 #include "state/worker_record.h"
+#include "worker/fault.h"
 #include "worker/holdings.h"
 #include "worker/parent.h"
 
@@ -353,6 +354,7 @@ worker_run(void)
 		log_destroy(&w.log);
 		return EXIT_FAILED;
 	}
+	fault_watch(w.board);
 	options_init(&w.options);
 	start_watchers(&w);
 	ev_run(w.loop, 0);
@@ -362,6 +364,7 @@ worker_run(void)
 	lts_api_destroy(&w.api);
 	parent_destroy(&w.parent);
 	options_fini(&w.options);
+	fault_watch(NULL);
 	board_unmap(&w.board);
 	log_destroy(&w.log);
 	return w.exit;

@@ -35,7 +35,8 @@ static const struct message samples[] = {
 				  .start = "begin",
 				  .end_ns = -5,
 				  .fate = FATE_KILLED,
-				  .fate_slot = 2 } },
+				  .fate_slot = 2,
+				  .suspect = { { "1767322800000000101" }, 3, 100, 2 } } },
 	{ MSG_RENEW, .renew = { .deadline_ms = 99, .count = 3, .epochs = epochs } },
 	{ MSG_REVOKE, .lease = { .shard = { "0" }, .epoch = { 1 } } },
 	{ MSG_PUBLISHED, .lease = { .shard = { "0" }, .epoch = { 1 }, .cursor = { "555" } } },
@@ -111,6 +112,10 @@ START_TEST(assign_comes_back)
 	ck_assert_int_eq(m->end_ns, -5);
 	ck_assert_int_eq(m->fate, FATE_KILLED);
 	ck_assert_uint_eq(m->fate_slot, 2);
+	ck_assert(cursor_equal(&m->suspect.cursor, &in->suspect.cursor));
+	ck_assert_uint_eq(m->suspect.first, 3);
+	ck_assert_uint_eq(m->suspect.count, 100);
+	ck_assert_uint_eq(m->suspect.attempts, 2);
 	free(data);
 }
 END_TEST

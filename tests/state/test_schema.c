@@ -315,7 +315,7 @@ START_TEST(lease_in_no_state_is_refused)
 	for (int state = 0; state < 256; state++) {
 		r.state = (enum lease_state)state;
 		lease_encode(&r, &value);
-		bool good = state >= LEASE_HELD && state <= LEASE_PAUSED;
+		bool good = state >= LEASE_HELD && state <= LEASE_STUCK;
 		ck_assert_int_eq(decode_kind(2, value.data, value.len),
 				 good ? LTS_OK : LTS_BADDATA);
 		ck_assert_int_eq(strcmp(lease_state_name(r.state), "?") != 0, good);

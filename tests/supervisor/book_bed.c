@@ -33,6 +33,9 @@ op_assign(void *arg, uint32_t worker, const struct message_assign *m)
 	SAY(bed, "%s%s", m->service_is_ours ? " ours" : "", m->unbroken ? " unbroken" : "");
 	if (m->fate == FATE_KILLED || m->fate == FATE_DIED)
 		SAY(bed, " %s w%u", fates[m->fate], m->fate_slot);
+	if (m->suspect.attempts)
+		SAY(bed, " suspect %s %u %u", m->suspect.cursor.text, m->suspect.count,
+		    m->suspect.attempts);
 	SAY(bed, "\n");
 }
 

@@ -152,10 +152,11 @@ static const struct shard_ops ops = {
 };
 
 static void
-make(struct shard_bed *bed, int64_t end_ns)
+make(struct shard_bed *bed, int64_t end_ns, const struct suspect *suspect)
 {
 	struct message_assign assign = { .shard = shard_of("7"),
 					 .service = cursor_of("30"),
+					 .suspect = *suspect,
 					 .epoch = epoch_of(1, 1),
 					 .start = "begin",
 					 .end_ns = end_ns };
@@ -175,7 +176,7 @@ shard_bed_init(struct shard_bed *bed, int64_t end_ns)
 		.first_bytes = BED_FIRST_BYTES,
 	};
 	buf_init(&bed->said, 0);
-	make(bed, end_ns);
+	make(bed, end_ns, &(struct suspect){ 0 });
 }
 
 void
@@ -201,7 +202,15 @@ shard_bed_again(struct shard_bed *bed, int64_t end_ns)
 {
 	shard_destroy(&bed->shard);
 	shard_bed_ignore(bed);
-	make(bed, end_ns);
+	make(bed, end_ns, &(struct suspect){ 0 });
+}
+
+void
+shard_bed_suspect(struct shard_bed *bed, const char *cursor, uint32_t count, uint32_t attempts)
+{
+	shard_destroy(&bed->shard);
+	shard_bed_ignore(bed);
+	make(bed, 0, &(struct suspect){ cursor_of(cursor), 0, count, attempts });
 }
 
 void

@@ -30,6 +30,10 @@ void shard_bed_fini(struct shard_bed *bed);
 /* Made anew with the bed's config; nothing was said. */
 void shard_bed_again(struct shard_bed *bed, int64_t end_ns);
 
+/* Made anew, assigned with this suspect batch. */
+void shard_bed_suspect(struct shard_bed *bed, const char *cursor, uint32_t count,
+		       uint32_t attempts);
+
 /* Fails unless the shard did exactly that since the last look, one thing a line:
  *   take CURSOR|- | cursor FROM | batch FROM END|- LIMIT | cancel | submit A>B N[ gap] |
  * close STATE NS | forget | wait MS | HELD TEXT | RELEASED ERR | FINISHED | STUCK ERR

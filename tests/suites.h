@@ -54,6 +54,7 @@
 	X(lts_state) \
 	X(assign) \
 	X(worker_slot) \
+	X(worker_pool) \
 	X(lease_book) \
 	X(lease_publish) \
 	X(lease_suspect) \

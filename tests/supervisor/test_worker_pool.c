@@ -1,0 +1,230 @@
+/*
+ * test_worker_pool.c - holds supervisor/worker_pool.c and pool_reap.c to rules 5 and 13 of the
+ * architecture, with real workers: what is hung or stopped is killed, what is slow is not, and
+ * nobody hears that a worker is gone before it is reaped with all its descendants.
+ */
+#include <check.h>
+#include <errno.h>
+#include <ev.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/xalloc.h"
+#include "supervisor/worker_pool.h"
+#include "tests/suites.h"
+#include "tests/support/state_env.h"
+#include "tests/support/until.h"
+
+enum { WORKERS = 3, HOUR_MS = 3600 * 1000 };
+
+static struct state_env env;
+static struct state_dir dir;
+static struct log *silent;
+static struct ev_loop *loop;
+static struct worker_pool *pool;
+static char *options;
+static size_t lives, gones[WORKERS];
+static pid_t pids[WORKERS];
+static pid_t stray; /* 0: none */
+static enum fate fates[WORKERS];
+
+static bool
+is_there(pid_t pid)
+{
+	return kill(pid, 0) == 0 || errno != ESRCH;
+}
+
+static void
+on_live(void *arg, uint32_t slot)
+{
+	pids[slot] = worker_pool_pid(pool, slot);
+	lives++;
+}
+
+static void
+on_gone(void *arg, uint32_t slot, enum fate fate)
+{
+	ck_assert_msg(!is_there(pids[slot]), "a shard could move, and its holder is not reaped");
+	ck_assert_msg(!stray || !is_there(stray), "a shard could move, and a descendant lives");
+	fates[slot] = fate;
+	gones[slot]++;
+}
+
+static void
+on_message(void *arg, uint32_t slot, const struct message *message)
+{
+}
+
+static void
+on_all_ended(void *arg)
+{
+}
+
+static void
+on_fill_config(void *arg, uint32_t slot, struct message_config *out)
+{
+	struct identity_record identity = identity_of_test();
+	out->slot = slot;
+	out->name = identity_consumer_name(&identity, slot);
+	out->options = options;
+	out->ak = out->sk = "AKIDEXAMPLE";
+	out->token = "";
+}
+
+static void
+setup(void)
+{
+	struct buf why;
+	buf_init(&why, 0);
+	state_env_init(&env);
+	store_close(&env.store);
+	ck_assert_int_eq(state_dir_open(&dir, env.dir, &why), LTS_OK);
+	options = xasprintf("endpoint=http://127.0.0.1:1\nregion=cn-north-4\nproject_id=p\n"
+			    "group_id=g\nstream_id=s\nconsumer_group_name=c\nstart_time=begin\n"
+			    "sink=null\nstate_dir=%s\nlog_file=%s/log\n",
+			    env.dir, env.dir);
+	silent = log_create("test");
+	loop = ev_loop_new(EVFLAG_AUTO);
+	buf_fini(&why);
+}
+
+static void
+teardown(void)
+{
+	worker_pool_destroy(&pool);
+	ev_loop_destroy(loop);
+	log_destroy(&silent);
+	free(options);
+	state_dir_close(&dir);
+	state_env_fini(&env);
+}
+
+/* All workers live. */
+static void
+start(int64_t beat_timeout_ms, int64_t process_timeout_ms)
+{
+	static const struct worker_pool_events events = {
+		.message = on_message,
+		.live = on_live,
+		.gone = on_gone,
+		.all_ended = on_all_ended,
+		.fill_config = on_fill_config,
+	};
+	struct worker_pool_config config = {
+		.loop = loop,
+		.log = silent,
+		.state_dir = &dir,
+		.count = WORKERS,
+		.beat_timeout_ms = beat_timeout_ms,
+		.process_timeout_ms = process_timeout_ms,
+		.events = &events,
+	};
+	struct buf why;
+	buf_init(&why, 0);
+	ck_assert_int_eq(worker_pool_create(&config, &pool, &why), LTS_OK);
+	worker_pool_start(pool);
+	until_count(loop, &lives, WORKERS);
+	buf_fini(&why);
+}
+
+static void
+expect_killed(uint32_t slot)
+{
+	until_count(loop, &gones[slot], 1);
+	ck_assert_int_eq(fates[slot], FATE_KILLED);
+	until_count(loop, &lives, WORKERS + 1); /* and its successor is there at once */
+	for (uint32_t i = 0; i < WORKERS; i++)
+		ck_assert_uint_eq(gones[i], i == slot);
+}
+
+START_TEST(stopped_worker_is_killed_long_before_its_beat_is_missed)
+{
+	start(HOUR_MS, HOUR_MS);
+	ck_assert_int_eq(kill(pids[0], SIGSTOP), 0);
+	expect_killed(0);
+}
+END_TEST
+
+/* Hung is what nobody is told of: a stop without its signal. */
+START_TEST(worker_whose_loop_does_not_beat_is_killed)
+{
+	struct sigaction action;
+	start(3000, HOUR_MS);
+	ck_assert_int_eq(sigaction(SIGCHLD, NULL, &action), 0);
+	action.sa_flags |= SA_NOCLDSTOP;
+	ck_assert_int_eq(sigaction(SIGCHLD, &action, NULL), 0);
+	ck_assert_int_eq(kill(pids[1], SIGSTOP), 0);
+	expect_killed(1);
+}
+END_TEST
+
+/* What their delivery threads would write, had they been there for two hours. */
+static void
+on_pretend(struct ev_loop *ignored, struct ev_timer *timer, int events)
+{
+	static const enum board_stage stages[WORKERS] = { BOARD_WAIT_LOCK, BOARD_FLUSH,
+							  BOARD_SUBMIT };
+	for (uint32_t i = 0; i < WORKERS; i++)
+		board_enter((struct board *)(uintptr_t)worker_pool_board(pool, i), stages[i],
+			    NULL, NULL, clock_boot_ms() - 2 * HOUR_MS);
+}
+
+START_TEST(worker_inside_one_submit_for_too_long_is_killed_a_slow_one_is_not)
+{
+	struct ev_timer pretend; /* again and again: their threads have just been started */
+	start(HOUR_MS, HOUR_MS);
+	ev_timer_init(&pretend, on_pretend, 0, 0.01);
+	ev_timer_start(loop, &pretend);
+	until_count(loop, &gones[2], 1);
+	ev_timer_stop(loop, &pretend);
+	expect_killed(2); /* those before it were looked at before it */
+}
+END_TEST
+
+/* A child of a dead worker has come to us, its subreaper. */
+static void
+adopt_stray(void)
+{
+	int fd[2];
+	ck_assert_int_eq(pipe(fd), 0);
+	pid_t parent = fork();
+	if (parent == 0) {
+		pid_t child = fork();
+		while (child == 0)
+			pause();
+		_exit(write(fd[1], &child, sizeof(child)) != sizeof(child));
+	}
+	ck_assert_int_eq(read(fd[0], &stray, sizeof(stray)), sizeof(stray));
+	ck_assert_int_eq(waitpid(parent, NULL, 0), parent);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+START_TEST(nobody_hears_of_a_death_before_the_dead_is_reaped_with_its_descendants)
+{
+	start(HOUR_MS, HOUR_MS);
+	adopt_stray();
+	ck_assert_int_eq(kill(pids[0], SIGKILL), 0);
+	until_count(loop, &gones[0], 1);
+	ck_assert_int_eq(fates[0], FATE_DIED);
+}
+END_TEST
+
+Suite *
+suite_worker_pool(void)
+{
+	Suite *suite = suite_create("worker_pool");
+	TCase *tc = tcase_create("real workers");
+	tcase_set_timeout(tc, 90);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, stopped_worker_is_killed_long_before_its_beat_is_missed);
+	tcase_add_test(tc, worker_whose_loop_does_not_beat_is_killed);
+	tcase_add_test(tc, worker_inside_one_submit_for_too_long_is_killed_a_slow_one_is_not);
+	tcase_add_test(tc,
+		       nobody_hears_of_a_death_before_the_dead_is_reaped_with_its_descendants);
+	suite_add_tcase(suite, tc);
+	return suite;
+}

@@ -7,6 +7,7 @@
 #include <check.h>
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,8 +61,17 @@ proof_conclude(struct proof *p, bool clean, const char *fmt, ...)
 	p->clean = clean;
 }
 
+void
+proof_skip(struct proof *p, const char *missing)
+{
+	fprintf(stderr, "%s: SKIPPED: this machine lacks %s\n", kind->name, missing);
+	proof_conclude(p, false, "{\"%s\":0,\"skipped\":\"%s\"}", p->count_name, missing);
+	p->skipped = true;
+}
+
 START_TEST(holds)
 {
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	kind->body(proof);
 }
 END_TEST
@@ -171,5 +181,7 @@ main(int argc, char **argv)
 			 "{\"%s\":%u,\"failed\":\"before its end\",\"seed\":%llu}",
 			 kind->count_name, proof->count, (unsigned long long)proof->seed);
 	printf("%s\n", proof->line);
+	if (ended && proof->skipped)
+		return PROOF_SKIPPED;
 	return ended && proof->clean ? 0 : 1;
 }

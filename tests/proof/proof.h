@@ -11,11 +11,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { PROOF_SKIPPED = 77 }; /* the exit code */
+
 struct proof {
 	const char *count_name;  /* "faults": the option that says how many, and its default */
 	unsigned count, seconds; /* seconds 0: no bound */
 	uint64_t seed;
 	bool clean;     /* the body's: everything holds */
+	bool skipped;   /* the body's: this machine cannot */
 	char line[512]; /* the body's: the last line on stdout, JSON */
 };
 
@@ -25,6 +28,9 @@ void proof_say(const struct proof *proof, const char *fmt, ...)
 /* The last line. */
 void proof_conclude(struct proof *proof, bool clean, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* This machine lacks what the proof needs: said on stderr and in the last line. */
+void proof_skip(struct proof *proof, const char *missing);
 
 /* The bodies, one file each. */
 void proof_chaos(struct proof *proof);

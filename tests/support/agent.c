@@ -55,6 +55,9 @@ agent_init(struct agent *agent, const struct sim_process *sim, const char *name,
 	words_add(&agent->words, "%s", options);
 	free(state);
 	free(sink);
+	for (size_t i = 1; i < agent->words.n; i++)
+		if (strcmp(agent->words.list[i - 1], "--state_dir") == 0)
+			agent->state_dir = xstrdup(agent->words.list[i]);
 }
 
 void
@@ -62,6 +65,7 @@ agent_fini(struct agent *agent)
 {
 	process_kill(&agent->process);
 	words_fini(&agent->words);
+	free(agent->state_dir);
 }
 
 static char *
@@ -152,13 +156,12 @@ agent_sum(const struct agent *agent, const char *key)
 	return sum;
 }
 
-/* NULL: there is no state yet. */
-static cJSON *
-read_state(const struct agent *agent)
+cJSON *
+agent_state_if_any(const struct agent *agent)
 {
 	struct words words = { .n = 0 };
 	char *output;
-	words_add(&words, "lts-state --state_dir %s.st --json --last 0 dump", agent->name);
+	words_add(&words, "lts-state --state_dir %s --json --last 0 dump", agent->state_dir);
 	int code = scenario_run(agent->scenario, &words, &output);
 	cJSON *state = code == 0 ? cJSON_Parse(output) : NULL;
 	words_fini(&words);
@@ -169,7 +172,7 @@ read_state(const struct agent *agent)
 cJSON *
 agent_state(const struct agent *agent)
 {
-	cJSON *state = read_state(agent);
+	cJSON *state = agent_state_if_any(agent);
 	ck_assert_msg(state != NULL, "lts-state dump: no state, or it is damaged");
 	return state;
 }
@@ -177,7 +180,7 @@ agent_state(const struct agent *agent)
 double
 agent_committed(const struct agent *agent)
 {
-	cJSON *state = read_state(agent);
+	cJSON *state = agent_state_if_any(agent);
 	double records = json_path_sum(state, "checkpoints", "records");
 	cJSON_Delete(state);
 	return records;
@@ -188,7 +191,7 @@ agent_expect_sound(const struct agent *agent, const struct sim_process *sim)
 {
 	struct words words = { .n = 0 };
 	char *output;
-	words_add(&words, "lts-state --state_dir %s.st verify", agent->name);
+	words_add(&words, "lts-state --state_dir %s verify", agent->state_dir);
 	int code = scenario_run(agent->scenario, &words, &output);
 	ck_assert_msg(code == 0, "lts-state verify: exit %d: %s", code, output);
 	words_fini(&words);

@@ -1,7 +1,7 @@
 /*
  * agent.h - a running lts-supervisor with its workers, in a scenario.
  *
- * The agent NAME has the state directory NAME.st, the sink directory NAME.out unless
+ * The agent NAME has the state directory NAME.st and the sink directory NAME.out unless
  * options say otherwise, and appends to the log NAME.log, all in the scenario's
  * directory.
  */
@@ -20,6 +20,7 @@ struct agent {
 	struct process process;
 	struct words words;
 	const char *name;
+	char *state_dir;  /* as in its options: under the scenario's directory */
 	int64_t log_from; /* bytes of the log that earlier lives wrote */
 	int out_fd;       /* its stdout; -1: a file, NAME.stdout */
 };
@@ -47,6 +48,8 @@ size_t agent_said(const struct agent *agent, const char *text);
 unsigned long long agent_sum(const struct agent *agent, const char *key);
 /* `lts-state --json dump`, with every event; the caller deletes it. */
 cJSON *agent_state(const struct agent *agent);
+/* The same, NULL: there is none yet. */
+cJSON *agent_state_if_any(const struct agent *agent);
 /* Records that it has committed, over all shards and lives. */
 double agent_committed(const struct agent *agent);
 /* lts-state finds nothing wrong, and no checkpoint of the service ever went back. */

@@ -95,13 +95,23 @@ open_logs(struct log *log, const struct options *o, struct buf *why)
 	return err;
 }
 
+/* Until the loop listens to them: a start may wait for seconds for what a former supervisor left,
+ * and nobody means to end us by these. */
+static void
+ignore_signals(void)
+{
+	static const int signals[] = { SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2 };
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaction(signals[i], &ignore, NULL);
+}
+
 static int
 run(struct invocation *how, struct options *options, struct credentials *credentials)
 {
 	struct buf why;
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	buf_init(&why, 0);
-	sigaction(SIGPIPE, &ignore, NULL);
+	ignore_signals();
 	how->log = log_create("supervisor");
 	int code = EXIT_USAGE;
 	if (open_logs(how->log, options, &why))

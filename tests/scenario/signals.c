@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -193,6 +194,38 @@ START_TEST(storm_of_signals_is_weathered)
 }
 END_TEST
 
+static bool
+has_state_dir(const struct agent *agent)
+{
+	char *holder = scenario_read(agent->scenario, "host.st/supervisor.lock");
+	bool has = strtol(holder, NULL, 10) == agent->process.pid;
+	free(holder);
+	return has;
+}
+
+START_TEST(signals_during_a_start_that_waits_do_no_harm)
+{
+	struct one_host h;
+	pid_t pids[AGENT_WORKERS_MAX];
+	double served = 0;
+	one_host_begin(&h, SIM_OPTIONS,
+		       "--consumer_count 2 --end_time end --consume_batch_size 100");
+	sim_faults(&h.sim, "batch latency=20");
+	one_host_await_served(&h, 1000, &served);
+	until("both workers live", agent_workers(&h.agent, pids) == 2);
+	process_signal(&h.agent.process, SIGSTOP);
+	kill(pids[0], SIGSTOP); /* the next supervisor waits for it, and then kills it */
+	process_kill(&h.agent.process);
+	agent_start(&h.agent);
+	until("it waits for the stopped one", has_state_dir(&h.agent));
+	process_signal(&h.agent.process, SIGHUP);
+	process_signal(&h.agent.process, SIGUSR1);
+	process_signal(&h.agent.process, SIGUSR2);
+	one_host_expect_drained(&h, 4, 5000);
+	one_host_end(&h);
+}
+END_TEST
+
 Suite *
 suite_signals(void)
 {
@@ -205,5 +238,6 @@ suite_signals(void)
 	tcase_add_test(tc, second_term_kills_what_cannot_drain);
 	tcase_add_test(tc, shutdown_timeout_ends_a_drain_that_does_not);
 	tcase_add_test(tc, storm_of_signals_is_weathered);
+	tcase_add_test(tc, signals_during_a_start_that_waits_do_no_harm);
 	return suite;
 }

@@ -19,6 +19,7 @@
 
 #include "common/clock.h"
 #include "common/xalloc.h"
+#include "tests/support/json_path.h"
 #include "tests/support/tmpdir.h"
 
 enum {
@@ -73,13 +74,23 @@ chaos_violated(struct chaos *c, const char *invariant, const char *fmt, ...)
 	abort();
 }
 
+const cJSON *
+chaos_status(struct chaos *c)
+{
+	if (!c->sim_ms) {
+		cJSON_Delete(c->status);
+		c->status = sim_status(&c->sim);
+	}
+	return c->status;
+}
+
 /* The share of the records that were served follows the share of the faults that were done. */
 static void
 pace_load(struct chaos *c, unsigned done, unsigned all)
 {
 	if (c->sim_ms)
 		return;
-	double served = sim_number(&c->sim, "served_records") /
+	double served = json_path_number(c->status, "served_records") /
 			((double)c->shards * c->shard_records),
 	       struck = (double)done / (double)all * 0.7;
 	unsigned latency_ms = c->latency_ms;
@@ -186,6 +197,7 @@ begin_episode(struct chaos *c)
 	memset(c->rules, 0, sizeof(c->rules));
 	memset(c->published, 0, sizeof(c->published));
 	c->latency_ms = 40;
+	c->moves = cJSON_CreateArray();
 	scenario_begin(&c->scenario);
 	char *path = tmpdir_path(c->scenario.dir, "faults.log");
 	c->log = fopen(path, "we");
@@ -208,13 +220,15 @@ begin_episode(struct chaos *c)
 static void
 end_episode(struct chaos *c)
 {
-	sim_keep_status(&c->sim, "status.json");
+	chaos_status(c);
 	sim_stop(&c->sim);
 	for (size_t i = 0; i < CHAOS_TRACES_MAX; i++)
 		process_kill(&c->traces[i].process);
 	hosts_reap_orphans();
 	invariants_expect_exact(c);
 	fclose(c->log);
+	cJSON_Delete(c->status);
+	c->status = NULL;
 	hosts_fini(c);
 	scenario_end(&c->scenario);
 }

@@ -10,6 +10,7 @@
 #ifndef TESTS_PROOF_CHAOS_H
 #define TESTS_PROOF_CHAOS_H
 
+#include <cjson/cJSON.h>
 #include <stdio.h>
 
 #include "tests/proof/proof.h"
@@ -47,6 +48,7 @@ struct footprint {
 struct host {
 	struct agent agent;
 	const char *name;
+	char instance[16]; /* part of its consumers' names */
 	unsigned workers;
 	enum host_state state;
 	int64_t when_ms;
@@ -86,7 +88,8 @@ struct chaos {
 	} traces[CHAOS_TRACES_MAX];
 	uint64_t published[CHAOS_SHARDS_MAX]; /* as last seen */
 	uint64_t first[CHAOS_SHARDS_MAX];     /* cursor of the first record; 0: not known yet */
-	size_t n_moves;                       /* unplanned ones, as last seen */
+	cJSON *status;                        /* the simulator's, as last seen */
+	cJSON *moves; /* what may be repeated beyond what the simulator knows of */
 	FILE *log;
 };
 
@@ -95,6 +98,8 @@ void chaos_note(struct chaos *chaos, const char *fmt, ...) __attribute__((format
 /* Says which invariant does not hold, what led to it and where to look; does not return. */
 void chaos_violated(struct chaos *chaos, const char *invariant, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4), noreturn));
+/* The simulator's status: borrowed; the last one while it stands still. */
+const cJSON *chaos_status(struct chaos *chaos);
 /* The last line as things stand. */
 void chaos_conclude(struct chaos *chaos, bool clean);
 
@@ -138,5 +143,7 @@ void invariants_look(struct chaos *chaos);
 /* Everybody has ended in order. */
 void invariants_expect_exact(struct chaos *chaos);
 void invariants_expect_discreet(struct chaos *chaos, const struct host *host);
+/* The host's supervisor has just died: what it was giving back may be repeated elsewhere. */
+void invariants_allow_death(struct chaos *chaos, const struct host *host);
 
 #endif

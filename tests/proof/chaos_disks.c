@@ -81,8 +81,9 @@ disk_fill(struct chaos *chaos, struct host *host, enum disk disk)
 	/* It may grow between the two. */
 	for (int i = 0; i < SHRINK_TRIES && !done; i++) {
 		ck_assert_int_eq(statfs(path, &fs), 0);
-		done = resize(path, (unsigned long long)(fs.f_blocks - fs.f_bfree) *
-					    (unsigned long long)fs.f_bsize);
+		/* One at least: none at all would be no bound. */
+		unsigned long long used = fs.f_blocks - fs.f_bfree;
+		done = resize(path, (used ? used : 1) * (unsigned long long)fs.f_bsize);
 	}
 	free(path);
 	return done;
@@ -92,7 +93,8 @@ void
 disk_free(struct chaos *chaos, struct host *host, enum disk disk)
 {
 	char *path = disk_path(chaos, host, disk);
-	ck_assert(resize(path, (unsigned long long)DISK_MIB << 20));
+	ck_assert_msg(resize(path, (unsigned long long)DISK_MIB << 20), "resize %s: %s", path,
+		      strerror(errno));
 	host->full_ms[disk] = 0;
 	chaos_note(chaos, "%s has room again", path);
 	free(path);

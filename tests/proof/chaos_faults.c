@@ -161,6 +161,7 @@ stop_sim(struct chaos *c, struct host *h, const struct strike *strike)
 	if (c->sim_ms)
 		return false;
 	chaos_note(c, "the service stands still for %lld ms", (long long)strike->ms);
+	chaos_status(c);
 	process_signal(&c->sim.process, SIGSTOP);
 	c->sim_ms = clock_mono_ms() + strike->ms;
 	return true;
@@ -246,7 +247,7 @@ trace_worker(struct chaos *c, struct host *h, const struct strike *strike)
 
 /* A sanitizer's leak check cannot do its work beside strace. Answers that a service must never
  * give, and nobody could notice (fewer records than there are, another shard's), are not here,
- * nor what an agent rightly stops a shard for. */
+ * nor what an agent rightly stops a shard for, or waits for longer than an episode lasts. */
 static const struct kind kinds[] = {
 	BLOW("worker_kill", 14, hit_worker, SIGKILL),
 	BLOW("worker_stop", 8, hit_worker, SIGSTOP),
@@ -278,7 +279,8 @@ static const struct kind kinds[] = {
 	RULE("reset", 4, 1500, "any p=0.2 reset"),
 	RULE("truncated", 4, 1500, "any p=0.2 truncate=30"),
 	RULE("batch_truncated", 3, 1500, "batch p=0.3 truncate=3000"),
-	RULE("stalled", 2, 1000, "batch p=0.1 stall"),
+	RULE("heartbeat_stalled", 2, 1000, "heartbeat p=0.3 stall"),
+	RULE("write_stalled", 2, 1000, "checkpoint_write p=0.3 stall"),
 	RULE("reply_lost", 5, 1500, "checkpoint_write p=0.5 lose_reply"),
 	RULE("heartbeat_reply_lost", 3, 1500, "heartbeat p=0.5 lose_reply"),
 	RULE("throttled", 4, 1500, "any p=0.3 status=429 retry_after=1"),
@@ -299,7 +301,7 @@ static const struct kind kinds[] = {
 	RULE("gzip_bomb", 1, 800, "batch p=0.05 gzip_bomb=100000000"),
 	RULE("same_batch_twice", 3, 1500, "batch p=0.2 same_next"),
 	RULE("empty", 3, 1500, "batch p=0.5 empty"),
-	RULE("slow_loris", 2, 1000, "any p=0.1 bandwidth=500"),
+	RULE("slow", 2, 1000, "any p=0.1 bandwidth=100000"),
 };
 
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };

@@ -83,8 +83,16 @@ void
 host_kill(struct chaos *c, struct host *h, int64_t down_ms)
 {
 	process_kill(&h->agent.process);
+	invariants_allow_death(c, h);
 	h->unread_ms = clock_mono_ms() + down_ms + ORPHANS_LINGER_MS;
 	stay_down(h, down_ms);
+}
+
+/* It does not listen to signals yet. */
+static bool
+has_not_begun(const struct host *h)
+{
+	return agent_said(&h->agent, "state=STARTING") == 0;
 }
 
 /* Nobody told it to. */
@@ -93,9 +101,11 @@ on_end_by_itself(struct chaos *c, struct host *h)
 {
 	int status = h->agent.process.status;
 	chaos_note(c, "host %s: ended by itself, status 0x%x", h->name, (unsigned)status);
+	if (status)
+		invariants_allow_death(c, h);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_DONE && c->to_the_end)
 		h->state = HOST_ENDED;
-	else if (WIFEXITED(status) && h->was_full)
+	else if (WIFEXITED(status) ? h->was_full : has_not_begun(h))
 		stay_down(h, START_AGAIN_MS); /* a start needs room in state_dir */
 	else
 		chaos_violated(c, "up", "the supervisor of host %s ended by itself, %s %d",
@@ -109,9 +119,13 @@ on_end_as_told(struct chaos *c, struct host *h)
 {
 	int status = h->agent.process.status;
 	chaos_note(c, "host %s: ended as told, status 0x%x", h->name, (unsigned)status);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) > EXIT_FAILED)
+	/* By the signal itself, when it has not begun to listen. */
+	bool early = !WIFEXITED(status) && has_not_begun(h);
+	if (!early && (!WIFEXITED(status) || WEXITSTATUS(status) > EXIT_FAILED))
 		chaos_violated(c, "I8", "host %s was told to stop and ended with status 0x%x",
 			       h->name, (unsigned)status);
+	if (status)
+		invariants_allow_death(c, h);
 	stay_down(h, h->down_ms);
 }
 

@@ -224,12 +224,11 @@ invariants_look(struct chaos *c)
 	look_at_writers(c);
 	if (c->sim_ms)
 		return; /* it would not answer */
-	cJSON *status = sim_status(&c->sim);
+	const cJSON *status = chaos_status(c);
 	look_at_service(c, status);
 	for (int i = 0; i < CHAOS_HOSTS; i++) {
 		struct host *h = &c->hosts[i];
 		if (h->state != HOST_STOPPED && h->unread_ms <= now_ms)
 			look_at_state(c, h, status);
 	}
-	cJSON_Delete(status);
 }

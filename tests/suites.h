@@ -59,7 +59,6 @@
 	X(lease_publish) \
 	X(lease_suspect) \
 	X(blame) \
-	X(lease_walk) \
 	X(state_dir) \
 	X(shard) \
 	X(shard_end) \
@@ -74,7 +73,8 @@
 	X(sink_file) \
 	X(sink_crash) \
 	X(record_write) \
-	X(sink_stdout)
+	X(sink_stdout) \
+	X(model)
 
 /* One line for each file of tests/scenario. */
 #define SCENARIOS(X) \

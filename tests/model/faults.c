@@ -1,0 +1,254 @@
+/*
+ * faults.c - what goes wrong: processes and hosts that die, stop, hang, are told to end or
+ * come back with more workers; networks that are cut; a lease taken behind one's back.
+ *
+ * In lts-model. Owns the plan of the next fault and which hosts are wanted. In a gentle
+ * world only what an administrator does on purpose happens.
+ */
+#include <signal.h>
+#include <string.h>
+
+#include "tests/model/inside.h"
+#include "tests/model/service.h"
+
+static struct {
+	int64_t timeout_us;
+	bool wanted[HOSTS_MAX];
+	int workers[HOSTS_MAX];
+	int64_t down_until_us[HOSTS_MAX]; /* not started again before */
+	bool over;
+} plan;
+
+static int64_t
+until_us(int64_t least_us, int64_t most_us)
+{
+	return the_world->now_us + some_time(least_us, most_us);
+}
+
+static struct process *
+some_worker(int host)
+{
+	return process_of(host, (int)draw(WORKERS_MAX));
+}
+
+static void
+resume(void *arg)
+{
+	int pid = (int)(intptr_t)arg;
+	for (struct process *p = the_world->processes; p; p = p->next)
+		if (p->pid == pid && !p->dead)
+			process_resume(p);
+}
+
+static void
+stop_for(struct process *p, int64_t time_us)
+{
+	process_stop(p);
+	world_after(time_us, resume, (void *)(intptr_t)p->pid);
+}
+
+static void
+worker_killed(int host)
+{
+	struct process *p = some_worker(host);
+	if (!p)
+		return;
+	trace("FAULT worker %d of host %d is killed", p->slot, host);
+	process_kill(p, 0);
+}
+
+static void
+worker_stopped(int host)
+{
+	struct process *p = some_worker(host);
+	if (!p)
+		return;
+	trace("FAULT worker %d of host %d is stopped", p->slot, host);
+	stop_for(p, some_time(0, 90 * SECOND));
+}
+
+static void
+worker_hangs(int host)
+{
+	struct process *p = some_worker(host);
+	if (!p)
+		return;
+	trace("FAULT the %s of worker %d of host %d hangs",
+	      p->thread && draw(3) == 0 ? "thread" : "loop", p->slot, host);
+	task_hang(p->thread && draw(3) == 0 ? p->thread : p->main, until_us(0, 30 * SECOND));
+}
+
+static void
+supervisor_killed(int host)
+{
+	struct process *p = process_of(host, -1);
+	if (!p)
+		return;
+	trace("FAULT the supervisor of host %d is killed", host);
+	plan.down_until_us[host] = until_us(0, draw(6) ? 3 * SECOND : 2 * plan.timeout_us);
+	process_kill(p, 0);
+}
+
+static void
+supervisor_stopped(int host)
+{
+	struct process *p = process_of(host, -1);
+	if (!p)
+		return;
+	trace("FAULT the supervisor of host %d is stopped", host);
+	stop_for(p, some_time(0, 3 * plan.timeout_us / 2));
+}
+
+static void
+host_stopped(int host)
+{
+	trace("FAULT host %d stands still", host);
+	int64_t time_us = some_time(0, 3 * plan.timeout_us / 2);
+	for (struct process *p = the_world->processes; p; p = p->next)
+		if (!p->dead && p->host == host)
+			stop_for(p, time_us);
+}
+
+static void
+host_dies(int host)
+{
+	trace("FAULT host %d loses its power", host);
+	plan.down_until_us[host] = until_us(0, draw(2) ? 5 * SECOND : 2 * plan.timeout_us);
+	for (int slot = -1; slot < WORKERS_MAX; slot++) {
+		struct process *p = process_of(host, slot);
+		if (!p)
+			continue;
+		p->status = SIGKILL;
+		p->parent = NULL;
+		process_bury(p);
+	}
+	sink_power_loss(host);
+}
+
+static void
+network_cut(int host)
+{
+	trace("FAULT host %d is cut off", host);
+	network_cut_off(host, until_us(0, 3 * plan.timeout_us / 2));
+}
+
+static void
+network_slow(int host)
+{
+	trace("FAULT host %d has a slow network", host);
+	network_slow_down(host, until_us(SECOND, plan.timeout_us));
+}
+
+/* Not a fault: the service moves a shard. */
+static void
+taken_back(int host)
+{
+	int shard = (int)draw((uint32_t)the_world->shards);
+	trace("the service takes shard %d back", shard);
+	service_withdraw(shard, some_time(0, 8 * SECOND));
+}
+
+static void
+usurped(int host)
+{
+	int shard = (int)draw((uint32_t)the_world->shards);
+	trace("FAULT shard %d is taken on host %d by a stranger", shard, host);
+	store_usurp(host, shard);
+}
+
+/* Not a fault: TERM, and back some time later, maybe with more or fewer workers. */
+static void
+told_to_stop(int host)
+{
+	struct process *p = process_of(host, -1);
+	if (!p || !p->loop)
+		return;
+	trace("host %d is told to stop", host);
+	plan.down_until_us[host] = until_us(0, draw(3) ? 4 * SECOND : 2 * plan.timeout_us);
+	if (draw(2))
+		plan.workers[host] = 1 + (int)draw(WORKERS_MAX);
+	process_signal(p, SIGTERM);
+	if (!the_world->gentle && draw(8) == 0)
+		process_signal(p, SIGQUIT);
+}
+
+static void
+flushed(int host)
+{
+	struct process *p = process_of(host, -1);
+	if (p && p->loop)
+		process_signal(p, SIGUSR1);
+}
+
+static void
+next_fault(void *arg)
+{
+	static void (*const faults[])(int host) = {
+		worker_killed, worker_killed,      worker_killed, worker_stopped, worker_hangs,
+		worker_hangs,  supervisor_killed,  network_cut,   host_stopped,   host_dies,
+		usurped,       supervisor_stopped, told_to_stop,  flushed,        network_slow,
+		network_slow,  taken_back,         taken_back,    taken_back,
+	};
+	static void (*const gentle[])(int host) = { flushed,    taken_back, taken_back,
+						    taken_back, taken_back, told_to_stop };
+	enum { FAULTS = sizeof(faults) / sizeof(faults[0]) };
+	int host = (int)draw((uint32_t)the_world->hosts);
+	if (plan.over)
+		return;
+	if (the_world->gentle) {
+		gentle[draw(6)](host);
+	} else {
+		host_has_trouble(host);
+		faults[draw(FAULTS)](host);
+		if (draw(4) == 0)
+			faults[draw(FAULTS)](host); /* and at the same time */
+	}
+	world_after(the_world->gentle ? some_time(SECOND, plan.timeout_us / 2)
+				      : some_time(MS, 6 * SECOND),
+		    next_fault, NULL);
+}
+
+static void
+keep_running(void *arg)
+{
+	for (int host = 0; host < the_world->hosts; host++) {
+		if (process_of(host, -1) || the_world->now_us < plan.down_until_us[host])
+			continue;
+		host_start(host, plan.workers[host], plan.timeout_us / MS);
+	}
+	world_after(200 * MS, keep_running, NULL);
+}
+
+void
+faults_begin(int64_t timeout_ms)
+{
+	memset(&plan, 0, sizeof(plan));
+	plan.timeout_us = timeout_ms * MS;
+	for (int host = 0; host < the_world->hosts; host++) {
+		plan.workers[host] = 1 + (int)draw(WORKERS_MAX);
+		if (host)
+			plan.down_until_us[host] = until_us(0, plan.timeout_us);
+	}
+	keep_running(NULL);
+	world_after(5 * SECOND, next_fault, NULL);
+}
+
+void
+faults_stop(void)
+{
+	trace("the world calms down");
+	plan.over = true;
+	the_world->calm = true;
+	for (int host = 0; host < the_world->hosts; host++) {
+		network_cut_off(host, 0);
+		network_slow_down(host, 0);
+		plan.down_until_us[host] = 0;
+	}
+	for (struct process *p = the_world->processes; p; p = p->next) {
+		process_resume(p);
+		if (p->main)
+			task_hang(p->main, 0);
+		if (p->thread)
+			task_hang(p->thread, 0);
+	}
+}

@@ -1,0 +1,142 @@
+/*
+ * host.c - one host's agent: supervisor_run with options as a user would give them, and its
+ * log, which becomes the model's words.
+ *
+ * In lts-model, in place of supervisor/main.c and common/log.c.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/xalloc.h"
+#include "supervisor/supervisor.h"
+#include "tests/model/inside.h"
+
+enum { WORDS = 26 };
+
+struct agent { /* what process_start hands over */
+	int workers;
+	int64_t timeout_ms;
+};
+
+_Noreturn void __wrap__exit(int code);
+
+static void
+load(struct options *options, const struct agent *agent)
+{
+	char text[WORDS][96] = {
+		"lts-supervisor",
+		"--endpoint=http://127.0.0.1:1",
+		"--region=here",
+		"--project_id=p",
+		"--group_id=g",
+		"--stream_id=s",
+		"--consumer_group_name=c",
+		"--start_time=begin",
+		"--sink=null",
+		"--ak=a",
+		"--sk=s",
+		"--state_dir=state",
+		"--consume_batch_size=20",
+		"--fetch_interval=2s",
+		"--checkpoint_interval=500ms",
+		"--process_timeout=20s",
+		"--shutdown_timeout=20s",
+		"--heartbeat_interval=1s",
+	};
+	char *argv[WORDS + 1] = { 0 }, *envp[] = { NULL };
+	struct buf why;
+	int n = 18;
+	buf_init(&why, 0);
+	snprintf(text[n++], sizeof(text[0]), "--consumer_count=%d", agent->workers);
+	snprintf(text[n++], sizeof(text[0]), "--heartbeat_timeout=%" PRId64 "ms",
+		 agent->timeout_ms);
+	snprintf(text[n++], sizeof(text[0]), "--publish_interval=%s",
+		 the_world->seed % 2 ? "1s" : "5s");
+	for (int i = 0; i < n; i++)
+		argv[i] = text[i];
+	options_init(options);
+	if (options_load(options, n, argv, envp, &why))
+		violated("options refused: %s", why.data);
+}
+
+static void
+run_agent(void *arg)
+{
+	struct agent agent = *(struct agent *)arg;
+	struct options options;
+	struct credentials credentials = { 0 };
+	world_free(arg);
+	load(&options, &agent);
+	int code = (int)supervisor_run(&(struct supervisor_config){
+		.options = &options,
+		.credentials = &credentials,
+		.log = log_create("supervisor"),
+	});
+	__wrap__exit(code);
+}
+
+void
+host_start(int host, int workers, int64_t timeout_ms)
+{
+	struct agent *agent = world_new(sizeof(*agent));
+	*agent = (struct agent){ workers, timeout_ms };
+	trace("host %d starts with %d workers", host, workers);
+	process_start(host, -1, NULL, run_agent, agent);
+}
+
+/* ---- common/log.h ---- */
+
+struct log {
+	char nothing;
+};
+
+struct log *
+log_create(const char *who)
+{
+	return xcalloc(1, sizeof(struct log));
+}
+
+void
+log_destroy(struct log **log)
+{
+	free(*log);
+	*log = NULL;
+}
+
+void
+log_add_fd(struct log *log, int fd, enum log_level least, enum log_format format)
+{
+}
+
+enum lts_err
+log_add_file(struct log *log, const char *path, enum log_level least, enum log_format format)
+{
+	return LTS_OK;
+}
+
+void
+log_reopen(struct log *log)
+{
+}
+
+void
+log_write(struct log *log, enum log_level level, const char *event,
+	  const struct log_field *fields, unsigned count)
+{
+	char line[300];
+	size_t n = 0;
+	line[0] = '\0';
+	for (unsigned i = 0; i < count && n < sizeof(line); i++) {
+		const struct log_field *f = &fields[i];
+		size_t room = sizeof(line) - n;
+		if (!f->key || (f->kind == LOG_KIND_TEXT && !f->text))
+			continue;
+		if (f->kind == LOG_KIND_TEXT)
+			n += (size_t)snprintf(line + n, room, " %s=%s", f->key, f->text);
+		else
+			n += (size_t)snprintf(line + n, room, " %s=%" PRId64, f->key, f->i);
+	}
+	trace("%s%s", event, line);
+}

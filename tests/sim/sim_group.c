@@ -341,6 +341,14 @@ sim_group_on_lost(struct sim_group *group, sim_group_lost *lost, void *arg)
 }
 
 void
+sim_group_offer(struct sim_group *group, unsigned shard, bool on_offer)
+{
+	struct shard *s = &group->shards[shard];
+	if (!s->closed)
+		s->offer = on_offer ? OFFER_ON : OFFER_OVER;
+}
+
+void
 sim_group_shard(const struct sim_group *group, unsigned number, struct sim_shard_view *view_out)
 {
 	const struct shard *shard = &group->shards[number];

@@ -67,6 +67,9 @@ enum lts_err sim_group_write(struct sim_group *group, const struct consumer_name
 void sim_group_replace(struct sim_group *group, const struct sim_checkpoint *ends,
 		       size_t n_parents, size_t n_children);
 
+/* One that is not closed is taken back and granted to nobody, or on offer again. */
+void sim_group_offer(struct sim_group *group, unsigned shard, bool on_offer);
+
 /* Called when an owner loses a shard that nobody asked back: it timed out, or listed it no
  * more. `from` is the checkpoint then, 0 when there is none. */
 typedef void sim_group_lost(void *arg, unsigned shard, uint64_t from);

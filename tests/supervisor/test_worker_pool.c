@@ -54,6 +54,11 @@ on_gone(void *arg, uint32_t slot, enum fate fate)
 }
 
 static void
+on_blamed(void *arg, uint32_t slot, const struct board_place *place)
+{
+}
+
+static void
 on_message(void *arg, uint32_t slot, const struct message *message)
 {
 }
@@ -109,6 +114,7 @@ start(int64_t beat_timeout_ms, int64_t process_timeout_ms)
 	static const struct worker_pool_events events = {
 		.message = on_message,
 		.live = on_live,
+		.blamed = on_blamed,
 		.gone = on_gone,
 		.all_ended = on_all_ended,
 		.fill_config = on_fill_config,

@@ -171,7 +171,7 @@ END_TEST
 static void
 on_pretend(struct ev_loop *ignored, struct ev_timer *timer, int events)
 {
-	static const enum board_stage stages[WORKERS] = { BOARD_WAIT_LOCK, BOARD_FLUSH,
+	static const enum board_stage stages[WORKERS] = { BOARD_WAIT_LOCK, BOARD_IDLE,
 							  BOARD_SUBMIT };
 	for (uint32_t i = 0; i < WORKERS; i++)
 		board_enter((struct board *)(uintptr_t)worker_pool_board(pool, i), stages[i],

@@ -123,8 +123,6 @@ step(struct lease_book *book, struct entry *e, int64_t now_ms)
 		if (e->hold != HOLD_NONE)
 			return true;
 		if (!lease_may_leave(book, e, now_ms)) {
-			if (e->know == KNOW_NOTHING)
-				lease_entry_ask(book, e, now_ms);
 			lease_publish_one(book, e, now_ms);
 			return true;
 		}
@@ -220,7 +218,6 @@ on_owned(struct lease_book *book, uint32_t home, const struct shard_id *shard, b
 		if (listed)
 			e->deadline_ms = deadline_ms;
 		e->wanted_back = false;
-		e->no_publish = false;
 		return;
 	}
 	if (book->stopping)
@@ -246,27 +243,12 @@ send_renewals(struct lease_book *book, uint32_t worker, uint32_t home, int64_t d
 		book->ops->renew(book->arg, worker, epochs, n, deadline_ms);
 }
 
-/* In the first heartbeat's list, because a former life of ours held it. Where the service wants
- * it back it goes the way of all such: what was left unpublished is published first. */
-static void
-inherit(struct lease_book *book, uint32_t home, const struct shard_id *shard, int64_t deadline_ms)
-{
-	if (book->stopping || lease_entry_find(book, shard))
-		return;
-	struct entry *e = new_entry(book, shard);
-	if (e)
-		grant(book, e, home, deadline_ms);
-}
-
 void
 book_on_answer(struct lease_book *book, uint32_t home, const struct shard_id *listed,
 	       size_t n_listed, const struct shard_id *owned, size_t n_owned, int64_t sent_ms,
 	       int64_t now_ms)
 {
 	int64_t deadline_ms = sent_ms + book->config.timeout_ms - book->config.timeout_ms / 6;
-	for (size_t i = 0; i < n_listed && !book->answered[home]; i++)
-		inherit(book, home, &listed[i], deadline_ms);
-	book->answered[home] = true;
 	for (size_t i = 0; i < book->count; i++) {
 		struct entry *e = &book->entries[i];
 		if (e->home != home || !e->granted || !contains(listed, n_listed, &e->shard) ||

@@ -64,8 +64,6 @@ struct lease_book {
 	struct shard_id *seen; /* ever granted in this run */
 	size_t n_seen;
 	bool live[ASSIGN_WORKERS_MAX];
-	bool answered[ASSIGN_WORKERS_MAX]; /* the consumer's first heartbeat, which lists what a
-					      former life held */
 	uint32_t sequence;
 	uint64_t changes; /* shards granted and gone */
 	uint64_t questions; /* the last one's number */

@@ -15,24 +15,14 @@
 
 enum { PUBLISH_AGAIN_MS = 1000 };
 
-/* A shard that goes back before a worker has taken it under this grant: what an earlier grant,
- * or an earlier life of ours, has left unpublished, where a take would go on from it. */
-static bool
-is_left_behind(const struct entry *e, const struct checkpoint_record *record)
-{
-	return e->wanted_back && e->hold == HOLD_NONE && e->know == KNOW_IT && !record->forced &&
-	       (e->service_is_ours || cursor_equal(&e->service, &record->service));
-}
-
-/* What is committed under the present epoch, or left behind, and not yet at the service;
- * false: nothing. */
+/* What is committed under the present epoch and not yet at the service; false: nothing.
+ */
 bool
 lease_unpublished(struct lease_book *book, const struct entry *e, struct cursor *cursor_out)
 {
 	struct checkpoint_record record;
-	if (book->ops->committed(book->arg, &e->shard, &record))
-		return false;
-	if (!(e->current && epoch_equal(record.epoch, e->epoch)) && !is_left_behind(e, &record))
+	if (!e->current || book->ops->committed(book->arg, &e->shard, &record) ||
+	    !epoch_equal(record.epoch, e->epoch))
 		return false;
 	if (cursor_equal(&record.cursor, &e->published))
 		return false;
@@ -70,14 +60,6 @@ lease_publish_one(struct lease_book *book, struct entry *e, int64_t now_ms)
 	book->ops->publish(book->arg, e->home, &e->shard, &cursor, 1);
 }
 
-/* We have a position of it, and do not know where the service stands. */
-static bool
-is_unread(struct lease_book *book, const struct entry *e)
-{
-	struct checkpoint_record record;
-	return e->know != KNOW_IT && !book->ops->committed(book->arg, &e->shard, &record);
-}
-
 /* The service wants it back and no worker has it: its last checkpoint, then it leaves the
  * list. */
 bool
@@ -86,7 +68,7 @@ lease_may_leave(struct lease_book *book, struct entry *e, int64_t now_ms)
 	struct cursor cursor;
 	if (e->writing)
 		return false; /* its answer comes within a sixth of the timeout */
-	if (e->no_publish || (!is_unread(book, e) && !lease_unpublished(book, e, &cursor)))
+	if (e->no_publish || !lease_unpublished(book, e, &cursor))
 		return true;
 	if (now_ms - e->wanted_ms < book->config.timeout_ms / 2)
 		return false;

@@ -373,87 +373,6 @@ START_TEST(shard_does_not_leave_the_book_while_a_write_is_in_flight)
 }
 END_TEST
 
-START_TEST(refusal_while_draining_is_forgotten_when_the_shard_is_left_to_us_after_all)
-{
-	book_bed_commit(&bed, "A", 1, "c3");
-	book_bed_publish(&bed);
-	book_bed_heartbeat(&bed, 0, "B");
-	book_bed_written(&bed, "A", "c3", LTS_INVALID);
-	book_bed_heartbeat(&bed, 0, "A B");
-	book_bed_message(&bed, 0, MSG_RELEASED, "A", 1);
-	book_bed_message(&bed, 0, MSG_HELD, "A", 3);
-	book_bed_commit(&bed, "A", 3, "c4");
-	book_bed_tick(&bed, 1000);
-	book_bed_publish(&bed);
-	ck_assert(strstr(bed.said.data, "publish h0 A=c4\n") != NULL);
-}
-END_TEST
-
-/* Consumer 1's first heartbeat lists what a former life held, and the service wants it back. */
-static void
-restart_with(const char *shard, const char *committed)
-{
-	book_bed_commit(&bed, shard, 99, committed);
-	book_bed_answer(&bed, 1, shard, "", bed.now_ms);
-}
-
-START_TEST(what_a_former_life_left_unpublished_is_published_before_the_shard_leaves)
-{
-	restart_with("C", "c9");
-	book_bed_expect(&bed, "ask C\n");
-	book_bed_expect_list(&bed, 1, "C");
-	book_bed_service(&bed, "C", "c7", true);
-	book_bed_expect(&bed, "publish h1 C=c9\n");
-	book_bed_expect_list(&bed, 1, "C");
-	book_bed_written(&bed, "C", "c9", LTS_OK);
-	book_bed_expect(&bed, "left h1\n");
-	book_bed_expect_list(&bed, 1, "");
-}
-END_TEST
-
-START_TEST(what_a_former_life_left_is_not_published_over_another_host)
-{
-	restart_with("C", "c9");
-	book_bed_service(&bed, "C", "c7", false);
-	book_bed_expect(&bed, "ask C\nleft h1\n");
-	book_bed_expect_list(&bed, 1, "");
-}
-END_TEST
-
-START_TEST(shard_wanted_back_before_its_take_leaves_with_what_was_left_unpublished)
-{
-	book_bed_commit(&bed, "C", 99, "c9");
-	book_bed_answer(&bed, 1, "", "C", bed.now_ms);
-	book_bed_heartbeat(&bed, 1, "");
-	book_bed_expect(&bed, "ask C\n");
-	book_bed_service(&bed, "C", "c7", true);
-	book_bed_expect(&bed, "publish h1 C=c9\n");
-	book_bed_written(&bed, "C", "c9", LTS_GONE);
-	book_bed_expect_list(&bed, 1, "");
-}
-END_TEST
-
-START_TEST(service_that_cannot_be_read_keeps_what_a_former_life_left_for_half_the_timeout)
-{
-	restart_with("C", "c9");
-	bed.now_ms += BED_TIMEOUT_MS / 2 - 1;
-	book_bed_heartbeat(&bed, 1, "");
-	book_bed_expect_list(&bed, 1, "C");
-	book_bed_tick(&bed, 1);
-	book_bed_expect_note(&bed, "C given back without its last checkpoint");
-	book_bed_expect_list(&bed, 1, "");
-}
-END_TEST
-
-START_TEST(only_the_first_heartbeat_lists_for_a_former_life)
-{
-	book_bed_heartbeat(&bed, 1, "");
-	restart_with("C", "c9");
-	book_bed_expect(&bed, "");
-	book_bed_expect_list(&bed, 1, "");
-}
-END_TEST
-
 Suite *
 suite_lease_publish(void)
 {
@@ -486,17 +405,6 @@ suite_lease_publish(void)
 	tcase_add_loop_test(tc, last_publish_is_not_tried_again_after_a_refusal, 0, 3);
 	tcase_add_test(tc, holder_that_dies_while_draining_frees_the_shard_too);
 	tcase_add_test(tc, shard_does_not_leave_the_book_while_a_write_is_in_flight);
-	tcase_add_test(
-		tc, refusal_while_draining_is_forgotten_when_the_shard_is_left_to_us_after_all);
-	tcase_add_test(tc,
-		       what_a_former_life_left_unpublished_is_published_before_the_shard_leaves);
-	tcase_add_test(tc, what_a_former_life_left_is_not_published_over_another_host);
-	tcase_add_test(tc,
-		       shard_wanted_back_before_its_take_leaves_with_what_was_left_unpublished);
-	tcase_add_test(
-		tc,
-		service_that_cannot_be_read_keeps_what_a_former_life_left_for_half_the_timeout);
-	tcase_add_test(tc, only_the_first_heartbeat_lists_for_a_former_life);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

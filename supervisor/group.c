@@ -111,6 +111,7 @@ on_success(struct consumer *c, const struct lts_answer *answer)
 		log_info(g->config.log, "heartbeat answered again",
 			 LOG_TEXT("consumer", c->name.text), LOG_UINT("failures", c->failures));
 	c->failures = 0;
+	bool first = !c->answered;
 	c->answered = true;
 	c->heard_ms = c->sent_ms;
 	backoff_reset(&c->backoff);
@@ -121,6 +122,9 @@ on_success(struct consumer *c, const struct lts_answer *answer)
 		g->config.events->joined(g->config.arg, &g->clock);
 	g->joined = true;
 	lease_book_set_service_ahead(g->config.book, g->clock.ahead_ns);
+	if (first)
+		book_on_first_answer(g->config.book, c->index, listed, n_listed, answer->shards,
+				     answer->n_shards, c->sent_ms);
 	book_on_answer(g->config.book, c->index, listed, n_listed, answer->shards,
 		       answer->n_shards, c->sent_ms, now_ms);
 	free(listed);

@@ -117,11 +117,16 @@ step(struct lease_book *book, struct entry *e, int64_t now_ms)
 			lease_entry_revoke(book, e);
 		return e->hold != HOLD_NONE || e->writing;
 	}
+	if (e->know == KNOW_NOTHING && (e->left_behind || !e->wanted_back))
+		lease_entry_ask(book, e, now_ms);
 	if (e->wanted_back) {
 		if (e->hold == HOLD_TAKING || e->hold == HOLD_HELD)
 			lease_entry_revoke(book, e);
 		if (e->hold != HOLD_NONE)
 			return true;
+		if (e->left_behind && !e->current)
+			return now_ms - e->wanted_ms < book->config.timeout_ms / 2 &&
+			       (book->stopping || e->know != KNOW_IT || lease_seal(book, e));
 		if (!lease_may_leave(book, e, now_ms)) {
 			lease_publish_one(book, e, now_ms);
 			return true;
@@ -130,8 +135,6 @@ step(struct lease_book *book, struct entry *e, int64_t now_ms)
 		book->ops->left(book->arg, e->home);
 		return false;
 	}
-	if (e->know == KNOW_NOTHING)
-		lease_entry_ask(book, e, now_ms);
 	return true;
 }
 
@@ -173,10 +176,6 @@ new_entry(struct lease_book *book, const struct shard_id *shard)
 {
 	if (book->count == BOOK_SHARDS_MAX)
 		return NULL;
-	if (!contains(book->seen, book->n_seen, shard)) {
-		book->seen = xreallocarray(book->seen, book->n_seen + 1, sizeof(*book->seen));
-		book->seen[book->n_seen++] = *shard;
-	}
 	if (book->count == book->cap) {
 		book->cap = book->cap ? 2 * book->cap : 16;
 		book->entries = xreallocarray(book->entries, book->cap, sizeof(*book->entries));
@@ -190,7 +189,12 @@ new_entry(struct lease_book *book, const struct shard_id *shard)
 static void
 grant(struct lease_book *book, struct entry *e, uint32_t home, int64_t deadline_ms)
 {
+	if (!contains(book->seen, book->n_seen, &e->shard)) {
+		book->seen = xreallocarray(book->seen, book->n_seen + 1, sizeof(*book->seen));
+		book->seen[book->n_seen++] = e->shard;
+	}
 	book->changes++;
+	e->left_behind = false;
 	e->home = home;
 	e->granted = true;
 	e->deadline_ms = deadline_ms;
@@ -212,9 +216,9 @@ on_owned(struct lease_book *book, uint32_t home, const struct shard_id *shard, b
 	 int64_t deadline_ms)
 {
 	struct entry *e = lease_entry_find(book, shard);
-	if (e && e->granted && e->home != home)
+	if (e && e->granted && e->home != home && !e->left_behind)
 		return; /* another consumer of ours has not let go of it yet */
-	if (e && e->granted) {
+	if (e && e->granted && !e->left_behind) {
 		if (listed)
 			e->deadline_ms = deadline_ms;
 		e->wanted_back = false;
@@ -243,12 +247,37 @@ send_renewals(struct lease_book *book, uint32_t worker, uint32_t home, int64_t d
 		book->ops->renew(book->arg, worker, epochs, n, deadline_ms);
 }
 
+static int64_t
+deadline_of(const struct lease_book *book, int64_t sent_ms)
+{
+	return sent_ms + book->config.timeout_ms - book->config.timeout_ms / 6;
+}
+
+void
+book_on_first_answer(struct lease_book *book, uint32_t home, const struct shard_id *listed,
+		     size_t n_listed, const struct shard_id *owned, size_t n_owned,
+		     int64_t sent_ms)
+{
+	for (size_t i = 0; i < n_listed; i++) {
+		if (contains(owned, n_owned, &listed[i]) || lease_entry_find(book, &listed[i]))
+			continue;
+		struct entry *e = new_entry(book, &listed[i]);
+		if (!e)
+			return;
+		e->home = home;
+		e->granted = true;
+		e->deadline_ms = deadline_of(book, sent_ms);
+		e->left_behind = true;
+		lease_entry_note(book, e, "left behind by our last life; to be closed", NULL);
+	}
+}
+
 void
 book_on_answer(struct lease_book *book, uint32_t home, const struct shard_id *listed,
 	       size_t n_listed, const struct shard_id *owned, size_t n_owned, int64_t sent_ms,
 	       int64_t now_ms)
 {
-	int64_t deadline_ms = sent_ms + book->config.timeout_ms - book->config.timeout_ms / 6;
+	int64_t deadline_ms = deadline_of(book, sent_ms);
 	for (size_t i = 0; i < book->count; i++) {
 		struct entry *e = &book->entries[i];
 		if (e->home != home || !e->granted || !contains(listed, n_listed, &e->shard) ||

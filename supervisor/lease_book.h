@@ -36,15 +36,13 @@ struct book_ops {
 	/* The service's checkpoint of a shard: book_on_service follows, with the question's
 	 * number. */
 	void (*ask_service)(void *arg, const struct shard_id *shard, uint64_t question);
-	/* Writes checkpoints under the consumer's name: book_on_written follows for each.
-	 */
+	/* Writes checkpoints under the consumer's name: book_on_written follows for each. */
 	void (*publish)(void *arg, uint32_t home, const struct shard_id *shards,
 			const struct cursor *cursors, size_t n);
 	/* The stored checkpoint; LTS_NOTFOUND. */
 	enum lts_err (*committed)(void *arg, const struct shard_id *shard,
 				  struct checkpoint_record *out);
-	/* The consumer lists a shard less: the sooner its next heartbeat, the sooner
-	 * another consumer has it. */
+	/* The consumer lists a shard less: the sooner it says so, the sooner another has it. */
 	void (*left)(void *arg, uint32_t home);
 	/* For people: what happened to a shard. */
 	void (*note)(void *arg, const struct shard_id *shard, const char *what, const char *why);
@@ -74,6 +72,11 @@ struct shard_id *lease_book_list(struct lease_book *book, uint32_t home, size_t 
 void book_on_answer(struct lease_book *book, uint32_t home, const struct shard_id *listed,
 		    size_t n_listed, const struct shard_id *owned, size_t n_owned,
 		    int64_t sent_ms, int64_t now_ms);
+/* Before it, for a consumer's first: what we held in our last life and are granted no more is
+ * sealed, published if nobody else has moved on, and left out. */
+void book_on_first_answer(struct lease_book *book, uint32_t home, const struct shard_id *listed,
+			  size_t n_listed, const struct shard_id *owned, size_t n_owned,
+			  int64_t sent_ms);
 /* err: ask again later. cursor none: it has none. */
 void book_on_service(struct lease_book *book, const struct shard_id *shard, uint64_t question,
 		     enum lts_err err, const struct cursor *cursor, bool ours, int64_t now_ms);
@@ -90,8 +93,7 @@ void book_on_suspect(struct lease_book *book, uint32_t worker, const struct shar
 void book_on_gone(struct lease_book *book, uint32_t worker, enum fate fate, int64_t now_ms);
 void book_on_message(struct lease_book *book, uint32_t worker, const struct message *message,
 		     int64_t now_ms);
-/* Ends leases past their deadline, gives up on last publishes, asks again, publishes where new
- * shards start. */
+/* Ends leases past their deadline, gives up on last publishes, asks again, publishes starts. */
 void book_on_tick(struct lease_book *book, int64_t now_ms);
 /* Publishes what is committed and not published. */
 void book_publish(struct lease_book *book, int64_t now_ms);

@@ -41,6 +41,7 @@ struct entry {
 	int32_t target;     /* where it goes when it is released */
 	struct epoch epoch; /* of the last assignment */
 	bool current;       /* which was under the present grant */
+	bool left_behind;   /* held in our last life, granted no more: to be closed in order */
 	enum fate fate;
 	uint32_t fate_slot;
 	struct suspect suspect;
@@ -86,6 +87,9 @@ void lease_book_settle(struct lease_book *book, int64_t now_ms);
 
 /* The batch that the next holder must be told of; attempts 0: none, or it is past. */
 struct suspect lease_suspect(struct lease_book *book, const struct entry *e);
+
+/* Has a worker take what was left behind, only to let go of it. False: that is of no use. */
+bool lease_seal(struct lease_book *book, struct entry *e);
 
 /* Assigns and moves until the live workers are balanced. */
 void lease_plan(struct lease_book *book);

@@ -29,7 +29,8 @@ assign(struct lease_book *book, struct entry *e, int32_t worker)
 		.home = e->home,
 		.service = e->service,
 		.service_is_ours = e->service_is_ours,
-		.unbroken = e->unbroken,
+		.unbroken = e->unbroken || e->left_behind,
+		.seal_only = e->left_behind,
 		.start_ns = book->config.start_ns,
 		.end_ns = book->config.end_ns,
 		.service_ahead_ns = book->service_ahead_ns,
@@ -45,6 +46,26 @@ assign(struct lease_book *book, struct entry *e, int32_t worker)
 	e->target = worker;
 	e->fate = FATE_NONE;
 	book->ops->assign(book->arg, (uint32_t)worker, &m);
+}
+
+bool
+lease_seal(struct lease_book *book, struct entry *e)
+{
+	struct checkpoint_record record;
+	if (book->ops->committed(book->arg, &e->shard, &record) || record.forced)
+		return false;
+	/* Where another host has moved on, our position is nothing to the service. */
+	e->no_publish = !cursor_is_none(&e->service) && !e->service_is_ours &&
+			!cursor_equal(&e->service, &record.service);
+	for (uint32_t i = 0; i < book->config.workers; i++) {
+		uint32_t worker = (e->home + i) % book->config.workers;
+		if (!book->live[worker])
+			continue;
+		assign(book, e, (int32_t)worker);
+		e->hold = HOLD_RELEASING;
+		break;
+	}
+	return true;
 }
 
 static void

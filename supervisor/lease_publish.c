@@ -142,8 +142,12 @@ book_on_written(struct lease_book *book, const struct shard_id *shard,
 		doubt(book, e, now_ms);
 		break;
 	case LTS_GONE:
-		lease_entry_note(book, e, "lease lost",
-				 "the service refused its checkpoint: another consumer owns it");
+		if (e->left_behind)
+			lease_entry_note(book, e, "closed; another consumer owns it", NULL);
+		else
+			lease_entry_note(book, e, "lease lost",
+					 "the service refused its checkpoint: another consumer "
+					 "owns it");
 		e->granted = false;
 		break;
 	case LTS_NOTFOUND:

@@ -49,6 +49,8 @@ shard_create(const struct shard_config *config, const struct shard_ops *ops, voi
 	s->limit = config->batch_size;
 	s->last_bytes = config->first_bytes;
 	s->close = LEASE_RELEASED;
+	s->state = assign->seal_only ? SHARD_DRAINING : SHARD_INITIALIZING;
+	atomic_store(&lease->letting_go, assign->seal_only);
 	backoff_init(&s->backoff, SHARD_RETRY_FIRST_MS, SHARD_RETRY_MAX_MS, seed);
 	return s;
 }

@@ -79,7 +79,7 @@ struct shard *shard_create(const struct shard_config *config, const struct shard
 			   void *arg, struct lease *lease, const struct message_assign *assign,
 			   uint64_t seed);
 void shard_destroy(struct shard **shard);
-/* Begins with the take. */
+/* Begins with the take. One that is only to be sealed drains from the start. */
 void shard_start(struct shard *shard);
 
 void shard_on_taken(struct shard *shard, enum lts_err err, const struct lease_taken *taken,

@@ -120,17 +120,19 @@ START_TEST(assign_comes_back)
 }
 END_TEST
 
-START_TEST(assign_keeps_its_two_flags_apart)
+START_TEST(assign_keeps_its_flags_apart)
 {
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 8; i++) {
 		size_t len;
 		struct message in = samples[1], out;
 		in.assign.service_is_ours = i & 1;
 		in.assign.unbroken = i & 2;
+		in.assign.seal_only = i & 4;
 		uint8_t *data = encoded(&in, &len);
 		ck_assert_int_eq(message_decode(data, len, &out), LTS_OK);
 		ck_assert_int_eq(out.assign.service_is_ours, i & 1);
 		ck_assert_int_eq(out.assign.unbroken, (i & 2) != 0);
+		ck_assert_int_eq(out.assign.seal_only, (i & 4) != 0);
 		free(data);
 	}
 }
@@ -330,7 +332,7 @@ suite_message(void)
 	TCase *tc = tcase_create("message");
 	tcase_add_test(tc, config_comes_back);
 	tcase_add_test(tc, assign_comes_back);
-	tcase_add_test(tc, assign_keeps_its_two_flags_apart);
+	tcase_add_test(tc, assign_keeps_its_flags_apart);
 	tcase_add_test(tc, renew_comes_back);
 	tcase_add_test(tc, lease_messages_come_back);
 	tcase_add_test(tc, messages_without_a_body_come_back);

@@ -157,7 +157,37 @@ START_TEST(host_that_comes_back_repeats_nothing_of_its_own)
 	agent_stop(&g.hosts[1]);
 	until("the other has all", sim_is_settled(&g.sim, 2));
 	drain(&g, &g.hosts[0]);
-	expect_nothing_forbidden(&g, "a.out b.out");
+	struct verdict v = expect_nothing_forbidden(&g, "a.out b.out");
+	ck_assert_uint_eq(v.unsealed, 0);
+	end(&g);
+}
+END_TEST
+
+/* Most of its shards are others' by then, and do not come back. */
+START_TEST(host_lost_whole_seals_its_files_when_it_is_started_again)
+{
+	struct ground g;
+	begin(&g, LOAD, SELDOM);
+	agent_start(&g.hosts[0]);
+	agent_start(&g.hosts[1]);
+	await_shared(&g, 4);
+	agent_kill_whole(&g.hosts[1]);
+	await_shared(&g, 2);
+	agent_start(&g.hosts[2]);
+	agent_start(&g.hosts[3]);
+	await_shared(&g, 6);
+	agent_start(&g.hosts[1]);
+	await_shared(&g, 8);
+	until("what it left behind is closed",
+	      agent_said(&g.hosts[1], "msg=\"shard released\"") >=
+		      agent_said(&g.hosts[1], "msg=\"left behind"));
+	ck_assert_uint_ge(agent_said(&g.hosts[1], "msg=\"left behind"), 2);
+	for (int i = HOSTS - 1; i > 0; i--)
+		agent_stop(&g.hosts[i]);
+	until("the first has all", sim_is_settled(&g.sim, 2));
+	drain(&g, &g.hosts[0]);
+	struct verdict v = expect_nothing_forbidden(&g, "a.out b.out c.out d.out");
+	ck_assert_uint_eq(v.unsealed, 0);
 	end(&g);
 }
 END_TEST
@@ -169,6 +199,7 @@ suite_rescale(void)
 	TCase *tc = scenario_case(suite, "rescale");
 	tcase_add_test(tc, rescaling_under_load_loses_and_repeats_nothing);
 	tcase_add_test(tc, host_lost_whole_loses_nothing_and_repeats_only_what_was_not_published);
+	tcase_add_test(tc, host_lost_whole_seals_its_files_when_it_is_started_again);
 	tcase_add_loop_test(tc, host_that_comes_back_repeats_nothing_of_its_own, 0, 2);
 	return suite;
 }

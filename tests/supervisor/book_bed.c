@@ -30,7 +30,8 @@ op_assign(void *arg, uint32_t worker, const struct message_assign *m)
 	SAY(bed, "assign %s w%u e%u", m->shard.text, worker, sequence_of(m->epoch));
 	if (!cursor_is_none(&m->service))
 		SAY(bed, " service=%s", m->service.text);
-	SAY(bed, "%s%s", m->service_is_ours ? " ours" : "", m->unbroken ? " unbroken" : "");
+	SAY(bed, "%s%s%s", m->service_is_ours ? " ours" : "", m->unbroken ? " unbroken" : "",
+	    m->seal_only ? " seal" : "");
 	if (m->fate == FATE_KILLED || m->fate == FATE_DIED)
 		SAY(bed, " %s w%u", fates[m->fate], m->fate_slot);
 	if (m->suspect.attempts)
@@ -186,6 +187,15 @@ book_bed_answer(struct book_bed *bed, uint32_t home, const char *listed, const c
 	struct shard_id was[BED_SHARDS], is[BED_SHARDS];
 	size_t n_was = parse_list(listed, was), n_is = parse_list(owned, is);
 	book_on_answer(bed->book, home, was, n_was, is, n_is, sent_ms, bed->now_ms);
+}
+
+void
+book_bed_first_answer(struct book_bed *bed, uint32_t home, const char *listed, const char *owned)
+{
+	struct shard_id was[BED_SHARDS], is[BED_SHARDS];
+	size_t n_was = parse_list(listed, was), n_is = parse_list(owned, is);
+	book_on_first_answer(bed->book, home, was, n_was, is, n_is, bed->now_ms);
+	book_bed_answer(bed, home, listed, owned, bed->now_ms);
 }
 
 void

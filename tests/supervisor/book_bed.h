@@ -33,8 +33,9 @@ void book_bed_init(struct book_bed *bed, int64_t end_ns);
 void book_bed_fini(struct book_bed *bed);
 
 /* Fails unless the book did exactly that since the last look: lines of
- *   assign A w0 e1 [service=C] [ours] [unbroken] [killed w2|died w2] [suspect C N DEATHS] |
- *   revoke A w0 e1 | renew w0 e1 e2 until MS | told A w0 e1 C | ask A | publish h0 A=C B=C | left h0 */
+ *   assign A w0 e1 [service=C] [ours] [unbroken] [seal] [killed w2|died w2]
+ *   [suspect C N DEATHS] | revoke A w0 e1 | renew w0 e1 e2 until MS | told A w0 e1 C | ask A |
+ *   publish h0 A=C B=C | left h0 */
 void book_bed_expect(struct book_bed *bed, const char *lines);
 /* Fails unless this was noted since the last look. */
 void book_bed_expect_note(struct book_bed *bed, const char *note);
@@ -42,6 +43,9 @@ void book_bed_expect_note(struct book_bed *bed, const char *note);
 /* Lists are names with spaces between. A heartbeat that lists what the book says; its
  * answer now. */
 void book_bed_heartbeat(struct book_bed *bed, uint32_t home, const char *owned);
+/* The first of a life, whose list says what the state remembers. */
+void book_bed_first_answer(struct book_bed *bed, uint32_t home, const char *listed,
+			   const char *owned);
 /* One whose list and time of sending the test says. */
 void book_bed_answer(struct book_bed *bed, uint32_t home, const char *listed, const char *owned,
 		     int64_t sent_ms);

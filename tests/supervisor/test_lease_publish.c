@@ -373,6 +373,70 @@ START_TEST(shard_does_not_leave_the_book_while_a_write_is_in_flight)
 }
 END_TEST
 
+/* C was held in our last life, up to c5; the service grants it to somebody else by now. */
+static void
+leave_c_behind(void)
+{
+	book_bed_commit(&bed, "C", 1, "c5");
+	bed.committed[bed.n_committed - 1].epoch.value = 1;
+	book_bed_first_answer(&bed, 1, "C", "");
+	book_bed_expect_note(&bed, "C left behind by our last life; to be closed");
+	book_bed_expect_list(&bed, 1, "C");
+	book_bed_expect(&bed, "ask C\n");
+}
+
+START_TEST(shard_left_behind_is_sealed_published_and_given_back)
+{
+	leave_c_behind();
+	book_bed_service(&bed, "C", "c4", true);
+	book_bed_expect(&bed, "assign C w0 e3 service=c4 ours unbroken seal\n");
+	book_bed_commit(&bed, "C", 3, "c5");
+	book_bed_message(&bed, 0, MSG_RELEASED, "C", 3);
+	book_bed_expect(&bed, "publish h1 C=c5\n");
+	book_bed_expect_list(&bed, 1, "C");
+	book_bed_written(&bed, "C", "c5", LTS_OK);
+	book_bed_expect(&bed, "left h1\n");
+	book_bed_expect_list(&bed, 1, "");
+}
+END_TEST
+
+START_TEST(shard_left_behind_is_only_sealed_when_another_host_has_moved_on)
+{
+	leave_c_behind();
+	book_bed_service(&bed, "C", "c9", false);
+	book_bed_expect(&bed, "assign C w0 e3 service=c9 unbroken seal\n");
+	book_bed_commit(&bed, "C", 3, "c5");
+	book_bed_message(&bed, 0, MSG_RELEASED, "C", 3);
+	book_bed_expect(&bed, "left h1\n");
+	ck_assert(!lease_book_has(bed.book, &(struct shard_id){ "C" }));
+}
+END_TEST
+
+START_TEST(shard_left_behind_and_granted_to_another_of_ours_is_held_as_any)
+{
+	leave_c_behind();
+	book_bed_service(&bed, "C", "c4", true);
+	book_bed_expect(&bed, "assign C w0 e3 service=c4 ours unbroken seal\n");
+	book_bed_answer(&bed, 2, "", "C", bed.now_ms);
+	book_bed_expect(&bed, "ask C\n");
+	book_bed_service(&bed, "C", "c4", true);
+	book_bed_message(&bed, 0, MSG_RELEASED, "C", 3);
+	book_bed_expect(&bed, "assign C w0 e4 service=c4 ours\n");
+}
+END_TEST
+
+START_TEST(shard_left_behind_is_forgotten_when_it_cannot_be_closed)
+{
+	leave_c_behind();
+	book_bed_service(&bed, "C", "c4", true);
+	book_bed_expect(&bed, "assign C w0 e3 service=c4 ours unbroken seal\n");
+	book_bed_gone(&bed, 0, FATE_DIED);
+	bed.now_ms += BED_TIMEOUT_MS / 2;
+	book_bed_tick(&bed, 0);
+	ck_assert(!lease_book_has(bed.book, &(struct shard_id){ "C" }));
+}
+END_TEST
+
 Suite *
 suite_lease_publish(void)
 {
@@ -405,6 +469,10 @@ suite_lease_publish(void)
 	tcase_add_loop_test(tc, last_publish_is_not_tried_again_after_a_refusal, 0, 3);
 	tcase_add_test(tc, holder_that_dies_while_draining_frees_the_shard_too);
 	tcase_add_test(tc, shard_does_not_leave_the_book_while_a_write_is_in_flight);
+	tcase_add_test(tc, shard_left_behind_is_sealed_published_and_given_back);
+	tcase_add_test(tc, shard_left_behind_is_only_sealed_when_another_host_has_moved_on);
+	tcase_add_test(tc, shard_left_behind_and_granted_to_another_of_ours_is_held_as_any);
+	tcase_add_test(tc, shard_left_behind_is_forgotten_when_it_cannot_be_closed);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -158,6 +158,7 @@ make(struct shard_bed *bed, int64_t end_ns, const struct suspect *suspect)
 					 .service = cursor_of("30"),
 					 .suspect = *suspect,
 					 .epoch = epoch_of(1, 1),
+					 .seal_only = bed->seal_only,
 					 .start = "begin",
 					 .end_ns = end_ns };
 	bed->lease = (struct lease){ .shard = assign.shard, .epoch = assign.epoch };

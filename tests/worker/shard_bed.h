@@ -18,6 +18,7 @@ struct shard_bed {
 	struct buf said;
 	int64_t used_bytes; /* of the budget */
 	bool full;          /* it has no room */
+	bool seal_only;     /* of the next one made */
 	unsigned released, forgotten;
 	uint64_t fetched, delivered, dropped; /* records */
 	struct batch *submitted;

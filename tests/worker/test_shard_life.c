@@ -292,6 +292,20 @@ START_TEST(letting_go_asks_for_nothing_more)
 }
 END_TEST
 
+START_TEST(shard_that_is_only_to_be_sealed_is_closed_and_never_fetched)
+{
+	bed.seal_only = true;
+	shard_bed_again(&bed, 0);
+	shard_start(bed.shard);
+	shard_bed_expect(&bed, "take -\n");
+	ck_assert(atomic_load(&bed.lease.letting_go));
+	shard_bed_taken(&bed, LTS_OK, "10");
+	shard_bed_expect(&bed, "close released 0\n");
+	shard_bed_closed(&bed, LTS_OK);
+	shard_bed_expect(&bed, "RELEASED OK\nforget\n");
+}
+END_TEST
+
 Suite *
 suite_shard_life(void)
 {
@@ -319,6 +333,7 @@ suite_shard_life(void)
 	tcase_add_test(tc, lost_lease_lets_go_and_says_why);
 	tcase_add_test(tc, batch_that_comes_back_gone_lets_go);
 	tcase_add_test(tc, letting_go_asks_for_nothing_more);
+	tcase_add_test(tc, shard_that_is_only_to_be_sealed_is_closed_and_never_fetched);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -131,23 +131,30 @@ start_close(struct start *start)
 	state_dir_close(&start->dir);
 }
 
+struct memory {
+	struct group *group;
+	int64_t since_ns; /* of a release that the service may not know of */
+};
+
 static enum lts_err
 remember(void *arg, struct store_key key, const void *data, size_t len)
 {
+	const struct memory *memory = arg;
 	struct lease_record lease;
 	enum lts_err err = lease_decode(data, len, &lease);
-	if (!err && lease.state != LEASE_RELEASED)
-		group_remember(arg, lease.home, &lease.shard);
+	if (!err && (lease.state != LEASE_RELEASED || lease.since_ns > memory->since_ns))
+		group_remember(memory->group, lease.home, &lease.shard);
 	return LTS_OK; /* a damaged record is left to the worker that takes the shard */
 }
 
 void
-start_remember_leases(struct start *start, struct group *group)
+start_remember_leases(struct start *start, struct group *group, int64_t timeout_ms)
 {
+	struct memory memory = { group, clock_wall_ns() - timeout_ms * 1000000 };
 	struct store_txn txn = { 0 };
 	enum lts_err err = store_read_begin(start->store, &txn);
 	if (!err)
-		err = store_each(&txn, STORE_LEASES, remember, group);
+		err = store_each(&txn, STORE_LEASES, remember, &memory);
 	store_abort(&txn);
 	(void)err; /* what is not listed is granted anew */
 }

@@ -28,8 +28,9 @@ struct times {
 enum exit_code start_open(struct start *start, const struct options *options,
 			  struct buf *why_out);
 void start_close(struct start *start);
-/* Tells the group what each consumer held when the state was last written. */
-void start_remember_leases(struct start *start, struct group *group);
+/* Tells the group what each consumer held when the state was last written, and what it had let
+ * go of so shortly before that the service may still wait for its last checkpoint. */
+void start_remember_leases(struct start *start, struct group *group, int64_t timeout_ms);
 /* service_ns: the service's clock shows that or later. */
 void start_resolve_times(struct start *start, const struct options *options, int64_t service_ns,
 			 struct times *out);

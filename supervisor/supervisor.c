@@ -208,7 +208,7 @@ create_group(struct supervisor *s)
 		.arg = s,
 	};
 	s->group = group_create(&config);
-	start_remember_leases(&s->start, s->group);
+	start_remember_leases(&s->start, s->group, s->options->heartbeat_timeout_ms);
 }
 
 static void

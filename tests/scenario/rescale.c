@@ -163,6 +163,28 @@ START_TEST(host_that_comes_back_repeats_nothing_of_its_own)
 }
 END_TEST
 
+START_TEST(planned_move_survives_the_death_of_the_supervisor_that_makes_it)
+{
+	struct ground g;
+	begin(&g, LOAD, SELDOM);
+	agent_start(&g.hosts[0]);
+	await_served(&g, 6000);
+	sim_faults(&g.sim, "checkpoint_write status=503");
+	agent_start(&g.hosts[1]);
+	until("shards are drained for the other",
+	      agent_said(&g.hosts[0], "checkpoints not published") >= 4);
+	process_kill(&g.hosts[0].process);
+	sim_faults(&g.sim, "");
+	agent_start(&g.hosts[0]);
+	await_shared(&g, 4);
+	agent_stop(&g.hosts[1]);
+	until("the first has all again", sim_is_settled(&g.sim, 2));
+	drain(&g, &g.hosts[0]);
+	sim_expect_exact(&g.sim, "a.out b.out");
+	end(&g);
+}
+END_TEST
+
 /* Most of its shards are others' by then, and do not come back. */
 START_TEST(host_lost_whole_seals_its_files_when_it_is_started_again)
 {
@@ -200,6 +222,7 @@ suite_rescale(void)
 	tcase_add_test(tc, rescaling_under_load_loses_and_repeats_nothing);
 	tcase_add_test(tc, host_lost_whole_loses_nothing_and_repeats_only_what_was_not_published);
 	tcase_add_test(tc, host_lost_whole_seals_its_files_when_it_is_started_again);
+	tcase_add_test(tc, planned_move_survives_the_death_of_the_supervisor_that_makes_it);
 	tcase_add_loop_test(tc, host_that_comes_back_repeats_nothing_of_its_own, 0, 2);
 	return suite;
 }

@@ -106,6 +106,7 @@ expect_nothing_forbidden(struct ground *g, const char *dirs)
 	free(options);
 	ck_assert_uint_eq(v.lost + v.duplicated + v.reordered + v.torn, 0);
 	ck_assert_int_eq(v.exit, 0);
+	ck_assert_double_eq(sim_number(&g->sim, "checkpoint_regressions"), 0);
 	ck_assert_double_eq((double)(v.records - v.repeated), sim_number(&g->sim, "produced"));
 	return v;
 }

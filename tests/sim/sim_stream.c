@@ -60,7 +60,7 @@ add_run(struct shard *shard, struct run run)
 		shard->produced += run.count;
 		return;
 	}
-	if (shard->n_runs == shard->cap_runs) {
+	if (!shard->runs || shard->n_runs == shard->cap_runs) {
 		shard->cap_runs = shard->cap_runs ? 2 * shard->cap_runs : 4;
 		shard->runs = xreallocarray(shard->runs, shard->cap_runs, sizeof(run));
 	}

@@ -41,7 +41,7 @@ enum disk { DISK_STATE, DISK_SINK, DISKS };
 
 /* What may grow, and must not. */
 struct footprint {
-	size_t fds, threads, worker_fds, worker_threads;
+	size_t workers, fds, threads, worker_fds, worker_threads;
 	long rss_kib;
 };
 

@@ -9,12 +9,14 @@
 
 #include <dirent.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/xalloc.h"
 #include "state/snapshot.h"
 #include "tests/support/json_path.h"
@@ -24,6 +26,8 @@ enum {
 	FDS_SLACK = 6, /* connections to the service that are kept */
 	RSS_SLACK_KIB = 6 * 1024,
 	STATE_BYTES_MAX = 4 << 20,
+	CALM_MS = 20000 * PATIENCE_SLOWNESS,
+	LOOK_AGAIN_MS = 10,
 };
 
 /* ---- I6: nothing grows ---- */
@@ -62,7 +66,8 @@ read_footprint(const struct host *h, struct footprint *out)
 {
 	pid_t pids[AGENT_WORKERS_MAX], self = h->agent.process.pid;
 	size_t n = agent_workers(&h->agent, pids);
-	*out = (struct footprint){ .fds = count_entries(self, "fd"),
+	*out = (struct footprint){ .workers = n,
+				   .fds = count_entries(self, "fd"),
 				   .threads = count_entries(self, "task"),
 				   .rss_kib = resident_kib(self) };
 	for (size_t i = 0; i < n; i++) {
@@ -102,25 +107,36 @@ invariants_note_calm(struct chaos *c)
 	}
 }
 
+static void
+expect_calm(struct chaos *c, struct host *h)
+{
+	struct footprint now = { .fds = 0 }, *calm = &h->calm;
+	char text[256];
+	int64_t give_up_ms = clock_mono_ms() + CALM_MS;
+	while (!read_footprint(h, &now) || is_grown(c, h, &now)) {
+		if (process_has_ended(&h->agent.process))
+			return; /* it has come to end_time */
+		snprintf(text, sizeof(text),
+			 "host %s: %zu of %u workers; descriptors %zu, were %zu; threads %zu, "
+			 "%zu; "
+			 "KiB %ld, %ld; workers' descriptors %zu, %zu; threads %zu, %zu",
+			 h->name, now.workers, h->workers, now.fds, calm->fds, now.threads,
+			 calm->threads, now.rss_kib, calm->rss_kib, now.worker_fds,
+			 calm->worker_fds, now.worker_threads, calm->worker_threads);
+		if (clock_mono_ms() > give_up_ms)
+			chaos_violated(c, "I6", "%s", text);
+		poll(NULL, 0, LOOK_AGAIN_MS);
+	}
+	invariants_expect_discreet(c, h);
+}
+
 void
 invariants_expect_calm(struct chaos *c)
 {
-	for (int i = 0; i < CHAOS_HOSTS; i++) {
-		struct host *h = &c->hosts[i];
-		struct footprint now = { .fds = 0 };
-		if (h->state != HOST_UP)
-			continue;
-		for (struct patience p = patience_begin("I6", 20000 * PATIENCE_SLOWNESS);
-		     !read_footprint(h, &now) || is_grown(c, h, &now); patience_pass(&p))
-			if (process_has_ended(&h->agent.process))
-				break;
-		chaos_note(c,
-			   "host %s: calm: %zu fds (%zu), %ld KiB (%ld), workers %zu fds (%zu)",
-			   h->name, now.fds, h->calm.fds, now.rss_kib, h->calm.rss_kib,
-			   now.worker_fds, h->calm.worker_fds);
-		if (h->agent.process.pid)
-			invariants_expect_discreet(c, h);
-	}
+	for (int i = 0; i < CHAOS_HOSTS; i++)
+		if (c->hosts[i].state == HOST_UP)
+			expect_calm(c, &c->hosts[i]);
+	chaos_note(c, "every host is calm");
 }
 
 static void

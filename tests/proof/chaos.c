@@ -224,7 +224,7 @@ end_episode(struct chaos *c)
 	sim_stop(&c->sim);
 	for (size_t i = 0; i < CHAOS_TRACES_MAX; i++)
 		process_kill(&c->traces[i].process);
-	hosts_reap_orphans();
+	invariants_expect_nobody(c);
 	invariants_expect_exact(c);
 	fclose(c->log);
 	cJSON_Delete(c->status);

@@ -140,6 +140,8 @@ void invariants_note_calm(struct chaos *chaos);
 void invariants_expect_calm(struct chaos *chaos);
 /* While things go wrong. */
 void invariants_look(struct chaos *chaos);
+/* Every process has ended. */
+void invariants_expect_nobody(struct chaos *chaos);
 /* Everybody has ended in order. */
 void invariants_expect_exact(struct chaos *chaos);
 void invariants_expect_discreet(struct chaos *chaos, const struct host *host);

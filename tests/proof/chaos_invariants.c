@@ -139,6 +139,43 @@ invariants_expect_calm(struct chaos *c)
 	chaos_note(c, "every host is calm");
 }
 
+/* A process that runs in the scenario's directory: which, and what it does. */
+static bool
+describe_left(const struct chaos *c, char *text, size_t room)
+{
+	struct dirent *entry;
+	bool found = false;
+	DIR *proc = opendir("/proc");
+	while (!found && proc && (entry = readdir(proc))) {
+		char path[64], cwd[256] = "", stat[128] = "";
+		snprintf(path, sizeof(path), "/proc/%.16s/cwd", entry->d_name);
+		if (readlink(path, cwd, sizeof(cwd) - 1) < 0 || strcmp(cwd, c->scenario.dir) != 0)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%.16s/stat", entry->d_name);
+		FILE *file = fopen(path, "re");
+		found = file && fgets(stat, sizeof(stat), file);
+		snprintf(text, room, "%s", stat);
+		if (file)
+			fclose(file);
+	}
+	if (proc)
+		closedir(proc);
+	return found;
+}
+
+void
+invariants_expect_nobody(struct chaos *c)
+{
+	char text[128];
+	int64_t give_up_ms = clock_mono_ms() + CALM_MS;
+	while (describe_left(c, text, sizeof(text))) {
+		hosts_reap_orphans();
+		if (clock_mono_ms() > give_up_ms)
+			chaos_violated(c, "I6", "a process is left: %s", text);
+		poll(NULL, 0, LOOK_AGAIN_MS);
+	}
+}
+
 static void
 expect_state_is_small(struct chaos *c, const struct host *h, const struct snapshot *snapshot)
 {

@@ -91,7 +91,7 @@ pace_load(struct chaos *c, unsigned done, unsigned all)
 	if (c->sim_ms)
 		return;
 	double served = json_path_number(c->status, "served_records") /
-			((double)c->shards * c->shard_records),
+			json_path_number(c->status, "produced"),
 	       struck = (double)done / (double)all * 0.7;
 	unsigned latency_ms = c->latency_ms;
 	if (served > struck && latency_ms < LATENCY_MOST_MS)
@@ -162,7 +162,9 @@ all_have_ended(struct chaos *c)
 static bool
 is_all_published(struct chaos *c)
 {
-	return sim_published(&c->sim) == (double)c->shards * c->shard_records;
+	const cJSON *status = chaos_status(c);
+	return json_path_sum(status, "shards", "checkpoint") ==
+	       json_path_number(status, "produced");
 }
 
 static void
@@ -187,8 +189,8 @@ begin_episode(struct chaos *c)
 {
 	c->episodes++;
 	c->start_ms = clock_mono_ms();
-	c->shards = 6 + scenario_draw(&c->seed, CHAOS_SHARDS_MAX - 5);
-	c->shard_records = (6000 + scenario_draw(&c->seed, 8000)) / PATIENCE_SLOWNESS;
+	c->shards = 6 + scenario_draw(&c->seed, 7);
+	unsigned records = (6000 + scenario_draw(&c->seed, 8000)) / PATIENCE_SLOWNESS;
 	c->blows = BLOWS_LEAST + scenario_draw(&c->seed, BLOWS_MOST - BLOWS_LEAST + 1);
 	if (c->blows > c->proof->count - c->faults)
 		c->blows = c->proof->count - c->faults;
@@ -203,11 +205,10 @@ begin_episode(struct chaos *c)
 	c->log = fopen(path, "we");
 	ck_assert_ptr_nonnull(c->log);
 	free(path);
-	char *options =
-		xasprintf("--tls %s --shards %u --records %u --consumer_timeout %d "
-			  "--seed %u --security_token %s",
-			  tls ? "on" : "off", c->shards, c->shard_records,
-			  CHAOS_TIMEOUT_MS / 1000, scenario_draw(&c->seed, 1000000), CHAOS_TOKEN);
+	char *options = xasprintf("--tls %s --shards %u --records %u --consumer_timeout %d "
+				  "--seed %u --security_token %s",
+				  tls ? "on" : "off", c->shards, records, CHAOS_TIMEOUT_MS / 1000,
+				  scenario_draw(&c->seed, 1000000), CHAOS_TOKEN);
 	chaos_note(c, "seed %llu, episode %u, %u faults: lts-sim %s",
 		   (unsigned long long)c->proof->seed, c->episodes, c->blows, options);
 	sim_start(&c->sim, &c->scenario, options);

@@ -13,54 +13,19 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 
+#include "tests/proof/chaos_hosts.h"
 #include "tests/proof/proof.h"
-#include "tests/support/agent.h"
 
 enum {
 	CHAOS_HOSTS = 3,
-	CHAOS_SHARDS_MAX = 12,
 	CHAOS_RULES_MAX = 24,
 	CHAOS_TRACES_MAX = 4,
 	CHAOS_KINDS_MAX = 64,
 	CHAOS_TIMEOUT_MS = 3000, /* the service's: until an unheard consumer loses its shards */
-	CHAOS_SHUTDOWN_MS = 5000,
 };
 
 #define CHAOS_SK "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY" /* agent_init's */
 #define CHAOS_TOKEN "tokenThatNobodyShallEverSee0123456789"
-
-enum host_state {
-	HOST_UP,
-	HOST_STOPPED, /* its supervisor; until when_ms */
-	HOST_ENDING,  /* told to; has until when_ms */
-	HOST_DOWN,    /* started at when_ms */
-	HOST_ENDED,   /* by itself, at end_time */
-};
-
-enum disk { DISK_STATE, DISK_SINK, DISKS };
-
-/* What may grow, and must not. */
-struct footprint {
-	size_t workers, fds, threads, worker_fds, worker_threads;
-	long rss_kib;
-};
-
-struct host {
-	struct agent agent;
-	const char *name;
-	char instance[16]; /* part of its consumers' names */
-	unsigned workers;
-	enum host_state state;
-	int64_t when_ms;
-	int64_t down_ms;     /* ENDING: how long it stays away then */
-	int64_t unread_ms;   /* until then a stopped worker may hold a lock that a look needs */
-	bool mounted[DISKS]; /* a small file system of its own */
-	int64_t full_ms[DISKS]; /* until then it is full; 0: it is not */
-	bool was_full;          /* in this episode, its state: it may have ended for that */
-	struct footprint calm;
-	uint64_t committed[CHAOS_SHARDS_MAX]; /* as last seen */
-	uint64_t epoch[CHAOS_SHARDS_MAX];
-};
 
 struct chaos {
 	struct proof *proof;
@@ -72,8 +37,8 @@ struct chaos {
 
 	struct scenario scenario;
 	struct sim_process sim;
-	unsigned shards, shard_records, blows; /* faults that this episode has */
-	bool to_the_end;                       /* it ends with end_time, not with TERM */
+	unsigned shards, blows; /* faults that this episode still has */
+	bool to_the_end;        /* it ends with end_time, not with TERM */
 	struct host hosts[CHAOS_HOSTS];
 	struct {
 		const char *text;
@@ -87,7 +52,6 @@ struct chaos {
 		int64_t until_ms;
 	} traces[CHAOS_TRACES_MAX];
 	uint64_t published[CHAOS_SHARDS_MAX]; /* as last seen */
-	uint64_t first[CHAOS_SHARDS_MAX];     /* cursor of the first record; 0: not known yet */
 	cJSON *status;                        /* the simulator's, as last seen */
 	cJSON *moves; /* what may be repeated beyond what the simulator knows of */
 	FILE *log;
@@ -102,29 +66,6 @@ void chaos_violated(struct chaos *chaos, const char *invariant, const char *fmt,
 const cJSON *chaos_status(struct chaos *chaos);
 /* The last line as things stand. */
 void chaos_conclude(struct chaos *chaos, bool clean);
-
-/* ---- hosts ---- */
-void hosts_begin(struct chaos *chaos);
-/* Continues, starts and buries what is due. */
-void hosts_step(struct chaos *chaos, int64_t now_ms);
-/* Everything that was done to them is taken back: each is up, or has ended by itself. */
-void hosts_recover(struct chaos *chaos);
-bool hosts_are_recovered(const struct chaos *chaos);
-/* Told to stop; hosts_step buries it, and starts it again after down_ms; below 0: never. */
-void host_tell_to_stop(struct chaos *chaos, struct host *host, int sig, int64_t down_ms);
-void host_kill(struct chaos *chaos, struct host *host, int64_t down_ms);
-void hosts_fini(struct chaos *chaos);
-/* Reaps orphans of killed supervisors. */
-void hosts_reap_orphans(void);
-
-/* ---- disks ---- */
-/* Whether file systems can be mounted here. */
-bool disks_can_mount(void);
-void disk_mount(struct chaos *chaos, struct host *host, enum disk disk);
-void disk_unmount(struct chaos *chaos, struct host *host, enum disk disk);
-/* Not a byte more; false: it did not work out. */
-bool disk_fill(struct chaos *chaos, struct host *host, enum disk disk);
-void disk_free(struct chaos *chaos, struct host *host, enum disk disk);
 
 /* ---- faults ---- */
 /* One more, drawn from the seed, at least. */

@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/handoff.h"
 #include "common/xalloc.h"
+#include "tests/support/json_path.h"
 
 enum needs { NEEDS_NOTHING, NEEDS_MOUNT, NEEDS_TRACE };
 
@@ -131,7 +132,7 @@ static bool
 start_twice(struct chaos *c, struct host *h, const struct strike *strike)
 {
 	struct process second;
-	if (h->state != HOST_UP)
+	if (h->state != HOST_UP || !host_has_begun(h))
 		return false;
 	chaos_note(c, "host %s: a second supervisor", h->name);
 	char *out = xasprintf("%s/second.stdout", c->scenario.dir),
@@ -139,13 +140,8 @@ start_twice(struct chaos *c, struct host *h, const struct strike *strike)
 	process_start(&second, &h->agent.words,
 		      &(struct process_files){
 			      .dir = c->scenario.dir, .out = out, .err = err, .out_fd = -1 });
-	/* 3, or the first was not there yet, or not any more: then it is that one now. */
-	int64_t give_up_ms = clock_mono_ms() + 1000 * PATIENCE_SLOWNESS;
-	until("the second supervisor ends",
-	      process_has_ended(&second) || clock_mono_ms() > give_up_ms);
-	if (second.pid)
-		process_kill(&second);
-	else if (second.status != EXIT_IN_USE << 8 && !process_has_ended(&h->agent.process))
+	until("the second supervisor ends", process_has_ended(&second));
+	if (second.status != EXIT_IN_USE << 8)
 		chaos_violated(c, "two supervisors", "the second one of host %s ended with 0x%x",
 			       h->name, (unsigned)second.status);
 	free(out);
@@ -180,6 +176,41 @@ add_rule(struct chaos *c, struct host *h, const struct strike *strike)
 		return true;
 	}
 	return false;
+}
+
+/* A shard that can be split or merged; -1: the n-th is not there. */
+static int
+open_shard(const cJSON *status, unsigned n)
+{
+	const cJSON *shards = json_path_at(status, "shards");
+	for (int i = 0; i < cJSON_GetArraySize(shards); i++)
+		if (!cJSON_IsTrue(json_path_at(cJSON_GetArrayItem(shards, i), "read_only")) &&
+		    n-- == 0)
+			return i;
+	return -1;
+}
+
+/* arg: how many become one, or two of one. */
+static bool
+replace_shards(struct chaos *c, struct host *h, const struct strike *strike)
+{
+	char path[64];
+	if (c->sim_ms || c->shards + 2 > CHAOS_SHARDS_MAX)
+		return false;
+	int one = open_shard(chaos_status(c), strike->worker % 6),
+	    two = open_shard(c->status, strike->worker % 6 + 1);
+	if (one < 0 || two < 0)
+		return false;
+	if (strike->kind->arg == 1)
+		snprintf(path, sizeof(path), "/sim/split?shard=%d", one);
+	else
+		snprintf(path, sizeof(path), "/sim/merge?shard=%d&with=%d", one, two);
+	chaos_note(c, "POST %s", path);
+	sim_post(&c->sim, path);
+	if (!c->to_the_end) /* what comes now is behind `end` */
+		sim_post(&c->sim, "/sim/produce?records=100");
+	c->shards = (unsigned)cJSON_GetArraySize(json_path_at(chaos_status(c), "shards"));
+	return true;
 }
 
 /* ---- disks ---- */
@@ -273,6 +304,8 @@ static const struct kind kinds[] = {
 	TRACE("sync_kills", 3, 300, 800, "inject=fdatasync:signal=SIGKILL"),
 	SPELL("service_stands_short", 4, stop_sim, 0, 100, 1000),
 	SPELL("service_stands_long", 1, stop_sim, 0, 2500, 4000),
+	BLOW("shard_split", 2, replace_shards, 1),
+	BLOW("shards_merged", 2, replace_shards, 2),
 	RULE("batch_late", 4, 1500, "batch p=0.3 latency=700"),
 	RULE("heartbeat_late", 3, 1500, "heartbeat p=0.5 latency=400"),
 	RULE("write_late", 3, 1500, "checkpoint_write p=0.5 latency=600"),

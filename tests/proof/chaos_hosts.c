@@ -88,11 +88,10 @@ host_kill(struct chaos *c, struct host *h, int64_t down_ms)
 	stay_down(h, down_ms);
 }
 
-/* It does not listen to signals yet. */
-static bool
-has_not_begun(const struct host *h)
+bool
+host_has_begun(const struct host *h)
 {
-	return agent_said(&h->agent, "state=STARTING") == 0;
+	return agent_said(&h->agent, "state=STARTING") > 0;
 }
 
 /* Nobody told it to. */
@@ -105,7 +104,7 @@ on_end_by_itself(struct chaos *c, struct host *h)
 		invariants_allow_death(c, h);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_DONE && c->to_the_end)
 		h->state = HOST_ENDED;
-	else if (WIFEXITED(status) ? h->was_full : has_not_begun(h))
+	else if (WIFEXITED(status) ? h->was_full : !host_has_begun(h))
 		stay_down(h, START_AGAIN_MS); /* a start needs room in state_dir */
 	else
 		chaos_violated(c, "up", "the supervisor of host %s ended by itself, %s %d",
@@ -120,7 +119,7 @@ on_end_as_told(struct chaos *c, struct host *h)
 	int status = h->agent.process.status;
 	chaos_note(c, "host %s: ended as told, status 0x%x", h->name, (unsigned)status);
 	/* By the signal itself, when it has not begun to listen. */
-	bool early = !WIFEXITED(status) && has_not_begun(h);
+	bool early = !WIFEXITED(status) && !host_has_begun(h);
 	if (!early && (!WIFEXITED(status) || WEXITSTATUS(status) > EXIT_FAILED))
 		chaos_violated(c, "I8", "host %s was told to stop and ended with status 0x%x",
 			       h->name, (unsigned)status);

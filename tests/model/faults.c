@@ -16,13 +16,20 @@ static struct {
 	bool wanted[HOSTS_MAX];
 	int workers[HOSTS_MAX];
 	int64_t down_until_us[HOSTS_MAX]; /* not started again before */
-	bool over;
+	int64_t pace_us;                  /* the longest time between faults */
 } plan;
 
 static int64_t
 until_us(int64_t least_us, int64_t most_us)
 {
 	return the_world->now_us + some_time(least_us, most_us);
+}
+
+/* Evenly spread: what takes longer than a lease matters as much as what does not. */
+static int64_t
+any_time(int64_t most_us)
+{
+	return draw((uint32_t)(most_us / MS)) * MS;
 }
 
 static struct process *
@@ -64,7 +71,7 @@ worker_stopped(int host)
 	if (!p)
 		return;
 	trace("FAULT worker %d of host %d is stopped", p->slot, host);
-	stop_for(p, some_time(0, 90 * SECOND));
+	stop_for(p, any_time(90 * SECOND));
 }
 
 static void
@@ -73,9 +80,11 @@ worker_hangs(int host)
 	struct process *p = some_worker(host);
 	if (!p)
 		return;
-	trace("FAULT the %s of worker %d of host %d hangs",
-	      p->thread && draw(3) == 0 ? "thread" : "loop", p->slot, host);
-	task_hang(p->thread && draw(3) == 0 ? p->thread : p->main, until_us(0, 30 * SECOND));
+	bool thread = p->thread && draw(2);
+	trace("FAULT the %s of worker %d of host %d hangs", thread ? "thread" : "loop", p->slot,
+	      host);
+	task_hang(thread ? p->thread : p->main,
+		  the_world->now_us + any_time(draw(2) ? 10 * SECOND : 2 * plan.timeout_us));
 }
 
 static void
@@ -96,14 +105,14 @@ supervisor_stopped(int host)
 	if (!p)
 		return;
 	trace("FAULT the supervisor of host %d is stopped", host);
-	stop_for(p, some_time(0, 3 * plan.timeout_us / 2));
+	stop_for(p, any_time(3 * plan.timeout_us / 2));
 }
 
 static void
 host_stopped(int host)
 {
 	trace("FAULT host %d stands still", host);
-	int64_t time_us = some_time(0, 3 * plan.timeout_us / 2);
+	int64_t time_us = any_time(3 * plan.timeout_us / 2);
 	for (struct process *p = the_world->processes; p; p = p->next)
 		if (!p->dead && p->host == host)
 			stop_for(p, time_us);
@@ -129,7 +138,8 @@ static void
 network_cut(int host)
 {
 	trace("FAULT host %d is cut off", host);
-	network_cut_off(host, until_us(0, 3 * plan.timeout_us / 2));
+	int64_t end_us = the_world->now_us + any_time(3 * plan.timeout_us / 2);
+	(draw(2) ? network_cut_off : network_cut_control)(host, end_us);
 }
 
 static void
@@ -193,7 +203,7 @@ next_fault(void *arg)
 						    taken_back, taken_back, told_to_stop };
 	enum { FAULTS = sizeof(faults) / sizeof(faults[0]) };
 	int host = (int)draw((uint32_t)the_world->hosts);
-	if (plan.over)
+	if (the_world->calm)
 		return;
 	if (the_world->gentle) {
 		gentle[draw(6)](host);
@@ -204,7 +214,7 @@ next_fault(void *arg)
 			faults[draw(FAULTS)](host); /* and at the same time */
 	}
 	world_after(the_world->gentle ? some_time(SECOND, plan.timeout_us / 2)
-				      : some_time(MS, 6 * SECOND),
+				      : some_time(MS, plan.pace_us),
 		    next_fault, NULL);
 }
 
@@ -224,6 +234,7 @@ faults_begin(int64_t timeout_ms)
 {
 	memset(&plan, 0, sizeof(plan));
 	plan.timeout_us = timeout_ms * MS;
+	plan.pace_us = (draw(2) ? 6 : 10 + draw(60)) * SECOND;
 	for (int host = 0; host < the_world->hosts; host++) {
 		plan.workers[host] = 1 + (int)draw(WORKERS_MAX);
 		if (host)
@@ -237,17 +248,20 @@ void
 faults_stop(void)
 {
 	trace("the world calms down");
-	plan.over = true;
 	the_world->calm = true;
 	for (int host = 0; host < the_world->hosts; host++) {
 		network_cut_off(host, 0);
+		network_cut_control(host, 0);
 		network_slow_down(host, 0);
 		plan.down_until_us[host] = 0;
 	}
 	for (struct process *p = the_world->processes; p; p = p->next) {
-		process_resume(p);
-		if (p->main)
-			task_hang(p->main, 0);
+		if (p->dead)
+			continue;
+		if (p->slot < 0)
+			process_resume(p);
+		else if (task_is_hung(p->main))
+			task_hang(p->main, NEVER - SECOND); /* its supervisor has to see to it */
 		if (p->thread)
 			task_hang(p->thread, 0);
 	}

@@ -97,6 +97,18 @@ settle(void)
 	violated("not settled %d s after the world calmed down: %s", SETTLE_S, what);
 }
 
+/* What is settled stays so: nobody lets go of a shard without a reason. */
+static void
+rest(int64_t time_us)
+{
+	int64_t end_us = the_world->now_us + time_us;
+	uint64_t moves = the_world->moves;
+	while (the_world->now_us < end_us)
+		world_turn();
+	if (the_world->moves != moves)
+		violated("a shard changes hands though nothing happens");
+}
+
 static void
 run_world(uint64_t seed)
 {
@@ -118,6 +130,8 @@ run_world(uint64_t seed)
 		world_turn();
 	faults_stop();
 	settle();
+	if (draw(4) == 0)
+		rest(timeout_ms * MS);
 	add_up();
 	world_end();
 	network_end();

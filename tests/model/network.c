@@ -20,7 +20,8 @@
 static struct {
 	int64_t timeout_us;
 	struct lts_request *requests, *finishing;
-	int64_t cut_off_us[HOSTS_MAX], slow_us[HOSTS_MAX], trouble_us[HOSTS_MAX];
+	int64_t cut_off_us[HOSTS_MAX], control_us[HOSTS_MAX], slow_us[HOSTS_MAX],
+		trouble_us[HOSTS_MAX];
 	int64_t doubtful_us[HOSTS_MAX][SHARDS_MAX]; /* a write's answer was lost then; 0: no */
 } network;
 
@@ -42,6 +43,12 @@ void
 network_cut_off(int host, int64_t until_us)
 {
 	network.cut_off_us[host] = until_us;
+}
+
+void
+network_cut_control(int host, int64_t until_us)
+{
+	network.control_us[host] = until_us;
 }
 
 void
@@ -140,7 +147,8 @@ send(enum request_kind kind, lts_api_done *done, void *arg)
 	struct process *self = the_world->running;
 	struct lts_request *r = world_new(sizeof(*r));
 	int64_t way_us = travel_time(self->host);
-	bool lost = the_world->now_us < network.cut_off_us[self->host] || once_in(60);
+	bool lost = the_world->now_us < network.cut_off_us[self->host] || once_in(60) ||
+		    (self->slot < 0 && the_world->now_us < network.control_us[self->host]);
 	*r = (struct lts_request){ .next = network.requests,
 				   .process = self,
 				   .host = self->host,
@@ -285,6 +293,8 @@ static void
 expect_writable(const struct lts_checkpoint *at)
 {
 	int shard = shard_number(&at->shard);
+	if (service_owner(shard) != the_world->running->host)
+		violated("shard %d: written by who does not own it any more", shard);
 	if (network.doubtful_us[the_world->running->host][shard])
 		violated("shard %d: written again before a lost answer was read back", shard);
 	for (const struct lts_request *r = network.requests; r; r = r->next)

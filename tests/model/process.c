@@ -248,7 +248,7 @@ process_resume(struct process *p)
 	if (!p->stopped)
 		return;
 	p->stopped = false;
-	p->resumed_us = the_world->now_us;
+	p->held_up_us = the_world->now_us;
 	task_wake(p->main);
 	task_wake(p->thread);
 }

@@ -63,8 +63,10 @@ void service_withdraw(int shard, int64_t time_us);
 /* ---- network.c ---- */
 void network_begin(int64_t timeout_ms);
 void network_end(void);
-/* No request of the host gets through until then; or each takes long. */
+/* No request of the host gets through until then; or each takes long, below. */
 void network_cut_off(int host, int64_t until_us);
+/* Only the supervisor's. */
+void network_cut_control(int host, int64_t until_us);
 void network_slow_down(int host, int64_t until_us);
 /* Something went wrong there lately: what is promised of undisturbed hosts is not. */
 void host_has_trouble(int host);

@@ -97,13 +97,6 @@ expect_owner(const struct sink_stream *stream, const char *when)
 			 stream->host, when, owner);
 }
 
-/* Whether nobody could have stopped it in time: its loop or its supervisor stood still. */
-static bool
-was_held_up(const struct process *self, int64_t since_us)
-{
-	return self->resumed_us >= since_us || host_is_troubled(self->host);
-}
-
 static enum lts_err
 op_submit(struct sink_stream *stream, const struct record *records, size_t n, struct buf *why_out)
 {
@@ -121,7 +114,7 @@ op_submit(struct sink_stream *stream, const struct record *records, size_t n, st
 	}
 	stream->file->count += n;
 	task_sleep(some_time(0, once_in(500) ? 40 * SECOND : once_in(100) ? 3 * SECOND : 3 * MS));
-	if (!was_held_up(self, began_us))
+	if (self->held_up_us < began_us) /* else its loop could not stop it in time */
 		expect_owner(stream, "when it ends");
 	return LTS_OK;
 }
@@ -129,7 +122,7 @@ op_submit(struct sink_stream *stream, const struct record *records, size_t n, st
 static enum lts_err
 op_flush(struct sink_stream *stream, bool seal, struct sink_position *position_out)
 {
-	task_sleep(some_time(0, once_in(300) ? 3 * SECOND : 3 * MS));
+	task_sleep(some_time(0, once_in(300) ? 15 * SECOND : 3 * MS));
 	stream->file->durable = stream->file->count;
 	position_out->segment = 0;
 	position_out->offset = stream->file->durable;

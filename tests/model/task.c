@@ -170,6 +170,14 @@ void
 task_hang(struct task *t, int64_t until_us)
 {
 	t->hung_until_us = until_us;
+	if (t->process->held_up_us < until_us)
+		t->process->held_up_us = until_us;
+}
+
+bool
+task_is_hung(const struct task *t)
+{
+	return t->hung_until_us > the_world->now_us;
 }
 
 _Noreturn void

@@ -81,7 +81,7 @@ on_move(int host, int shard, uint64_t from, uint64_t to, int64_t began_us)
 	if (the_world->gentle && from < known.covered[shard])
 		violated("shard %d: %llu..%llu is repeated by a planned move", shard,
 			 (unsigned long long)from, (unsigned long long)known.covered[shard]);
-	if (owner != host && self->resumed_us < began_us && !host_is_troubled(host))
+	if (owner != host && self->held_up_us < began_us)
 		violated("shard %d: host %d commits, but it is host %d's (I5)", shard, host,
 			 owner);
 	if (to > known.covered[shard])

@@ -38,7 +38,7 @@ struct process {
 	bool dying, dead, stopped;
 	bool told_stop, told_death; /* the parent's waitpid has had it */
 	int status;                 /* as waitpid has it */
-	int64_t resumed_us;         /* when it last went on after a stop */
+	int64_t held_up_us;         /* until then a thread of it stood still */
 };
 
 struct world {
@@ -86,6 +86,7 @@ void task_sleep(int64_t time_us);
 void task_wake(struct task *task);
 /* Its next turns come no earlier. */
 void task_hang(struct task *task, int64_t until_us);
+bool task_is_hung(const struct task *task);
 
 /* ---- processes ---- */
 struct process *process_start(int host, int slot, struct process *parent, void (*run)(void *arg),

@@ -32,6 +32,7 @@ enum {
 struct file_id {
 	dev_t dev;
 	ino_t ino;
+	off_t bytes;
 };
 
 struct store {
@@ -80,7 +81,9 @@ from_mdb(int rc)
 		errno = rc;
 		return LTS_NOTFOUND;
 	default:
-		errno = rc > 0 ? rc : EIO;
+		if (rc < 0) /* LMDB's own: what a healthy environment never says */
+			return LTS_BADDATA;
+		errno = rc;
 		return LTS_SYS;
 	}
 }
@@ -91,15 +94,20 @@ file_id(const char *path, struct file_id *out)
 	struct stat st;
 	if (stat(path, &st) < 0)
 		return false;
-	*out = (struct file_id){ st.st_dev, st.st_ino };
+	*out = (struct file_id){ st.st_dev, st.st_ino, st.st_size };
 	return true;
 }
 
+/* The file that was opened, and LMDB never makes one smaller. */
 static bool
-same_file(const char *path, const struct file_id *id)
+same_file(const char *path, struct file_id *id)
 {
 	struct file_id now;
-	return file_id(path, &now) && now.dev == id->dev && now.ino == id->ino;
+	if (!file_id(path, &now) || now.dev != id->dev || now.ino != id->ino ||
+	    now.bytes < id->bytes)
+		return false;
+	id->bytes = now.bytes;
+	return true;
 }
 
 static int
@@ -178,8 +186,13 @@ store_open(const char *state_dir, enum store_mode mode, struct store **out)
 		err = errno == ENOENT || errno == ENOTDIR ? LTS_NOTFOUND : LTS_SYS;
 		goto out;
 	}
-	err = LTS_BADDATA; /* LMDB would begin a new environment in an empty file */
+	/* LMDB would begin a new environment in an empty file, and make a lock.mdb that only we
+	 * know. */
+	err = LTS_BADDATA;
+	struct file_id ignored;
 	if (mode != STORE_CREATE && st.st_size == 0)
+		goto out;
+	if (mode == STORE_WRITE && !file_id(store->lock_path, &ignored))
 		goto out;
 	err = from_mdb(mode == STORE_CREATE ? create_env(store, state_dir, st.st_size == 0)
 					    : open_env(store, state_dir, mode));
@@ -216,6 +229,13 @@ store_close(struct store **store)
 	*store = NULL;
 }
 
+bool
+store_is_intact(struct store *store)
+{
+	return same_file(store->data_path, &store->data_id) &&
+	       same_file(store->lock_path, &store->lock_id);
+}
+
 void
 store_check_readers(struct store *store)
 {
@@ -240,8 +260,7 @@ enum lts_err
 store_write_begin(struct store *store, struct store_txn *out)
 {
 	MDB_txn *txn;
-	if (!same_file(store->data_path, &store->data_id) ||
-	    !same_file(store->lock_path, &store->lock_id))
+	if (!store_is_intact(store))
 		return LTS_BADDATA;
 	int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
 	if (!rc)

@@ -47,14 +47,16 @@ void store_close(struct store **store);
 /* Reading takes the reader slot on first use and keeps it: later reads take no lock.
  * LTS_AGAIN: no slot is left; store_check_readers may free some. */
 enum lts_err store_read_begin(struct store *store, struct store_txn *out) LTS_MUST_USE;
-/* Waits for the write lock. LTS_BADDATA: data.mdb or lock.mdb is not the file that was
- * opened. */
+/* Waits for the write lock. LTS_BADDATA: not intact, see store_is_intact. */
 enum lts_err store_write_begin(struct store *store, struct store_txn *out) LTS_MUST_USE;
 /* Durable when it returns LTS_OK. LTS_NOSPACE: nothing was written. LTS_SYNC: end the
  * process. */
 enum lts_err store_commit(struct store_txn *txn) LTS_MUST_USE;
 /* Ends a read, or drops a write. No-op when nothing is open. */
 void store_abort(struct store_txn *txn);
+/* False: data.mdb or lock.mdb is not the file that was opened, or data.mdb has been cut. Takes no
+ * lock. */
+bool store_is_intact(struct store *store);
 /* Frees the slots of readers that died. Waits for the reader table's lock. */
 void store_check_readers(struct store *store);
 

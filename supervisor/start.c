@@ -9,6 +9,7 @@
 #include "supervisor/start.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,13 @@
 
 #include "common/clock.h"
 #include "common/xalloc.h"
+
+#define DAMAGED                                                                         \
+	"is damaged or not ours: lts-state --state_dir %s verify says where; with the " \
+	"directory "                                                                    \
+	"moved away, the agent goes on from the checkpoints at the service"
+
+enum { START_READ_S = 60 };
 
 static void
 copy(char *to, size_t room, const char *from)
@@ -79,13 +87,7 @@ explain_state(enum lts_err err, const char *dir, struct buf *why)
 		return EXIT_USAGE;
 	}
 	if (err == LTS_BADDATA) {
-		ignored = buf_printf(why,
-				     "the state in '%s' is damaged or not ours: "
-				     "lts-state --state_dir %s "
-				     "verify says where; with the directory moved away, "
-				     "the agent goes on from "
-				     "the checkpoints at the service",
-				     dir, dir);
+		ignored = buf_printf(why, "the state in '%s' " DAMAGED, dir, dir);
 		return EXIT_DAMAGED;
 	}
 	ignored = buf_printf(why, "the state in '%s' cannot be opened: %s", dir,
@@ -94,33 +96,82 @@ explain_state(enum lts_err err, const char *dir, struct buf *why)
 	return EXIT_FAILED;
 }
 
-/* Takes the one reader slot now; every later read takes no lock. */
+static enum lts_err
+pass_by(void *arg, struct store_key key, const void *data, size_t len)
+{
+	return LTS_OK;
+}
+
+/* Takes the one reader slot now; every later read takes no lock. Walks through everything once:
+ * what LMDB cannot read is to be known before the first worker exists. */
 static enum lts_err
 take_reader_slot(struct store *store)
 {
 	struct store_txn txn = { 0 };
 	store_check_readers(store);
 	enum lts_err err = store_read_begin(store, &txn);
+	for (int t = 0; t < STORE_TABLES && !err; t++)
+		err = store_each(&txn, (enum store_table)t, pass_by, NULL);
 	store_abort(&txn);
+	return err;
+}
+
+/* What the handler says; set before it is installed. */
+static char damaged_text[4096 + 512];
+
+static void
+on_signal_damaged(int signo)
+{
+	ssize_t ignored = write(STDERR_FILENO, damaged_text, strlen(damaged_text));
+	(void)ignored;
+	_exit(EXIT_DAMAGED);
+}
+
+/*
+ * LMDB neither notices nor survives all damage. Until the state has been read to its end, what it
+ * does then means damage, and so does for ever what reading a file that was cut does.
+ */
+static void
+guard(const char *state_dir, bool reading)
+{
+	static const int fatal[] = { SIGALRM, SIGSEGV, SIGABRT, SIGFPE };
+	struct sigaction end = { .sa_handler = on_signal_damaged };
+	snprintf(damaged_text, sizeof(damaged_text),
+		 "lts-supervisor: the state in '%s' " DAMAGED "\n", state_dir, state_dir);
+	sigaction(SIGBUS, &end, NULL);
+	if (!reading)
+		end.sa_handler = SIG_DFL;
+	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
+		sigaction(fatal[i], &end, NULL);
+	alarm(reading ? START_READ_S : 0);
+}
+
+/* One record that is damaged is one shard that will stop; the rest goes on. */
+static enum lts_err
+open_and_claim(struct start *start, const struct options *options, struct buf *why_out)
+{
+	struct identity_record mine;
+	describe_ourselves(options, &mine);
+	enum lts_err err = store_open(options->state_dir, STORE_CREATE, &start->store);
+	if (!err)
+		err = identity_claim(start->store, &mine, &start->identity, why_out);
+	if (!err)
+		err = take_reader_slot(start->store);
 	return err;
 }
 
 enum exit_code
 start_open(struct start *start, const struct options *options, struct buf *why_out)
 {
-	struct identity_record mine;
 	*start = (struct start){
 		.dir = { .supervisor_fd = -1, .generation_fd = -1, .stdout_fd = -1 }
 	};
 	enum lts_err err = state_dir_open(&start->dir, options->state_dir, why_out);
 	if (err)
 		return err == LTS_BUSY ? EXIT_IN_USE : EXIT_FAILED;
-	describe_ourselves(options, &mine);
-	err = store_open(options->state_dir, STORE_CREATE, &start->store);
-	if (!err)
-		err = identity_claim(start->store, &mine, &start->identity, why_out);
-	if (!err)
-		err = take_reader_slot(start->store);
+	guard(options->state_dir, true);
+	err = open_and_claim(start, options, why_out);
+	guard(options->state_dir, false);
 	return err ? explain_state(err, options->state_dir, why_out) : EXIT_DONE;
 }
 
@@ -129,6 +180,12 @@ start_close(struct start *start)
 {
 	store_close(&start->store);
 	state_dir_close(&start->dir);
+}
+
+bool
+start_is_intact(const struct start *start)
+{
+	return state_dir_is_ours(&start->dir) && store_is_intact(start->store);
 }
 
 struct memory {

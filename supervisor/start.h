@@ -28,6 +28,8 @@ struct times {
 enum exit_code start_open(struct start *start, const struct options *options,
 			  struct buf *why_out);
 void start_close(struct start *start);
+/* Whether the state is still the one that was opened: the locks and the environment. */
+bool start_is_intact(const struct start *start);
 /* Tells the group what each consumer held when the state was last written, and what it had let
  * go of so shortly before that the service may still wait for its last checkpoint. */
 void start_remember_leases(struct start *start, struct group *group, int64_t timeout_ms);

@@ -166,6 +166,23 @@ state_dir_close(struct state_dir *dir)
 	}
 }
 
+static bool
+is_in_place(const struct state_dir *dir, const char *name, int fd)
+{
+	char path[4096];
+	struct stat held, named;
+	snprintf(path, sizeof(path), "%s/%s", dir->path, name);
+	return fstat(fd, &held) == 0 && stat(path, &named) == 0 && held.st_dev == named.st_dev &&
+	       held.st_ino == named.st_ino;
+}
+
+bool
+state_dir_is_ours(const struct state_dir *dir)
+{
+	return is_in_place(dir, "supervisor.lock", dir->supervisor_fd) &&
+	       is_in_place(dir, "generation.lock", dir->generation_fd);
+}
+
 void
 state_dir_note_worker(const struct state_dir *dir, uint32_t slot, pid_t pid)
 {

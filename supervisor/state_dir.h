@@ -4,6 +4,7 @@
 #ifndef SUPERVISOR_STATE_DIR_H
 #define SUPERVISOR_STATE_DIR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -26,6 +27,8 @@ struct state_dir {
 enum lts_err state_dir_open(struct state_dir *dir, const char *path,
 			    struct buf *why_out) LTS_MUST_USE;
 void state_dir_close(struct state_dir *dir);
+/* False: a lock that we hold is not the file that others would look at. */
+bool state_dir_is_ours(const struct state_dir *dir);
 
 /* Notes a worker beside the lock, for the next supervisor. pid 0: forgets it. */
 void state_dir_note_worker(const struct state_dir *dir, uint32_t slot, pid_t pid);

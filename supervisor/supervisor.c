@@ -14,7 +14,7 @@
 
 #include "common/clock.h"
 
-enum { SUPERVISOR_TICK_MS = 200, PUBLISH_AGAIN_MS = 1000 };
+enum { SUPERVISOR_TICK_MS = 200, SUPERVISOR_DAMAGED_MS = 1000, PUBLISH_AGAIN_MS = 1000 };
 
 void
 supervisor_leave(struct supervisor *s, enum exit_code code)
@@ -106,6 +106,18 @@ check_finish(struct supervisor *s, int64_t now_ms)
 	}
 }
 
+/* Two agents on one state might be next; what is committed by now is safe. */
+static void
+leave_damaged(struct supervisor *s, const char *what)
+{
+	log_error(s->log, what, LOG_TEXT("state_dir", s->options->state_dir),
+		  LOG_TEXT("text", "out at once; start again with what is there, or with the "
+				   "directory moved away: then the agent goes on from the "
+				   "checkpoints at the service"));
+	worker_pool_kill(s->pool);
+	supervisor_leave(s, EXIT_DAMAGED);
+}
+
 /* With nobody to serve them, this host must not keep its shards. */
 static void
 check_workers(struct supervisor *s, int64_t now_ms)
@@ -119,6 +131,8 @@ check_workers(struct supervisor *s, int64_t now_ms)
 		s->no_worker_ms = now_ms;
 	if (now_ms - s->no_worker_ms > s->options->heartbeat_timeout_ms / 2)
 		group_pause(s->group, true);
+	if (now_ms - s->no_worker_ms > SUPERVISOR_DAMAGED_MS && worker_pool_all_damaged(s->pool))
+		leave_damaged(s, "state is damaged: no worker can use it");
 }
 
 static void
@@ -148,6 +162,10 @@ on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
 	struct supervisor *s = timer->data;
 	int64_t now_ms = clock_boot_ms();
+	if (!start_is_intact(&s->start)) {
+		leave_damaged(s, "state_dir was changed under us");
+		return;
+	}
 	book_on_tick(s->book, now_ms);
 	check_flush(s, now_ms);
 	if (s->phase == PHASE_RUNNING) {

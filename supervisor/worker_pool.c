@@ -234,6 +234,15 @@ worker_pool_all_refused(const struct worker_pool *pool)
 	return true;
 }
 
+bool
+worker_pool_all_damaged(const struct worker_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->config.count; i++)
+		if (pool->slots[i].slot.exit.code != EXIT_DAMAGED)
+			return false;
+	return true;
+}
+
 const struct worker_slot *
 worker_pool_slot(const struct worker_pool *pool, uint32_t slot)
 {

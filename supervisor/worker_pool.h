@@ -57,6 +57,8 @@ void worker_pool_send(struct worker_pool *pool, uint32_t slot, const struct mess
 bool worker_pool_is_live(const struct worker_pool *pool, uint32_t slot);
 uint32_t worker_pool_live_count(const struct worker_pool *pool);
 bool worker_pool_all_refused(const struct worker_pool *pool);
+/* Each slot's last process ended with EXIT_DAMAGED. */
+bool worker_pool_all_damaged(const struct worker_pool *pool);
 const struct worker_slot *worker_pool_slot(const struct worker_pool *pool, uint32_t slot);
 pid_t worker_pool_pid(const struct worker_pool *pool, uint32_t slot);
 const struct board *worker_pool_board(const struct worker_pool *pool, uint32_t slot);

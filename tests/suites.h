@@ -94,7 +94,10 @@
 	X(footprint) \
 	X(chaos) \
 	X(disks) \
-	X(rescale)
+	X(rescale) \
+	X(state_damage) \
+	X(clocks) \
+	X(network)
 /* clang-format on */
 
 #define DECLARE(name) Suite *suite_##name(void);

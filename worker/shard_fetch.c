@@ -178,6 +178,23 @@ may_pass_end(const struct shard *s, const struct shard_answer *answer, int64_t n
 	return service_ns + SERVICE_CLOCK_SLACK_NS > s->end_ns;
 }
 
+/* FNV-1a. */
+static uint64_t
+hash(const struct cursor *cursor)
+{
+	uint64_t sum = 0xcbf29ce484222325u;
+	for (const char *at = cursor->text; *at; at++)
+		sum = (sum ^ (unsigned char)*at) * 0x100000001b3u;
+	return sum;
+}
+
+static void
+pass(struct shard *s, const struct cursor *to)
+{
+	s->passed[s->n_passed++ % SHARD_PASSED] = hash(&s->next);
+	s->next = *to;
+}
+
 static void
 on_empty(struct shard *s, struct batch *batch, int64_t now_ms)
 {
@@ -185,8 +202,7 @@ on_empty(struct shard *s, struct batch *batch, int64_t now_ms)
 	if (moved) {
 		s->idle_ms = 0;
 		s->empties = 0;
-		s->passed[s->n_passed++ % SHARD_PASSED] = s->next;
-		s->next = batch->to;
+		pass(s, &batch->to);
 		s->ready = batch;
 		shard_pump(s, now_ms);
 		return;
@@ -215,8 +231,9 @@ makes_progress(const struct shard *s, const struct batch *batch)
 {
 	if (cursor_is_none(&batch->to) || cursor_equal(&batch->to, &batch->from))
 		return false;
+	uint64_t to = hash(&batch->to);
 	for (unsigned i = 0; i < s->n_passed && i < SHARD_PASSED; i++)
-		if (cursor_equal(&batch->to, &s->passed[i]))
+		if (s->passed[i] == to)
 			return false;
 	return true;
 }
@@ -250,10 +267,9 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 	s->last_bytes = batch->bytes;
 	s->idle_ms = 0;
 	s->empties = 0;
-	s->passed[s->n_passed++ % SHARD_PASSED] = s->next;
 	if (cursor_equal(&s->next, &s->suspect.cursor))
 		s->suspect.attempts = 0; /* in hand now; what follows is not suspect */
-	s->next = batch->to;
+	pass(s, &batch->to);
 	s->ready = batch;
 	shard_pump(s, now_ms);
 }

@@ -25,9 +25,9 @@ enum fetch_how {
 	FETCH_NO_ROOM, /* for the budget */
 };
 
-/* Of the cursors passed, so many are kept: a service that sends us back further than that
- * has lost more than we can notice. */
-enum { SHARD_PASSED = 16 };
+/* Of so many cursors passed a hash is kept: half a million records, as a rule. A service that
+ * sends us back further than that has lost more than we can notice. */
+enum { SHARD_PASSED = 512 };
 
 struct shard {
 	const struct shard_config *config;
@@ -48,7 +48,7 @@ struct shard {
 	struct cursor end;     /* none: not known yet, or no end */
 	unsigned empties;      /* empty answers in a row that did not move */
 	bool at_end;
-	struct cursor passed[SHARD_PASSED]; /* the last starts, to notice a circle */
+	uint64_t passed[SHARD_PASSED]; /* hashes of the last starts, to notice a circle */
 	unsigned n_passed;
 	bool resumed;        /* over a gap, and no batch has come since */
 	bool in_hand;        /* a batch is with the delivery thread */

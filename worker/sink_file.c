@@ -67,7 +67,10 @@ open_at(struct sink_stream *stream, uint64_t offset, struct buf *why)
 {
 	enum lts_err err = segment_tidy(&stream->dir, stream->segment);
 	if (err == LTS_BADDATA)
-		return explain(stream, err, "a sealed file is newer than the checkpoint", why);
+		return explain(stream, err,
+			       "a sealed file is newer than the checkpoint: with this state_dir "
+			       "moved away the agent goes on from the service's checkpoints",
+			       why);
 	if (err)
 		return explain(stream, err, "cannot tidy the directory", why);
 	err = segment_open(&stream->dir, stream->segment, offset, &stream->fd);

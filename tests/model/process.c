@@ -408,6 +408,12 @@ state_dir_close(struct state_dir *dir)
 {
 }
 
+bool
+state_dir_is_ours(const struct state_dir *dir)
+{
+	return true;
+}
+
 void
 state_dir_note_worker(const struct state_dir *dir, uint32_t slot, pid_t pid)
 {

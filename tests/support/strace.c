@@ -32,7 +32,8 @@ all_are_traced(pid_t pid)
 		snprintf(path, sizeof(path), "/proc/%d/task/%s/status", pid, entry->d_name);
 		FILE *file = fopen(path, "re");
 		while (file && fgets(line, sizeof(line), file))
-			traced += strncmp(line, "TracerPid:", 10) == 0 && atol(line + 10) > 0;
+			traced += strncmp(line, "TracerPid:", 10) == 0 &&
+				  strtol(line + 10, NULL, 10) > 0;
 		if (file)
 			fclose(file);
 	}

@@ -1,0 +1,169 @@
+/*
+ * clocks.c - wall clocks that are wrong, or jump.
+ *
+ * Real programs against lts-sim, under libfaketime, which leaves the monotonic clocks alone.
+ * Holds leases, waits and the order of things to not looking at the wall clock, the
+ * signature to learning how wrong it is, and TLS to refusing what it cannot judge.
+ */
+#include "tests/suites.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/support/one_host.h"
+#include "tests/support/tmpdir.h"
+
+static const char library[] = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+
+static void
+set_clock(const struct one_host *h, const char *offset)
+{
+	tmpdir_write(h->scenario.dir, "clock.new", offset, strlen(offset));
+	char *from = tmpdir_path(h->scenario.dir, "clock.new"),
+	     *to = tmpdir_path(h->scenario.dir, "clock");
+	ck_assert_int_eq(rename(from, to), 0);
+	free(from);
+	free(to);
+}
+
+/* False: there is no libfaketime, or a sanitizer that must come first. */
+static bool
+can_fake(void)
+{
+	bool can = PATIENCE_SLOWNESS == 1 && access(library, R_OK) == 0;
+	if (!can)
+		scenario_skip(PATIENCE_SLOWNESS == 1 ? "no libfaketime"
+						     : "libfaketime beside a sanitizer");
+	return can;
+}
+
+/* The agent's clock is what set_clock says; the simulator's is right. */
+static void
+start_faked(struct one_host *h)
+{
+	char *clock = tmpdir_path(h->scenario.dir, "clock");
+	setenv("FAKETIME_TIMESTAMP_FILE", clock, 1);
+	setenv("FAKETIME_NO_CACHE", "1", 1);
+	setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1", 1);
+	setenv("LD_PRELOAD", library, 1);
+	agent_start(&h->agent);
+	unsetenv("LD_PRELOAD");
+	free(clock);
+}
+
+static void
+begin(struct one_host *h, const char *sim_options, const char *clock)
+{
+	scenario_begin(&h->scenario);
+	set_clock(h, clock);
+	sim_start(&h->sim, &h->scenario, sim_options);
+	sim_faults(&h->sim, "batch latency=10");
+	agent_init(&h->agent, &h->sim, "host",
+		   "--consumer_count 2 --end_time end --consume_batch_size 100 "
+		   "--publish_interval 200ms");
+	start_faked(h);
+}
+
+static void
+expect_undisturbed(struct one_host *h)
+{
+	one_host_expect_drained(h, 4, 10000);
+	ck_assert_uint_eq(agent_said(&h->agent, "lease ended"), 0);
+	ck_assert_uint_eq(agent_said(&h->agent, "worker killed"), 0);
+	ck_assert_uint_eq(agent_said(&h->agent, "restarts=1"), 0);
+	one_host_end(h);
+}
+
+static const struct {
+	const char *sim, *first, *then;
+} jumps[] = {
+	{ "--shards 4 --records 10000 --consumer_timeout 3", "+0", "+1h" },
+	{ "--shards 4 --records 10000 --consumer_timeout 3", "+0", "-1h" },
+	{ "--shards 4 --records 10000 --consumer_timeout 3", "+1h", "-1h" },
+	{ "--tls off --shards 4 --records 10000 --consumer_timeout 3", "+0", "+10y" },
+	{ "--tls off --shards 4 --records 10000 --consumer_timeout 3", "+0", "-10y" },
+	{ "--tls off --shards 4 --records 10000 --consumer_timeout 3", "-10y", "+10y" },
+};
+
+START_TEST(jump_of_the_wall_clock_disturbs_nothing)
+{
+	struct one_host h;
+	double served = 0;
+	if (!can_fake())
+		return;
+	begin(&h, jumps[_i].sim, jumps[_i].first);
+	one_host_await_served(&h, 10000, &served);
+	set_clock(&h, jumps[_i].then);
+	one_host_await_served(&h, 10000, &served);
+	set_clock(&h, jumps[_i].first);
+	expect_undisturbed(&h);
+}
+END_TEST
+
+START_TEST(skew_is_learned_by_every_process)
+{
+	struct one_host h;
+	if (!can_fake())
+		return;
+	begin(&h, "--tls off --shards 4 --records 10000 --consumer_timeout 3", "+1h");
+	one_host_expect_drained(&h, 4, 10000);
+	double refused = sim_number(&h.sim, "requests/heartbeat/401") +
+			 sim_number(&h.sim, "requests/batch/401") +
+			 sim_number(&h.sim, "requests/cursor/401");
+	ck_assert_double_ge(refused, 1);
+	ck_assert_double_le(refused, 8); /* a few are under way at the first time */
+	one_host_end(&h);
+}
+END_TEST
+
+static const char *const decades[][2] = {
+	{ "+10y", "expired" },
+	{ "-10y", "not yet valid" },
+};
+
+START_TEST(clock_ten_years_off_refuses_the_service_s_certificate_and_says_so)
+{
+	struct one_host h;
+	if (!can_fake())
+		return;
+	begin(&h, "--shards 4 --records 10000 --consumer_timeout 3", decades[_i][0]);
+	until("it says so", agent_said(&h.agent, decades[_i][1]) >= 1);
+	ck_assert_double_eq(sim_number(&h.sim, "requests/heartbeat/200"), 0);
+	ck_assert_double_eq(sim_number(&h.sim, "requests/heartbeat/401"), 0);
+	set_clock(&h, "+0");
+	expect_undisturbed(&h);
+}
+END_TEST
+
+START_TEST(restart_in_the_past_goes_on)
+{
+	struct one_host h;
+	double served = 0;
+	if (!can_fake())
+		return;
+	begin(&h, "--tls off --shards 4 --records 10000 --consumer_timeout 3", "+10y");
+	one_host_await_served(&h, 10000, &served);
+	process_kill(&h.agent.process);
+	set_clock(&h, "-10y");
+	start_faked(&h);
+	one_host_expect_drained(&h, 4, 10000);
+	one_host_end(&h);
+}
+END_TEST
+
+Suite *
+suite_clocks(void)
+{
+	Suite *suite = suite_create("clocks");
+	TCase *tc = scenario_case(suite, "clocks");
+	tcase_add_loop_test(tc, jump_of_the_wall_clock_disturbs_nothing, 0,
+			    sizeof(jumps) / sizeof(jumps[0]));
+	tcase_add_test(tc, skew_is_learned_by_every_process);
+	tcase_add_loop_test(tc, clock_ten_years_off_refuses_the_service_s_certificate_and_says_so,
+			    0, 2);
+	tcase_add_test(tc, restart_in_the_past_goes_on);
+	return suite;
+}

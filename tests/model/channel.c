@@ -14,6 +14,7 @@
 #include "common/board.h"
 #include "common/xalloc.h"
 #include "tests/model/inside.h"
+#include "tests/model/service.h"
 
 struct packet {
 	struct packet *next;
@@ -191,6 +192,9 @@ channel_send(struct channel *channel, const struct message *message)
 	enum lts_err err = message_encode(message, data, &len);
 	if (err || !end || !end->peer)
 		return err ? err : LTS_CLOSED;
+	if (message->type == MSG_ASSIGN)
+		network_note_assign(the_world->running->host, shard_number(&message->assign.shard),
+				    message->assign.seal_only);
 	struct end *peer = end->peer;
 	struct packet *packet = world_new(sizeof(*packet) + len);
 	packet->due_us = the_world->now_us + some_time(10, once_in(100) ? SECOND : 3 * MS);

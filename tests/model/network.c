@@ -23,6 +23,7 @@ static struct {
 	int64_t cut_off_us[HOSTS_MAX], control_us[HOSTS_MAX], slow_us[HOSTS_MAX],
 		trouble_us[HOSTS_MAX];
 	int64_t doubtful_us[HOSTS_MAX][SHARDS_MAX]; /* a write's answer was lost then; 0: no */
+	bool sealing[HOSTS_MAX][SHARDS_MAX];        /* left behind by a host's last life */
 } network;
 
 void
@@ -37,6 +38,12 @@ network_end(void)
 {
 	for (struct lts_request *r; (r = network.requests); world_free(r))
 		network.requests = r->next;
+}
+
+void
+network_note_assign(int host, int shard, bool seal_only)
+{
+	network.sealing[host][shard] = seal_only;
 }
 
 void
@@ -292,10 +299,12 @@ lts_api_read_checkpoints(struct lts_api *api, const struct shard_id *shard, lts_
 static void
 expect_writable(const struct lts_checkpoint *at)
 {
-	int shard = shard_number(&at->shard);
-	if (service_owner(shard) != the_world->running->host)
+	int shard = shard_number(&at->shard), host = the_world->running->host;
+	/* Of what its last life left behind a host says how far it came: whether it may is for
+	 * the service to know. */
+	if (service_owner(shard) != host && !network.sealing[host][shard])
 		violated("shard %d: written by who does not own it any more", shard);
-	if (network.doubtful_us[the_world->running->host][shard])
+	if (network.doubtful_us[host][shard])
 		violated("shard %d: written again before a lost answer was read back", shard);
 	for (const struct lts_request *r = network.requests; r; r = r->next)
 		for (size_t i = 0; i < r->n && r->kind == REQUEST_WRITE; i++)

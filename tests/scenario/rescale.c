@@ -84,6 +84,11 @@ START_TEST(rescaling_under_load_loses_and_repeats_nothing)
 	for (int i = 1; i < HOSTS; i++)
 		agent_start(&g.hosts[i]);
 	await_shared(&g, HOSTS);
+	sim_post(&g.sim, "/sim/split?shard=3");
+	sim_post(&g.sim, "/sim/merge?shard=4&with=5");
+	until("the children are granted",
+	      sim_number(&g.sim, "shards/8/checkpoint") > 100 &&
+		      sim_number(&g.sim, "shards/10/checkpoint") > 100);
 	for (int i = HOSTS - 1; i > 0; i--) {
 		agent_stop(&g.hosts[i]);
 		await_shared(&g, (unsigned)i);

@@ -169,7 +169,8 @@ START_TEST(empty_shard_that_is_split_or_merged_makes_way)
 END_TEST
 
 /* Before the agent begins, shard 0 is split, the first of its children again, and the other is
- * merged with shard 1; all but shard 2's family hold records. */
+ * merged with shard 1; so is shard 2, and the first of its children, which never held a record.
+ */
 static void
 make_family(const struct sim_process *sim)
 {
@@ -180,6 +181,8 @@ make_family(const struct sim_process *sim)
 	sim_post(sim, "/sim/split?shard=2");
 	sim_post(sim, "/sim/produce?shard=5&records=700");
 	sim_post(sim, "/sim/produce?shard=7&records=900");
+	sim_post(sim, "/sim/split?shard=8");
+	sim_post(sim, "/sim/produce?shard=11&records=300");
 }
 
 START_TEST(end_of_a_run_waits_for_children_that_nobody_was_granted_yet)

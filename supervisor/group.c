@@ -16,6 +16,7 @@
 #include "common/xalloc.h"
 
 enum {
+	GROUP_CLOSING_MS = 20,
 	GROUP_ASK_SINGLY = 8, /* more shards than that at once: all in one request */
 };
 
@@ -155,7 +156,13 @@ on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 	struct group *g = c->group;
 	if (c->request)
 		return;
-	c->sent_ms = clock_boot_ms();
+	int64_t now_ms = clock_boot_ms();
+	if (now_ms - c->sent_ms < g->config.timeout_ms / 6 &&
+	    lease_book_is_closing(g->config.book, c->index)) {
+		schedule(c, GROUP_CLOSING_MS);
+		return;
+	}
+	c->sent_ms = now_ms;
 	c->hurried = c->hurry;
 	c->hurry = false;
 	if (c->answered) {

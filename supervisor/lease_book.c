@@ -163,12 +163,24 @@ lease_book_list(struct lease_book *book, uint32_t home, size_t *n_out, int64_t n
 	struct shard_id *list = xcalloc(book->count, sizeof(*list));
 	size_t n = 0;
 	for (size_t i = 0; i < book->count; i++) {
-		const struct entry *e = &book->entries[i];
+		struct entry *e = &book->entries[i];
+		if (e->left_behind && e->home == home)
+			e->granted = false; /* from now on it may become another's */
 		if (e->granted && e->deadline_ms > now_ms && e->home == home)
 			list[n++] = e->shard;
 	}
 	*n_out = n;
 	return list;
+}
+
+bool
+lease_book_is_closing(const struct lease_book *book, uint32_t home)
+{
+	for (size_t i = 0; i < book->count; i++)
+		if (book->entries[i].left_behind && book->entries[i].granted &&
+		    book->entries[i].home == home)
+			return true;
+	return false;
 }
 
 static struct entry *

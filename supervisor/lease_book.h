@@ -64,9 +64,11 @@ void lease_book_set_times(struct lease_book *book, const char *start, int64_t st
 			  int64_t end_ns);
 void lease_book_set_service_ahead(struct lease_book *book, int64_t ahead_ns);
 
-/* What consumer `home` lists in its next heartbeat: an array to free. */
+/* What consumer `home` lists in its next heartbeat, an array to free; without what is left
+ * behind, for which that heartbeat had better wait a little. */
 struct shard_id *lease_book_list(struct lease_book *book, uint32_t home, size_t *n_out,
 				 int64_t now_ms);
+bool lease_book_is_closing(const struct lease_book *book, uint32_t home);
 
 /* ---- events ---- */
 void book_on_answer(struct lease_book *book, uint32_t home, const struct shard_id *listed,
@@ -104,13 +106,11 @@ void book_stop(struct lease_book *book);
 size_t lease_book_count(const struct lease_book *book);
 void lease_book_get(const struct lease_book *book, size_t index, struct book_shard *out);
 bool lease_book_has(const struct lease_book *book, const struct shard_id *shard);
-/* Every shard that was granted in this run, also those given back since; NULL behind the
- * last. */
+/* Every shard granted in this run, also those given back since; NULL behind the last. */
 const struct shard_id *lease_book_seen(const struct lease_book *book, size_t index);
 /* Grows whenever a shard is granted or gone. */
 uint64_t lease_book_changes(const struct lease_book *book);
-/* Every shard is finished (or stuck: *stuck_out of them) and what it reached is
- * published. */
+/* Every shard is finished (or stuck: *stuck_out of them), and that is published. */
 bool lease_book_all_finished(struct lease_book *book, size_t *stuck_out);
 /* Nothing committed is unpublished. */
 bool lease_book_all_published(struct lease_book *book, int64_t now_ms);

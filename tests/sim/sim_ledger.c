@@ -1,10 +1,9 @@
 /*
  * sim_ledger.c - counts lost, duplicated and reordered records.
  *
- * In `lts-sim verify`. Owns one bit for each record, and one for those of the host and shard
- * at hand. Must never let a record seen twice make up for one not seen, nor excuse a repeat
- * within a host. A duplicate is not also out of order. Held by
- * tests/support/test_sim_verify.c.
+ * In `lts-sim verify`. Owns one bit for each record, and one for those of the host at hand. Must
+ * never let a record seen twice make up for one not seen, nor excuse a repeat within a host. A
+ * duplicate is not also out of order. Held by tests/support/test_sim_verify.c.
  */
 #include "tests/sim/sim_ledger.h"
 
@@ -23,15 +22,14 @@ struct bits {
 };
 
 struct shard {
-	struct bits seen;
-	uint64_t end; /* one past the latest seen */
+	struct bits seen, here; /* here: on the host at hand */
+	uint64_t end;           /* one past the latest seen */
 	bool has_records;
 	uint64_t records;
 };
 
 struct sim_ledger {
 	unsigned n_shards;
-	struct bits here; /* seen on the host at hand */
 	struct sim_moves allowed;
 	bool in_order;   /* something was noted since begin... */
 	uint64_t latest; /* ...and this is the latest of it */
@@ -57,9 +55,10 @@ sim_ledger_destroy(struct sim_ledger **ledgerp)
 	*ledgerp = NULL;
 	if (!ledger)
 		return;
-	for (unsigned i = 0; i < ledger->n_shards; i++)
+	for (unsigned i = 0; i < ledger->n_shards; i++) {
 		free(ledger->shards[i].seen.words);
-	free(ledger->here.words);
+		free(ledger->shards[i].here.words);
+	}
 	sim_moves_fini(&ledger->allowed);
 	free(ledger);
 }
@@ -78,10 +77,11 @@ sim_ledger_allow(struct sim_ledger *ledger, unsigned shard, uint64_t from, uint6
 }
 
 void
-sim_ledger_begin_host(struct sim_ledger *ledger)
+sim_ledger_begin_host(struct sim_ledger *ledger, unsigned shard)
 {
-	if (ledger->here.n)
-		memset(ledger->here.words, 0, ledger->here.n * sizeof(uint64_t));
+	struct bits *here = shard < ledger->n_shards ? &ledger->shards[shard].here : NULL;
+	if (here && here->n)
+		memset(here->words, 0, here->n * sizeof(uint64_t));
 }
 
 void
@@ -131,7 +131,7 @@ sim_ledger_note(struct sim_ledger *ledger, unsigned number, uint64_t seq)
 		ledger->totals.unexpected++;
 		return SIM_UNEXPECTED;
 	}
-	bool before = set(&shard->seen, seq), here = set(&ledger->here, seq);
+	bool before = set(&shard->seen, seq), here = set(&shard->here, seq);
 	if (here || (before && !is_allowed(ledger, number, seq))) {
 		ledger->totals.duplicated++;
 		return SIM_DUPLICATED;

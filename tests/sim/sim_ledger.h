@@ -33,8 +33,8 @@ void sim_ledger_expect(struct sim_ledger *ledger, unsigned shard, uint64_t recor
 /* Records from..to-1 may come from several hosts; within one never. */
 void sim_ledger_allow(struct sim_ledger *ledger, unsigned shard, uint64_t from, uint64_t to);
 
-/* What another host delivered of a shard begins; noted shard by shard. */
-void sim_ledger_begin_host(struct sim_ledger *ledger);
+/* What another host delivered of the shard begins. */
+void sim_ledger_begin_host(struct sim_ledger *ledger, unsigned shard);
 /* Another stream of delivery begins. */
 void sim_ledger_begin(struct sim_ledger *ledger);
 enum sim_verdict sim_ledger_note(struct sim_ledger *ledger, unsigned shard, uint64_t seq);

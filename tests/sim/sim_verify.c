@@ -140,7 +140,7 @@ check_all(struct verify *verify, const struct sim_segments *segments)
 		bool other = !before || strcmp(before->shard, segment->shard) != 0 ||
 			     before->host != segment->host;
 		if (other)
-			sim_ledger_begin_host(verify->ledger);
+			sim_ledger_begin_host(verify->ledger, shard_number(segment->shard));
 		if (other || strcmp(before->instance, segment->instance) != 0)
 			sim_ledger_begin(verify->ledger);
 		verify->unsealed += segment->is_part;

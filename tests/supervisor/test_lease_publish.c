@@ -381,7 +381,7 @@ leave_c_behind(void)
 	bed.committed[bed.n_committed - 1].epoch.value = 1;
 	book_bed_first_answer(&bed, 1, "C", "");
 	book_bed_expect_note(&bed, "C left behind by our last life; to be closed");
-	book_bed_expect_list(&bed, 1, "C");
+	ck_assert(lease_book_is_closing(bed.book, 1));
 	book_bed_expect(&bed, "ask C\n");
 }
 
@@ -393,10 +393,25 @@ START_TEST(shard_left_behind_is_sealed_published_and_given_back)
 	book_bed_commit(&bed, "C", 3, "c5");
 	book_bed_message(&bed, 0, MSG_RELEASED, "C", 3);
 	book_bed_expect(&bed, "publish h1 C=c5\n");
-	book_bed_expect_list(&bed, 1, "C");
 	book_bed_written(&bed, "C", "c5", LTS_OK);
 	book_bed_expect(&bed, "left h1\n");
+	ck_assert(!lease_book_is_closing(bed.book, 1));
+}
+END_TEST
+
+/* Listed, it would be ours as soon as the other host lets go of it, and what we know of its
+ * checkpoint would be old. */
+START_TEST(shard_left_behind_is_never_listed_nor_published_after_the_next_heartbeat)
+{
+	leave_c_behind();
+	book_bed_service(&bed, "C", "c4", true);
+	book_bed_expect(&bed, "assign C w0 e3 service=c4 ours unbroken seal\n");
+	book_bed_commit(&bed, "C", 3, "c5");
 	book_bed_expect_list(&bed, 1, "");
+	ck_assert(!lease_book_is_closing(bed.book, 1));
+	book_bed_message(&bed, 0, MSG_RELEASED, "C", 3);
+	book_bed_expect(&bed, "");
+	ck_assert(!lease_book_has(bed.book, &(struct shard_id){ "C" }));
 }
 END_TEST
 
@@ -470,6 +485,8 @@ suite_lease_publish(void)
 	tcase_add_test(tc, holder_that_dies_while_draining_frees_the_shard_too);
 	tcase_add_test(tc, shard_does_not_leave_the_book_while_a_write_is_in_flight);
 	tcase_add_test(tc, shard_left_behind_is_sealed_published_and_given_back);
+	tcase_add_test(tc,
+		       shard_left_behind_is_never_listed_nor_published_after_the_next_heartbeat);
 	tcase_add_test(tc, shard_left_behind_is_only_sealed_when_another_host_has_moved_on);
 	tcase_add_test(tc, shard_left_behind_and_granted_to_another_of_ours_is_held_as_any);
 	tcase_add_test(tc, shard_left_behind_is_forgotten_when_it_cannot_be_closed);

@@ -134,7 +134,6 @@ START_TEST(a_duplicate_does_not_make_up_for_a_loss)
 {
 	struct sim_ledger *ledger = sim_ledger_create(2, true, 200);
 	for (unsigned shard = 0; shard < 2; shard++) {
-		sim_ledger_begin_host(ledger);
 		sim_ledger_begin(ledger);
 		for (uint64_t seq = 0; seq < 200; seq++)
 			sim_ledger_note(ledger, shard, shard == 1 && seq == 64 ? 63 : seq);
@@ -174,7 +173,7 @@ START_TEST(repeat_is_allowed_between_hosts_where_a_move_was_unplanned_and_never_
 	for (uint64_t seq = 0; seq < 6; seq++)
 		ck_assert_int_eq(sim_ledger_note(ledger, 0, seq), SIM_FINE);
 	ck_assert_int_eq(sim_ledger_note(ledger, 0, 4), SIM_DUPLICATED);
-	sim_ledger_begin_host(ledger);
+	sim_ledger_begin_host(ledger, 0);
 	sim_ledger_begin(ledger);
 	ck_assert_int_eq(sim_ledger_note(ledger, 0, 2), SIM_DUPLICATED);
 	ck_assert_int_eq(sim_ledger_note(ledger, 0, 4), SIM_REPEATED);
@@ -211,7 +210,7 @@ START_TEST(status_says_what_each_shard_holds_and_what_may_be_repeated)
 	ck_assert_ptr_nonnull(ledger);
 	ck_assert_int_eq(sim_ledger_note(ledger, 0, 1), SIM_FINE);
 	ck_assert_int_eq(sim_ledger_note(ledger, 1, 0), SIM_UNEXPECTED);
-	sim_ledger_begin_host(ledger);
+	sim_ledger_begin_host(ledger, 0);
 	ck_assert_int_eq(sim_ledger_note(ledger, 0, 1), SIM_REPEATED);
 	ck_assert_uint_eq(close_ledger(ledger).lost, 1);
 	static const char *const wrong[] = {

@@ -112,21 +112,20 @@ step(struct lease_book *book, struct entry *e, int64_t now_ms)
 		e->granted = false;
 		lease_entry_note(book, e, "lease ended", "no heartbeat was answered in time");
 	}
+	if (e->granted && e->know == KNOW_NOTHING && (e->left_behind || !e->wanted_back))
+		lease_entry_ask(book, e, now_ms);
+	if (e->left_behind && !e->current && now_ms - e->wanted_ms < book->config.timeout_ms / 2)
+		return book->stopping || e->know != KNOW_IT || lease_seal(book, e);
 	if (!e->granted) {
 		if (e->hold == HOLD_TAKING || e->hold == HOLD_HELD)
 			lease_entry_revoke(book, e);
 		return e->hold != HOLD_NONE || e->writing;
 	}
-	if (e->know == KNOW_NOTHING && (e->left_behind || !e->wanted_back))
-		lease_entry_ask(book, e, now_ms);
 	if (e->wanted_back) {
 		if (e->hold == HOLD_TAKING || e->hold == HOLD_HELD)
 			lease_entry_revoke(book, e);
 		if (e->hold != HOLD_NONE)
 			return true;
-		if (e->left_behind && !e->current)
-			return now_ms - e->wanted_ms < book->config.timeout_ms / 2 &&
-			       (book->stopping || e->know != KNOW_IT || lease_seal(book, e));
 		if (!lease_may_leave(book, e, now_ms)) {
 			lease_publish_one(book, e, now_ms);
 			return true;

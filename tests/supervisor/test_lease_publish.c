@@ -415,6 +415,20 @@ START_TEST(shard_left_behind_is_never_listed_nor_published_after_the_next_heartb
 }
 END_TEST
 
+START_TEST(shard_left_behind_is_sealed_also_when_the_heartbeat_cannot_wait_for_it)
+{
+	leave_c_behind();
+	book_bed_expect_list(&bed, 1, "");
+	book_bed_tick(&bed, 200);
+	book_bed_service(&bed, "C", "c4", true);
+	book_bed_expect(&bed, "assign C w0 e3 service=c4 ours unbroken seal\n");
+	book_bed_commit(&bed, "C", 3, "c5");
+	book_bed_message(&bed, 0, MSG_RELEASED, "C", 3);
+	book_bed_expect(&bed, "");
+	ck_assert(!lease_book_has(bed.book, &(struct shard_id){ "C" }));
+}
+END_TEST
+
 START_TEST(shard_left_behind_is_only_sealed_when_another_host_has_moved_on)
 {
 	leave_c_behind();
@@ -487,6 +501,8 @@ suite_lease_publish(void)
 	tcase_add_test(tc, shard_left_behind_is_sealed_published_and_given_back);
 	tcase_add_test(tc,
 		       shard_left_behind_is_never_listed_nor_published_after_the_next_heartbeat);
+	tcase_add_test(tc,
+		       shard_left_behind_is_sealed_also_when_the_heartbeat_cannot_wait_for_it);
 	tcase_add_test(tc, shard_left_behind_is_only_sealed_when_another_host_has_moved_on);
 	tcase_add_test(tc, shard_left_behind_and_granted_to_another_of_ours_is_held_as_any);
 	tcase_add_test(tc, shard_left_behind_is_forgotten_when_it_cannot_be_closed);

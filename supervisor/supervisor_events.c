@@ -170,6 +170,9 @@ static void
 on_pool_gone(void *arg, uint32_t slot, enum fate fate)
 {
 	struct supervisor *s = arg;
+	/* Asked to drain it died: what it had not committed is left for the next run. */
+	if (s->phase == PHASE_DRAINING && fate != FATE_RELEASED && !s->reached_end)
+		s->exit = EXIT_FAILED;
 	flush_answered(s, slot);
 	book_on_gone(s->book, slot, fate, clock_boot_ms());
 }

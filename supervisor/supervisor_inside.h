@@ -48,6 +48,7 @@ struct supervisor {
 	int64_t quiet_since_ms; /* the group was seen at its end then; 0: it was not... */
 	uint64_t quiet_changes; /* ...and so many changes had been made to the book */
 	bool reached_end;
+	bool told_to_stop; /* by a signal */
 	int64_t denied_ms;
 	enum exit_code exit;
 };

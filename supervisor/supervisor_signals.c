@@ -13,7 +13,8 @@ static void
 on_signal_stop(void *arg)
 {
 	struct supervisor *s = arg;
-	if (s->phase == PHASE_RUNNING) {
+	if (!s->told_to_stop) { /* it may be about to end of its own accord */
+		s->told_to_stop = true;
 		supervisor_begin_stop(s, "signal");
 		return;
 	}

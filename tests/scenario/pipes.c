@@ -145,6 +145,26 @@ START_TEST(reader_that_goes_away_ends_the_agent)
 }
 END_TEST
 
+/* The pipe is full and nobody reads: they cannot drain. */
+START_TEST(workers_that_die_instead_of_draining_make_it_exit_1)
+{
+	struct one_host h;
+	char *text = NULL;
+	size_t room = 0;
+	pid_t pids[AGENT_WORKERS_MAX];
+	FILE *pipe = begin(&h, "--sink stdout --consumer_count 2");
+	ck_assert_int_gt(getline(&text, &room, pipe), 0);
+	free(text);
+	process_signal(&h.agent.process, SIGTERM);
+	until("both drain", agent_said(&h.agent, "state=DRAINING") == 2);
+	for (size_t n = agent_workers(&h.agent, pids); n; n--)
+		kill(pids[n - 1], SIGKILL);
+	ck_assert_int_eq(agent_wait(&h.agent), 1);
+	fclose(pipe);
+	one_host_end(&h);
+}
+END_TEST
+
 Suite *
 suite_pipes(void)
 {
@@ -153,5 +173,6 @@ suite_pipes(void)
 	tcase_add_test(tc, four_workers_write_whole_lines_into_one_pipe);
 	tcase_add_test(tc, killed_worker_tears_at_most_the_line_it_was_writing);
 	tcase_add_test(tc, reader_that_goes_away_ends_the_agent);
+	tcase_add_test(tc, workers_that_die_instead_of_draining_make_it_exit_1);
 	return suite;
 }

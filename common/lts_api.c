@@ -20,7 +20,7 @@
 #include "common/options.h"
 #include "common/xalloc.h"
 
-enum { MAX_CONNECTIONS = 64, BATCH_TIMEOUT_MS = 60 * 1000 };
+enum { MAX_CONNECTIONS = 64 };
 
 static const int64_t NS_PER_S = 1000000000;
 /* Date counts whole seconds and answers take their time: less than this is no skew. */
@@ -103,7 +103,7 @@ submit(struct lts_request *request, const char *url, const char *const *headers,
 		.body = wire->body.data,
 		.body_len = wire->body.len,
 		.max_body_bytes = batch ? api->max_body_bytes : LTS_WIRE_CONTROL_BYTES,
-		.timeout_ms = batch ? BATCH_TIMEOUT_MS : api->control_timeout_ms,
+		.timeout_ms = batch ? LTS_API_BATCH_TIMEOUT_MS : api->control_timeout_ms,
 		.bulk = batch,
 		.once = wire->op == LTS_OP_WRITE_CHECKPOINTS,
 	};

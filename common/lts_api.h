@@ -21,6 +21,9 @@
 #include "common/ids.h"
 #include "common/lts_wire.h"
 
+/* The longest that one try takes. */
+enum { LTS_API_BATCH_TIMEOUT_MS = 60 * 1000 };
+
 struct ev_loop;
 struct options;
 struct lts_api;

@@ -6,6 +6,7 @@
 #ifndef SUPERVISOR_LEASE_ENTRY_H
 #define SUPERVISOR_LEASE_ENTRY_H
 
+#include "common/stage_clock.h"
 #include "supervisor/assign.h"
 #include "supervisor/lease_book.h"
 
@@ -54,6 +55,8 @@ struct entry {
 	bool stale_write;         /* of a former grant: its answer says nothing about this one */
 	bool doubtful;            /* its answer was lost: read back before the next */
 	bool no_publish;          /* the service refuses: let it go without */
+	uint64_t publishes;       /* writes that stand */
+	struct stage_clock clocks[2]; /* of its worker's side, of publishing */
 };
 
 struct lease_book {

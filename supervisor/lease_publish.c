@@ -134,6 +134,7 @@ book_on_written(struct lease_book *book, const struct shard_id *shard,
 	switch (err) {
 	case LTS_OK:
 		e->published = *cursor;
+		e->publishes++;
 		if (e->hold == HOLD_TAKING || e->hold == HOLD_HELD)
 			book->ops->published(book->arg, (uint32_t)e->holder, &e->shard, e->epoch,
 					     cursor);

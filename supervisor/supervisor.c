@@ -167,6 +167,7 @@ on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 		return;
 	}
 	book_on_tick(s->book, now_ms);
+	supervisor_watch(s, now_ms);
 	check_flush(s, now_ms);
 	if (s->phase == PHASE_RUNNING) {
 		check_workers(s, now_ms);

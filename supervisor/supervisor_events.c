@@ -7,10 +7,12 @@
  */
 #include "supervisor/supervisor_inside.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
 #include "state/checkpoint.h"
+#include "supervisor/lease_watch.h"
 
 static void
 op_assign(void *arg, uint32_t worker, const struct message_assign *assign)
@@ -254,3 +256,28 @@ const struct group_events supervisor_group_events = {
 	.joined = on_group_joined,
 	.denied = on_group_denied,
 };
+
+static void
+on_book_stalled(void *arg, const struct shard_id *shard, int32_t worker,
+		const struct stage_news *news)
+{
+	struct supervisor *s = arg;
+	char slot[12] = "";
+	if (worker >= 0)
+		snprintf(slot, sizeof(slot), "%d", worker);
+	log_at(s->log, news->goes_on ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+	       news->goes_on ? "shard goes on" : "shard stalled", LOG_TEXT("shard", shard->text),
+	       LOG_TEXT("stage", stage_name(news->stage)), LOG_INT("ms", news->for_ms),
+	       LOG_TEXT("next", news->goes_on ? NULL : stage_step_name(news->step)),
+	       LOG_TEXT("worker", slot[0] ? slot : NULL));
+	if (!news->goes_on && news->step == STEP_RESTART && worker >= 0)
+		worker_pool_kill_idle(s->pool, (uint32_t)worker);
+}
+
+void
+supervisor_watch(struct supervisor *s, int64_t now_ms)
+{
+	struct stage_limits limits = { .process_ms = s->options->process_timeout_ms,
+				       .heartbeat_ms = s->options->heartbeat_timeout_ms };
+	book_watch(s->book, &limits, now_ms, on_book_stalled, s);
+}

@@ -57,6 +57,8 @@ void supervisor_leave(struct supervisor *s, enum exit_code code);
 void supervisor_enter(struct supervisor *s, enum phase phase);
 /* Workers drain, then what they committed is published, then it ends. */
 void supervisor_begin_stop(struct supervisor *s, const char *why);
+/* Names the shards that stand still, and does something about it. */
+void supervisor_watch(struct supervisor *s, int64_t now_ms);
 /* Hands the present credentials to the client and to the workers. */
 enum lts_err supervisor_use_credentials(struct supervisor *s) LTS_MUST_USE;
 

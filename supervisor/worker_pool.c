@@ -195,6 +195,17 @@ worker_pool_kill(struct worker_pool *pool)
 }
 
 void
+worker_pool_kill_idle(struct worker_pool *pool, uint32_t slot)
+{
+	struct pool_slot *s = &pool->slots[slot];
+	if (s->slot.state != SLOT_LIVE || board_place(s->board).stage != BOARD_IDLE)
+		return;
+	log_error(pool->config.log, "worker killed", LOG_UINT("worker", slot),
+		  LOG_INT("pid", s->pid), LOG_TEXT("reason", "it does not let go of a shard"));
+	worker_slot_step(&s->slot, SLOT_OVERDUE, clock_boot_ms());
+}
+
+void
 worker_pool_configure(struct worker_pool *pool)
 {
 	for (uint32_t i = 0; i < pool->config.count; i++)

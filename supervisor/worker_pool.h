@@ -49,6 +49,8 @@ void worker_pool_start(struct worker_pool *pool);
 /* Every worker drains and ends. */
 void worker_pool_drain(struct worker_pool *pool);
 void worker_pool_kill(struct worker_pool *pool);
+/* One that does not let go of a shard though its delivery thread has nothing to do. */
+void worker_pool_kill_idle(struct worker_pool *pool, uint32_t slot);
 /* CONFIG again, to every worker that lives. */
 void worker_pool_configure(struct worker_pool *pool);
 

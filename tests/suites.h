@@ -18,6 +18,7 @@
 	X(sim_control) \
 	X(sim_options) \
 	X(backoff) \
+	X(stage_clock) \
 	X(http_head) \
 	X(http) \
 	X(http_calls) \
@@ -58,6 +59,7 @@
 	X(lease_book) \
 	X(lease_publish) \
 	X(lease_suspect) \
+	X(lease_watch) \
 	X(blame) \
 	X(state_dir) \
 	X(shard) \
@@ -65,6 +67,7 @@
 	X(shard_life) \
 	X(shard_walk) \
 	X(shard_suspect) \
+	X(shard_waits) \
 	X(fault) \
 	X(commit) \
 	X(commit_lease) \

@@ -183,6 +183,7 @@ do_batch(struct delivery *d, struct delivery_order *order)
 	struct buf why;
 	buf_init(&why, sizeof(done.why) - 1);
 	done.err = committer_submit(d->committer, order->batch, &why);
+	done.commits = atomic_load(&d->config.board->counters.commits);
 	if (why.len)
 		memcpy(done.why, why.data, why.len + 1);
 	buf_fini(&why);

@@ -45,6 +45,7 @@ struct delivery_done {
 	enum lts_err err;
 	enum lease_state close;
 	struct lease_taken taken;
+	uint64_t commits; /* BATCH: the board's count; the next commit holds it */
 	char why[200];
 };
 

@@ -5,42 +5,14 @@
  * the byte budget. Must never free a lease before the delivery thread's last completion
  * for it. Decides nothing about a shard: that is worker/shard.c. Held by the scenarios.
  */
-#include "worker/holdings.h"
+#include "worker/holdings_inside.h"
 
-#include <ev.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/xalloc.h"
-
-struct holding {
-	TAILQ_ENTRY(holding) all;
-	TAILQ_ENTRY(holding) no_room;
-	struct holdings *owner;
-	struct lease lease;
-	struct shard *shard;
-	struct message_assign assign;
-	struct fetch fetch;
-	struct ev_timer timer;
-	bool waits_for_room;
-	unsigned troubles; /* in a row */
-};
-
-struct holdings {
-	struct holdings_config config;
-	struct service_clock clock;
-	struct fetch_env fetch_env;
-	TAILQ_HEAD(, holding) all;
-	TAILQ_HEAD(, holding) no_room;
-	size_t count;
-	size_t used_bytes;
-	struct ev_timer room; /* fires in the next turn when bytes were released */
-	bool serving;         /* the queue for room, in its order */
-	bool draining;
-};
 
 static struct holding *
 of_shard(struct shard *shard)
@@ -197,6 +169,7 @@ op_release(void *arg, struct shard *shard, size_t bytes)
 {
 	struct holdings *h = arg;
 	h->used_bytes -= bytes;
+	h->releases++;
 	if (!TAILQ_EMPTY(&h->no_room))
 		ev_timer_start(h->config.loop, &h->room);
 }
@@ -400,6 +373,8 @@ on_delivered(struct holdings *h, struct holding *holding, struct delivery_done *
 	if (!done->err) {
 		board_add(&h->config.board->counters.delivered_records, batch->n_records);
 		board_add(&h->config.board->counters.delivered_bytes, batch->body.len);
+		holding->uncommitted = true;
+		holding->commits = done->commits;
 	}
 	shard_on_delivered(holding->shard, batch, done->err, done->why, clock_boot_ms());
 }
@@ -412,9 +387,11 @@ holdings_on_done(struct holdings *h, struct delivery_done *done)
 	int64_t now_ms = clock_boot_ms();
 	switch (done->kind) {
 	case DELIVERY_TAKE:
+		holding->blocked = false;
 		shard_on_taken(holding->shard, done->err, &done->taken, done->why, now_ms);
 		break;
 	case DELIVERY_BATCH:
+		holding->blocked = false;
 		on_delivered(h, holding, done);
 		break;
 	case DELIVERY_CLOSE:
@@ -424,6 +401,7 @@ holdings_on_done(struct holdings *h, struct delivery_done *done)
 		shard_on_gone(holding->shard, now_ms);
 		break;
 	case DELIVERY_BLOCKED:
+		holding->blocked = true;
 		log_error(h->config.log, "no space: deliveries pause until there is",
 			  LOG_TEXT("shard", holding->lease.shard.text),
 			  LOG_TEXT("what", done->why));

@@ -9,6 +9,7 @@
 #define WORKER_HOLDINGS_H
 
 #include "common/log.h"
+#include "common/stage_clock.h"
 #include "worker/delivery.h"
 #include "worker/fetch.h"
 
@@ -24,9 +25,11 @@ struct holdings_config { /* pointers are borrowed for the holdings' life */
 	struct shard_config shard; /* its clock is filled in */
 	size_t budget_bytes;
 	uint32_t slot;
-	/* A message to the supervisor; and: no shard is left. */
+	struct stage_limits limits;
+	/* A message to the supervisor; no shard is left; this worker must start again. */
 	void (*send)(void *arg, const struct message *message);
 	void (*empty)(void *arg);
+	void (*restart)(void *arg);
 	void *arg;
 };
 
@@ -45,6 +48,9 @@ void holdings_on_done(struct holdings *h, struct delivery_done *done);
 /* Lets go of what is past its deadline. False: the delivery thread is still inside a
  * submit of such a shard, so the process must end. */
 bool holdings_check_deadlines(struct holdings *h, int64_t now_ms);
+/* Names every shard that has waited for the same thing for too long, and does something
+ * about it. */
+void holdings_watch(struct holdings *h, int64_t now_ms);
 size_t holdings_count(const struct holdings *h);
 
 #endif

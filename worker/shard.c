@@ -168,6 +168,7 @@ void
 shard_on_taken(struct shard *s, enum lts_err err, const struct lease_taken *taken,
 	       const char *why, int64_t now_ms)
 {
+	s->orders++;
 	s->taken =
 		err != LTS_GONE && err != LTS_NOTFOUND && err != LTS_AGAIN && err != LTS_NOSPACE;
 	if (s->state == SHARD_DRAINING) {
@@ -212,6 +213,7 @@ void
 shard_on_delivered(struct shard *s, struct batch *batch, enum lts_err err, const char *why,
 		   int64_t now_ms)
 {
+	s->orders++;
 	s->in_hand = false;
 	if (err) {
 		s->ops->drop(s->arg, s, batch);
@@ -232,6 +234,7 @@ shard_on_delivered(struct shard *s, struct batch *batch, enum lts_err err, const
 void
 shard_on_closed(struct shard *s, enum lts_err err, int64_t now_ms)
 {
+	s->orders++;
 	if (s->state == SHARD_FINISHING && !err) {
 		s->state = SHARD_FINISHED;
 		s->ops->report(s->arg, s, MSG_FINISHED, LTS_OK, "");

@@ -6,6 +6,7 @@
  * end_time. Held by tests/worker/test_shard.c.
  */
 #include "worker/shard_inside.h"
+#include "worker/shard_waits.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,6 +163,7 @@ static void
 retry(struct shard *s, enum lts_err err, const char *text, int64_t retry_after_ms)
 {
 	int64_t delay_ms = backoff_next_ms(&s->backoff, retry_after_ms);
+	s->failing = true;
 	s->ops->trouble(s->arg, s, err, text, delay_ms);
 	wait_for(s, delay_ms);
 }
@@ -256,6 +258,7 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 		return;
 	}
 	backoff_reset(&s->backoff);
+	s->failing = false;
 	s->resumed = false;
 	s->limit += s->limit / 8 + 1;
 	if (s->limit > s->config->batch_size)
@@ -319,8 +322,10 @@ on_error(struct shard *s, const struct shard_answer *answer)
 static void
 on_cursor(struct shard *s, enum fetch_what what, const struct cursor *cursor, int64_t now_ms)
 {
-	if (what != FETCH_RESUME)
+	if (what != FETCH_RESUME) {
 		backoff_reset(&s->backoff);
+		s->failing = false;
+	}
 	switch (what) {
 	case FETCH_START:
 		s->ops->take(s->arg, s, cursor, 0);
@@ -347,6 +352,7 @@ shard_on_answer(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 	if (s->how != FETCH_ASKED)
 		abort(); /* what was cancelled does not answer */
 	s->how = FETCH_IDLE;
+	s->answers++;
 	if (answer->err)
 		on_error(s, answer);
 	else if (what == FETCH_AHEAD)
@@ -383,4 +389,16 @@ shard_on_room(struct shard *s, int64_t now_ms)
 		shard_ask_ahead(s);
 	else
 		shard_pump(s, now_ms);
+}
+
+void
+shard_refetch(struct shard *s)
+{
+	if (s->how != FETCH_ASKED)
+		return;
+	s->ops->cancel_fetch(s->arg, s);
+	if (s->what == FETCH_BATCH)
+		ask_batch(s); /* its bytes are still reserved */
+	else
+		shard_ask_cursor(s, s->what);
 }

@@ -50,13 +50,15 @@ struct shard {
 	bool at_end;
 	uint64_t passed[SHARD_PASSED]; /* hashes of the last starts, to notice a circle */
 	unsigned n_passed;
-	bool resumed;        /* over a gap, and no batch has come since */
-	bool in_hand;        /* a batch is with the delivery thread */
-	bool closing;        /* the last commit was asked for */
-	bool taken;          /* the delivery thread knows the shard */
-	struct batch *ready; /* fetched ahead */
-	size_t reserved;     /* for the request under way */
-	size_t last_bytes;   /* of the last answer: what the next will take */
+	bool resumed;             /* over a gap, and no batch has come since */
+	bool in_hand;             /* a batch is with the delivery thread */
+	bool failing;             /* errors only, since the last answer that could be used */
+	uint64_t answers, orders; /* that came back; for shard_waits */
+	bool closing;             /* the last commit was asked for */
+	bool taken;               /* the delivery thread knows the shard */
+	struct batch *ready;      /* fetched ahead */
+	size_t reserved;          /* for the request under way */
+	size_t last_bytes;        /* of the last answer: what the next will take */
 	unsigned limit;
 	struct suspect suspect; /* ahead of us, or where we stand; attempts 0: none */
 	enum lease_state close; /* how it is let go */

@@ -40,7 +40,7 @@ struct worker {
 	struct delivery *delivery;
 	struct holdings *holdings;
 	struct ev_async wake;
-	struct ev_timer beat, orphan;
+	struct ev_timer beat, last;
 	struct ev_signal term;
 	bool configured, draining;
 	enum exit_code exit;
@@ -109,7 +109,10 @@ on_beat(struct ev_loop *loop, struct ev_timer *timer, int events)
 	struct worker *w = timer->data;
 	int64_t now_ms = clock_boot_ms();
 	atomic_store(&w->board->beat_ms, now_ms);
-	if (!w->configured || holdings_check_deadlines(w->holdings, now_ms))
+	if (!w->configured)
+		return;
+	holdings_watch(w->holdings, now_ms);
+	if (holdings_check_deadlines(w->holdings, now_ms))
 		return;
 	log_error(w->log, "ending this worker",
 		  LOG_TEXT("reason", "a lease ended while its records were inside the sink"));
@@ -131,9 +134,33 @@ set_beat(struct worker *w)
 }
 
 static void
-on_orphan(struct ev_loop *loop, struct ev_timer *timer, int events)
+on_last(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
-	_exit(EXIT_ORPHANED);
+	struct worker *w = timer->data;
+	_exit(w->exit);
+}
+
+/* Lets go of what it can until then. */
+static void
+end_within(struct worker *w, int64_t ms)
+{
+	ev_timer_stop(w->loop, &w->last);
+	ev_timer_set(&w->last, (double)ms / 1e3, 0);
+	ev_timer_start(w->loop, &w->last);
+	drain(w);
+}
+
+/* A shard does not go on here, whatever we do: what is committed is safe, so the next life
+ * of this worker may try. */
+static void
+on_holdings_restart(void *arg)
+{
+	struct worker *w = arg;
+	if (w->draining)
+		return;
+	log_error(w->log, "ending this worker", LOG_TEXT("reason", "a shard does not go on"));
+	w->exit = EXIT_FAILED;
+	end_within(w, w->options.shutdown_timeout_ms);
 }
 
 static void
@@ -143,9 +170,7 @@ on_parent_gone(void *arg, enum lts_err why)
 	log_warn(w->log, "the supervisor is gone; draining",
 		 LOG_TEXT("reason", lts_err_name(why)));
 	w->exit = EXIT_ORPHANED;
-	ev_timer_set(&w->orphan, WORKER_ORPHAN_MS / 1e3, 0);
-	ev_timer_start(w->loop, &w->orphan);
-	drain(w);
+	end_within(w, WORKER_ORPHAN_MS);
 }
 
 static void
@@ -223,6 +248,10 @@ start_holdings(struct worker *w)
 		.slot = w->slot,
 		.send = on_holdings_send,
 		.empty = on_holdings_empty,
+		.restart = on_holdings_restart,
+		.limits = { .process_ms = w->options.process_timeout_ms,
+			    .heartbeat_ms = w->options.heartbeat_timeout_ms,
+			    .request_ms = 3 * LTS_API_BATCH_TIMEOUT_MS },
 		.arg = w,
 	};
 	w->holdings = holdings_create(&config);
@@ -333,9 +362,9 @@ start_watchers(struct worker *w)
 	};
 	ev_async_init(&w->wake, on_wake);
 	ev_timer_init(&w->beat, on_beat, 0, WORKER_BEAT_MS / 1e3);
-	ev_init(&w->orphan, on_orphan);
+	ev_init(&w->last, on_last);
 	ev_signal_init(&w->term, on_signal_term, SIGTERM);
-	w->wake.data = w->beat.data = w->orphan.data = w->term.data = w;
+	w->wake.data = w->beat.data = w->last.data = w->term.data = w;
 	ev_async_start(w->loop, &w->wake);
 	ev_timer_start(w->loop, &w->beat);
 	ev_signal_start(w->loop, &w->term);

@@ -1,0 +1,87 @@
+/*
+ * holdings_watch.c - that no shard of this worker waits for ever without a word.
+ *
+ * Runs on the worker's loop, with each beat. Owns nothing. Deadlines and steps are
+ * common/stage_clock.c's. Must never call stuck what the sink is working on: that is
+ * process_timeout's, and the supervisor's. Held by tests/scenario/slow.c.
+ */
+#include "worker/holdings_inside.h"
+#include "worker/shard_waits.h"
+
+/* The delivery thread owes an answer: what is it doing instead? */
+static enum stage
+delivery_stage(const struct holding *holding, const struct shard_waits *waits,
+	       const struct board_place *place)
+{
+	if (waits->delivery == STAGE_IDLE)
+		return STAGE_IDLE;
+	if (holding->blocked)
+		return STAGE_PARKED;
+	if (place->stage == BOARD_WAIT_LOCK)
+		return STAGE_LOCK;
+	if (waits->delivery == STAGE_CLOSE)
+		return STAGE_CLOSE;
+	return place->stage == BOARD_IDLE ? STAGE_QUEUE : STAGE_IDLE;
+}
+
+static void
+tell(struct holdings *h, struct holding *holding, const struct stage_news *news)
+{
+	log_at(h->config.log, news->goes_on ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+	       news->goes_on ? "shard goes on" : "shard stalled",
+	       LOG_TEXT("shard", holding->lease.shard.text),
+	       LOG_TEXT("stage", stage_name(news->stage)), LOG_INT("ms", news->for_ms),
+	       LOG_TEXT("next", news->goes_on ? NULL : stage_step_name(news->step)),
+	       LOG_UINT("epoch", holding->lease.epoch.value));
+	if (news->goes_on)
+		return;
+	if (news->step == STEP_REFETCH)
+		shard_refetch(holding->shard);
+	else if (news->step == STEP_RESTART)
+		h->config.restart(h->config.arg);
+}
+
+static void
+look(struct holdings *h, struct holding *holding, int clock, enum stage stage, uint64_t token,
+     int64_t now_ms)
+{
+	struct stage_news news;
+	if (stage_clock_look(&holding->clocks[clock], stage, token, &h->config.limits, now_ms,
+			     &news))
+		tell(h, holding, &news);
+}
+
+static void
+watch(struct holdings *h, struct holding *holding, bool space, int64_t now_ms)
+{
+	struct board_place place = board_place(h->config.board);
+	uint64_t commits = atomic_load(&h->config.board->counters.commits);
+	struct shard_waits waits = shard_waits(holding->shard);
+	if (!waits.failing)
+		holding->troubles = 0;
+	enum stage delivery = delivery_stage(holding, &waits, &place);
+	uint64_t token = waits.orders;
+	/* Whatever the thread does is progress, but for trying what has no space. */
+	if (delivery == STAGE_QUEUE || delivery == STAGE_LOCK)
+		token += (uint64_t)place.since_ms;
+	if (waits.fetch == STAGE_ROOM && !space)
+		waits.fetch = STAGE_IDLE; /* those that hold the bytes are named */
+	look(h, holding, CLOCK_FETCH, waits.fetch,
+	     waits.fetch == STAGE_ROOM ? h->releases : waits.answers, now_ms);
+	look(h, holding, CLOCK_ERRORS, waits.failing ? STAGE_ERRORS : STAGE_IDLE, 0, now_ms);
+	look(h, holding, CLOCK_DELIVERY, delivery, token, now_ms);
+	holding->uncommitted &= holding->commits == commits;
+	look(h, holding, CLOCK_COMMIT, holding->uncommitted ? STAGE_COMMIT : STAGE_IDLE, commits,
+	     now_ms);
+}
+
+void
+holdings_watch(struct holdings *h, int64_t now_ms)
+{
+	struct holding *holding;
+	bool space = true;
+	TAILQ_FOREACH(holding, &h->all, all)
+	space &= !holding->blocked;
+	TAILQ_FOREACH(holding, &h->all, all)
+	watch(h, holding, space, now_ms);
+}

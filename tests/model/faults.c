@@ -16,7 +16,8 @@ static struct {
 	bool wanted[HOSTS_MAX];
 	int workers[HOSTS_MAX];
 	int64_t down_until_us[HOSTS_MAX]; /* not started again before */
-	int64_t pace_us;                  /* the longest time between faults */
+	int64_t cut_until_us[HOSTS_MAX];
+	int64_t pace_us; /* the longest time between faults */
 } plan;
 
 static int64_t
@@ -139,6 +140,9 @@ network_cut(int host)
 {
 	trace("FAULT host %d is cut off", host);
 	int64_t end_us = the_world->now_us + any_time(3 * plan.timeout_us / 2);
+	if (end_us < plan.cut_until_us[host])
+		return;
+	plan.cut_until_us[host] = end_us;
 	(draw(2) ? network_cut_off : network_cut_control)(host, end_us);
 }
 
@@ -155,7 +159,7 @@ taken_back(int host)
 {
 	int shard = (int)draw((uint32_t)the_world->shards);
 	trace("the service takes shard %d back", shard);
-	service_withdraw(shard, some_time(0, 8 * SECOND));
+	service_withdraw(shard, some_time(0, the_world->churn ? 2 * SECOND : 8 * SECOND));
 }
 
 static void
@@ -190,31 +194,45 @@ flushed(int host)
 		process_signal(p, SIGUSR1);
 }
 
+typedef void fault(int host);
+
+#define ONE_OF(list) (list[draw(sizeof(list) / sizeof(list[0]))])
+
+static fault *
+choose(void)
+{
+	static fault *const gentle[] = { flushed,    taken_back, taken_back,
+					 taken_back, taken_back, told_to_stop };
+	static fault *const churn[] = {
+		taken_back, taken_back, taken_back,  taken_back,   taken_back,   taken_back,
+		taken_back, taken_back, network_cut, network_slow, network_slow, worker_killed,
+		flushed,    flushed,    usurped,     worker_hangs,
+	};
+	static fault *const storm[] = {
+		worker_killed, worker_killed,     worker_stopped, worker_hangs,
+		worker_hangs,  network_cut,       network_slow,   supervisor_stopped,
+		host_stopped,  supervisor_killed, host_dies,      usurped,
+		told_to_stop,  flushed,           taken_back,     taken_back,
+	};
+	if (the_world->gentle)
+		return ONE_OF(gentle);
+	return the_world->churn ? ONE_OF(churn) : ONE_OF(storm);
+}
+
 static void
 next_fault(void *arg)
 {
-	static void (*const faults[])(int host) = {
-		worker_killed, worker_killed,      worker_killed, worker_stopped, worker_hangs,
-		worker_hangs,  supervisor_killed,  network_cut,   host_stopped,   host_dies,
-		usurped,       supervisor_stopped, told_to_stop,  flushed,        network_slow,
-		network_slow,  taken_back,         taken_back,    taken_back,
-	};
-	static void (*const gentle[])(int host) = { flushed,    taken_back, taken_back,
-						    taken_back, taken_back, told_to_stop };
-	enum { FAULTS = sizeof(faults) / sizeof(faults[0]) };
 	int host = (int)draw((uint32_t)the_world->hosts);
 	if (the_world->calm)
 		return;
-	if (the_world->gentle) {
-		gentle[draw(6)](host);
-	} else {
+	if (!the_world->gentle)
 		host_has_trouble(host);
-		faults[draw(FAULTS)](host);
-		if (draw(4) == 0)
-			faults[draw(FAULTS)](host); /* and at the same time */
-	}
-	world_after(the_world->gentle ? some_time(SECOND, plan.timeout_us / 2)
-				      : some_time(MS, plan.pace_us),
+	choose()(host);
+	if (!the_world->gentle && draw(4) == 0)
+		choose()(host); /* and at the same time */
+	world_after(the_world->gentle  ? some_time(SECOND, plan.timeout_us / 2)
+		    : the_world->churn ? some_time(MS, 2 * SECOND)
+				       : some_time(MS, plan.pace_us),
 		    next_fault, NULL);
 }
 

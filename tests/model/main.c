@@ -97,11 +97,14 @@ settle(void)
 	violated("not settled %d s after the world calmed down: %s", SETTLE_S, what);
 }
 
-/* What is settled stays so: nobody lets go of a shard without a reason. */
+/* What is settled stays so, once the last heartbeat that was lost before is forgotten: nobody
+ * lets go of a shard without a reason. */
 static void
 rest(int64_t time_us)
 {
-	int64_t end_us = the_world->now_us + time_us;
+	int64_t begin_us = the_world->now_us + time_us, end_us = begin_us + time_us;
+	while (the_world->now_us < begin_us)
+		world_turn();
 	uint64_t moves = the_world->moves;
 	while (the_world->now_us < end_us)
 		world_turn();
@@ -118,7 +121,10 @@ run_world(uint64_t seed)
 	the_world->hosts = 1 + (int)draw(HOSTS_MAX);
 	the_world->shards = 1 + (int)draw(SHARDS_MAX);
 	the_world->gentle = draw(4) == 0;
-	int64_t timeout_ms = timeouts_ms[draw(2)];
+	the_world->churn = !the_world->gentle && draw(2);
+	if (the_world->churn && the_world->hosts == 1)
+		the_world->hosts = 2;
+	int64_t timeout_ms = timeouts_ms[the_world->churn ? 1 : draw(2)];
 	uint64_t storm_end = the_world->step + STORM_STEPS / 2 + draw(STORM_STEPS);
 	service_begin(the_world->shards, timeout_ms);
 	network_begin(timeout_ms);

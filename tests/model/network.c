@@ -109,8 +109,10 @@ reply_at(struct lts_request *r, int64_t due_us)
 static int64_t
 travel_time(int host)
 {
-	bool slow = the_world->now_us < network.slow_us[host] && draw(2);
-	return some_time(MS / 2, slow || once_in(50) ? network.timeout_us / 7 : 30 * MS);
+	bool slow = the_world->now_us < network.slow_us[host] ? draw(2) : false;
+	if (slow || (the_world->churn && once_in(6)))
+		return MS * (1 + draw((uint32_t)(network.timeout_us / 7 / MS)));
+	return some_time(MS / 2, once_in(50) ? network.timeout_us / 7 : 30 * MS);
 }
 
 /* No answer: a refused connection, a reset one, or silence. */
@@ -154,7 +156,8 @@ send(enum request_kind kind, lts_api_done *done, void *arg)
 	struct process *self = the_world->running;
 	struct lts_request *r = world_new(sizeof(*r));
 	int64_t way_us = travel_time(self->host);
-	bool lost = the_world->now_us < network.cut_off_us[self->host] || once_in(60) ||
+	bool lost = the_world->now_us < network.cut_off_us[self->host] ||
+		    once_in(the_world->churn ? 15 : 60) ||
 		    (self->slot < 0 && the_world->now_us < network.control_us[self->host]);
 	*r = (struct lts_request){ .next = network.requests,
 				   .process = self,

@@ -20,7 +20,7 @@ enum { NAMES_MAX = HOSTS_MAX * WORKERS_MAX };
 struct shard_state {
 	char owner[128]; /* when last looked */
 	uint64_t period, granted_at;
-	double base, rate; /* records at the start, and a second */
+	double base, rate; /* records at the start, and in each burst */
 };
 
 struct name {
@@ -144,12 +144,13 @@ service_checkpoint(int shard)
 	return view.has_checkpoint ? view.checkpoint : 0;
 }
 
+/* Records come in bursts, as an agent sends them: else most steps would be fetches. */
 static uint64_t
 produced_at(int shard, int64_t at_us)
 {
 	const struct shard_state *s = &service.shards[shard];
-	double age = (double)(at_us - service.began_us) / 1e6;
-	return FIRST_RECORD + (uint64_t)(age < 0 ? 0 : s->base + s->rate * age);
+	int64_t bursts = (at_us - service.began_us) / (3 * SECOND);
+	return FIRST_RECORD + (uint64_t)(bursts < 0 ? 0 : s->base + s->rate * (double)bursts);
 }
 
 uint64_t
@@ -197,7 +198,7 @@ expect_published(const struct lts_request *r, const unsigned *listed)
 		    strcmp(view.owner, r->name.text) != 0 || host_is_troubled(r->host) ||
 		    !store_committed(r->host, i, &record))
 			continue;
-		if (cursor_number(&record.cursor) != service_checkpoint(i))
+		if (cursor_number(&record.cursor) > service_checkpoint(i))
 			violated("shard %d: given back at %llu, but %s is committed", i,
 				 (unsigned long long)service_checkpoint(i), record.cursor.text);
 	}

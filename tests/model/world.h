@@ -56,6 +56,7 @@ struct world {
 	bool calm;   /* nothing is lost, late or killed */
 	bool aloud;  /* all that happens goes to stderr */
 	bool gentle; /* only planned moves: nothing may be repeated */
+	bool churn;  /* the service moves shards a lot, over a bad network */
 	uint64_t deaths, moves;
 };
 

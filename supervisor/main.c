@@ -95,12 +95,13 @@ open_logs(struct log *log, const struct options *o, struct buf *why)
 	return err;
 }
 
-/* Until the loop listens to them: a start may wait for seconds for what a former supervisor left,
- * and nobody means to end us by these. */
+/* SIGPIPE and SIGTTOU (the log of an agent in the background) for good, the others until the loop
+ * listens to them: a start may wait for seconds for what a former supervisor left, and nobody
+ * means to end us by these. */
 static void
 ignore_signals(void)
 {
-	static const int signals[] = { SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2 };
+	static const int signals[] = { SIGPIPE, SIGTTOU, SIGHUP, SIGUSR1, SIGUSR2 };
 	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		sigaction(signals[i], &ignore, NULL);

@@ -66,8 +66,14 @@ void
 signals_destroy(struct signals **signals)
 {
 	struct signals *s = *signals;
+	sigset_t set;
 	if (!s)
 		return;
+	/* One more TERM must not end the process before it has cleaned up. */
+	sigemptyset(&set);
+	for (size_t i = 0; i < WATCHED; i++)
+		sigaddset(&set, watched[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 	for (size_t i = 0; i < WATCHED; i++)
 		ev_signal_stop(s->loop, &s->watchers[i]);
 	free(s);

@@ -100,7 +100,8 @@
 	X(rescale) \
 	X(state_damage) \
 	X(clocks) \
-	X(network)
+	X(network) \
+	X(terminal)
 /* clang-format on */
 
 #define DECLARE(name) Suite *suite_##name(void);

@@ -39,5 +39,7 @@ main(int argc, char **argv)
 	sigaction(SIGXFSZ, &ignore, NULL); /* EFBIG says it */
 	sigaction(SIGINT, &ignore, NULL);
 	sigaction(SIGHUP, &ignore, NULL);
+	sigaction(SIGTTOU, &ignore,
+		  NULL); /* we are no terminal's foreground, and may write to one */
 	return (int)worker_run();
 }

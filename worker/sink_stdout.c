@@ -91,6 +91,17 @@ cut_back(uint64_t written)
 	return lseek(STDOUT_FILENO, begin, SEEK_SET) == begin;
 }
 
+/* A terminal whose window was closed has no reader either. */
+static enum lts_err
+explain(int error, struct buf *why_out)
+{
+	struct stat st;
+	enum lts_err ignored = buf_printf(why_out, "standard output: %s", strerror(error));
+	(void)ignored;
+	bool device = fstat(STDOUT_FILENO, &st) == 0 && S_ISCHR(st.st_mode);
+	return error == EIO && device ? LTS_CLOSED : LTS_SYS;
+}
+
 static enum lts_err
 stdout_submit(struct sink_stream *stream, const struct record *records, size_t n,
 	      struct buf *why_out)
@@ -104,10 +115,11 @@ stdout_submit(struct sink_stream *stream, const struct record *records, size_t n
 	note_torn(sink->lock_fd, true);
 	enum lts_err err = record_write(STDOUT_FILENO, -1, sink->format, records, n,
 					&sink->scratch, &written);
+	int saved = errno;
 	if (!err || cut_back(written))
 		note_torn(sink->lock_fd, false);
 	set_lock(sink->lock_fd, F_UNLCK);
-	return err;
+	return err == LTS_SYS ? explain(saved, why_out) : err;
 }
 
 static enum lts_err

@@ -72,6 +72,15 @@ void board_enter(struct board *board, enum board_stage stage, const struct shard
 struct board_place board_place(const struct board *board);
 const char *board_stage_name(enum board_stage stage);
 
+/* fetched = delivered + dropped + this, of one life of the worker. */
+static inline uint64_t
+board_in_flight(const struct board *board)
+{
+	/* In this order the counters of a running worker cannot make it less than none. */
+	uint64_t done = board->counters.delivered_records + board->counters.dropped_records;
+	return board->counters.fetched_records - done;
+}
+
 static inline void
 board_add(_Atomic uint64_t *counter, uint64_t n)
 {

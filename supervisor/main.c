@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -129,6 +130,18 @@ run(struct invocation *how, struct options *options, struct credentials *credent
 	return code;
 }
 
+/* A core has our keys in it, and so has a worker's, who inherits this. The hard limit stays: who
+ * needs one raises the soft one with prlimit(1). */
+static void
+forbid_cores(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_CORE, &limit) == 0) {
+		limit.rlim_cur = 0;
+		setrlimit(RLIMIT_CORE, &limit);
+	}
+}
+
 int
 main(int argc, char **argv, char **envp)
 {
@@ -137,6 +150,7 @@ main(int argc, char **argv, char **envp)
 	struct credentials credentials = { 0 };
 	struct buf why;
 	int code = EXIT_DONE;
+	forbid_cores();
 	options_init(&options);
 	buf_init(&why, 0);
 	if (load(&how, &options, &credentials, &why))

@@ -93,6 +93,10 @@ bury(struct pool_slot *s)
 	       LOG_UINT("delivered", counters->delivered_records),
 	       LOG_UINT("dropped", counters->dropped_records),
 	       LOG_TEXT("killed_by_us", s->exit.ours ? "true" : NULL),
+	       LOG_UINT("fetched", s->board->counters.fetched_records),
+	       LOG_UINT("delivered", s->board->counters.delivered_records),
+	       LOG_UINT("dropped", s->board->counters.dropped_records),
+	       LOG_UINT("in_flight", board_in_flight(s->board)),
 	       LOG_TEXT("stage", in_order ? NULL : board_stage_name(place.stage)),
 	       LOG_TEXT("shard", in_order || !place.shard.text[0] ? NULL : place.shard.text),
 	       LOG_TEXT("cursor", in_order || !place.cursor.text[0] ? NULL : place.cursor.text));

@@ -75,6 +75,7 @@ log_worker(struct supervisor *s, uint32_t i)
 		 LOG_UINT("fetched", board->counters.fetched_records),
 		 LOG_UINT("delivered", board->counters.delivered_records),
 		 LOG_UINT("dropped", board->counters.dropped_records),
+		 LOG_UINT("in_flight", board_in_flight(board)),
 		 LOG_UINT("commits", board->counters.commits),
 		 LOG_UINT("retries", board->counters.retries),
 		 LOG_UINT("refused", board->counters.refused),

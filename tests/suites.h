@@ -101,7 +101,8 @@
 	X(state_damage) \
 	X(clocks) \
 	X(network) \
-	X(terminal)
+	X(terminal) \
+	X(remains)
 /* clang-format on */
 
 #define DECLARE(name) Suite *suite_##name(void);

@@ -223,8 +223,7 @@ end_episode(struct chaos *c)
 {
 	chaos_status(c);
 	sim_stop(&c->sim);
-	for (size_t i = 0; i < CHAOS_TRACES_MAX; i++)
-		process_kill(&c->traces[i].process);
+	faults_end_traces(c);
 	invariants_expect_nobody(c);
 	invariants_expect_exact(c);
 	fclose(c->log);

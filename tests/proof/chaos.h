@@ -73,6 +73,7 @@ void faults_strike(struct chaos *chaos, int64_t now_ms);
 /* Takes back what is due. */
 void faults_step(struct chaos *chaos, int64_t now_ms);
 void faults_lift(struct chaos *chaos);
+void faults_end_traces(struct chaos *chaos);
 void faults_count_kinds(const struct chaos *chaos, unsigned *kinds_out);
 
 /* ---- invariants ---- */

@@ -10,6 +10,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -443,6 +444,19 @@ faults_step(struct chaos *c, int64_t now_ms)
 	}
 	if (c->rules_changed && !c->sim_ms)
 		send_rules(c);
+}
+
+void
+faults_end_traces(struct chaos *c)
+{
+	pid_t pids[CHAOS_TRACES_MAX * 4];
+	for (size_t i = 0; i < CHAOS_TRACES_MAX; i++)
+		process_kill(&c->traces[i].process);
+	/* A strace that was ended as it began leaves the child that it tries things out on. */
+	size_t n = process_children(getpid(), "strace", pids, sizeof(pids) / sizeof(pids[0]));
+	for (size_t i = 0; i < n; i++)
+		if (kill(pids[i], SIGKILL) == 0)
+			waitpid(pids[i], NULL, 0);
 }
 
 void

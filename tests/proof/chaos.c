@@ -197,9 +197,7 @@ begin_episode(struct chaos *c)
 	c->to_the_end = scenario_draw(&c->seed, 3) == 0;
 	bool tls = scenario_draw(&c->seed, 4) == 0;
 	memset(c->rules, 0, sizeof(c->rules));
-	memset(c->published, 0, sizeof(c->published));
 	c->latency_ms = 40;
-	c->moves = cJSON_CreateArray();
 	scenario_begin(&c->scenario);
 	char *path = tmpdir_path(c->scenario.dir, "faults.log");
 	c->log = fopen(path, "we");
@@ -233,6 +231,16 @@ end_episode(struct chaos *c)
 	scenario_end(&c->scenario);
 }
 
+/* A worker that is sent SIGSEGV shall die of it, without a report. */
+static void
+let_crash(void)
+{
+	const char *options = getenv("ASAN_OPTIONS");
+	char *longer = xasprintf("%s:handle_segv=0", options ? options : "");
+	ck_assert_int_eq(setenv("ASAN_OPTIONS", longer, 1), 0);
+	free(longer);
+}
+
 void
 proof_chaos(struct proof *proof)
 {
@@ -249,6 +257,7 @@ proof_chaos(struct proof *proof)
 	if (!c->can_trace)
 		proof_say(proof, "NO strace, or no root, or sanitized: no fdatasync fails");
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	let_crash();
 	while (c->faults < proof->count && !is_out_of_time(c, begin_ms)) {
 		begin_episode(c);
 		chaos_conclude(c, false);

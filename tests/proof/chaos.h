@@ -51,9 +51,7 @@ struct chaos {
 		struct process process;
 		int64_t until_ms;
 	} traces[CHAOS_TRACES_MAX];
-	uint64_t published[CHAOS_SHARDS_MAX]; /* as last seen */
-	cJSON *status;                        /* the simulator's, as last seen */
-	cJSON *moves; /* what may be repeated beyond what the simulator knows of */
+	cJSON *status; /* the simulator's, as last seen */
 	FILE *log;
 };
 
@@ -87,7 +85,5 @@ void invariants_expect_nobody(struct chaos *chaos);
 /* Everybody has ended in order. */
 void invariants_expect_exact(struct chaos *chaos);
 void invariants_expect_discreet(struct chaos *chaos, const struct host *host);
-/* The host's supervisor has just died: what it was giving back may be repeated elsewhere. */
-void invariants_allow_death(struct chaos *chaos, const struct host *host);
 
 #endif

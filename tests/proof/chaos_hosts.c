@@ -83,7 +83,6 @@ void
 host_kill(struct chaos *c, struct host *h, int64_t down_ms)
 {
 	process_kill(&h->agent.process);
-	invariants_allow_death(c, h);
 	h->unread_ms = clock_mono_ms() + down_ms + ORPHANS_LINGER_MS;
 	stay_down(h, down_ms);
 }
@@ -100,8 +99,6 @@ on_end_by_itself(struct chaos *c, struct host *h)
 {
 	int status = h->agent.process.status;
 	chaos_note(c, "host %s: ended by itself, status 0x%x", h->name, (unsigned)status);
-	if (status)
-		invariants_allow_death(c, h);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_DONE && c->to_the_end)
 		h->state = HOST_ENDED;
 	else if (WIFEXITED(status) ? h->was_full : !host_has_begun(h))
@@ -123,8 +120,6 @@ on_end_as_told(struct chaos *c, struct host *h)
 	if (!early && (!WIFEXITED(status) || WEXITSTATUS(status) > EXIT_FAILED))
 		chaos_violated(c, "I8", "host %s was told to stop and ended with status 0x%x",
 			       h->name, (unsigned)status);
-	if (status)
-		invariants_allow_death(c, h);
 	stay_down(h, h->down_ms);
 }
 

@@ -30,7 +30,6 @@ struct footprint {
 struct host {
 	struct agent agent;
 	const char *name;
-	char instance[16]; /* part of its consumers' names */
 	unsigned workers;
 	enum host_state state;
 	int64_t when_ms;

@@ -14,6 +14,21 @@
 
 enum { SHARDS = 3, RECORDS = 4000, KEPT_FROM = 3000 };
 
+static bool
+has_records_of_shard_1(const struct one_host *h)
+{
+	cJSON *state = agent_state(&h->agent);
+	const cJSON *checkpoint;
+	bool has = false;
+	cJSON_ArrayForEach(checkpoint, json_path_at(state, "checkpoints"))
+	{
+		if (strcmp(json_path_text(checkpoint, "shard"), "1") == 0)
+			has = json_path_number(checkpoint, "records") > 0;
+	}
+	cJSON_Delete(state);
+	return has;
+}
+
 /* The agent has begun every shard and was stopped; then shard 1 loses its first 3,000
  * records. */
 static void
@@ -25,6 +40,7 @@ begin(struct one_host *h, const char *agent_options)
 	sim_faults(&h->sim, "batch latency=30");
 	one_host_await_served(h, 1000, &served);
 	until("every shard is begun", agent_said(&h->agent, "msg=\"shard held\"") >= 3);
+	until("shard 1 has delivered", has_records_of_shard_1(h));
 	agent_stop(&h->agent);
 	sim_post(&h->sim, "/sim/expire?shard=1&before=3000");
 	agent_start(&h->agent);

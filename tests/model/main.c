@@ -125,7 +125,9 @@ run_world(uint64_t seed)
 	if (the_world->churn && the_world->hosts == 1)
 		the_world->hosts = 2;
 	int64_t timeout_ms = timeouts_ms[the_world->churn ? 1 : draw(2)];
-	uint64_t storm_end = the_world->step + STORM_STEPS / 2 + draw(STORM_STEPS);
+	/* Some are long enough for leases to end in them more than once. */
+	uint64_t storm_end =
+		the_world->step + (draw(3) ? 1 : 5) * (STORM_STEPS / 2 + draw(STORM_STEPS));
 	service_begin(the_world->shards, timeout_ms);
 	network_begin(timeout_ms);
 	store_begin(the_world->hosts);

@@ -113,7 +113,7 @@ op_submit(struct sink_stream *stream, const struct record *records, size_t n, st
 		stream->next++;
 	}
 	stream->file->count += n;
-	task_sleep(some_time(0, once_in(500) ? 40 * SECOND : once_in(100) ? 3 * SECOND : 3 * MS));
+	task_sleep(some_time(0, once_in(120) ? 40 * SECOND : once_in(40) ? 3 * SECOND : 3 * MS));
 	if (self->held_up_us < began_us) /* else its loop could not stop it in time */
 		expect_owner(stream, "when it ends");
 	return LTS_OK;
@@ -122,7 +122,7 @@ op_submit(struct sink_stream *stream, const struct record *records, size_t n, st
 static enum lts_err
 op_flush(struct sink_stream *stream, bool seal, struct sink_position *position_out)
 {
-	task_sleep(some_time(0, once_in(300) ? 15 * SECOND : 3 * MS));
+	task_sleep(some_time(0, once_in(60) ? 15 * SECOND : 3 * MS));
 	stream->file->durable = stream->file->count;
 	position_out->segment = 0;
 	position_out->offset = stream->file->durable;

@@ -102,7 +102,8 @@
 	X(clocks) \
 	X(network) \
 	X(terminal) \
-	X(remains)
+	X(remains) \
+	X(output_files)
 /* clang-format on */
 
 #define DECLARE(name) Suite *suite_##name(void);

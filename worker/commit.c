@@ -434,15 +434,13 @@ settle(struct committer *c, struct track *t, const struct checkpoint_move *move,
 	t->records = t->bytes = 0;
 	t->gap = false;
 	t->published = (struct cursor){ 0 };
-	if (t->stream) {
-		enum lts_err err = c->sink->ops->committed(t->stream);
-		if (err == LTS_SYNC)
-			die(c, EXIT_SYNC_FAILED, "sink directory could not be synced");
-		if (err) /* BADDATA: it was removed or replaced under us */
-			log_error(c->config.log, "segment not sealed",
-				  LOG_TEXT("shard", t->lease->shard.text),
-				  LOG_TEXT("reason", lts_err_name(err)));
-	}
+	enum lts_err err = t->stream ? c->sink->ops->committed(t->stream) : LTS_OK;
+	if (err == LTS_SYNC)
+		die(c, EXIT_SYNC_FAILED, "sink directory could not be synced");
+	if (err) /* BADDATA: it was removed or replaced under us */
+		log_error(c->config.log, "segment not sealed",
+			  LOG_TEXT("shard", t->lease->shard.text),
+			  LOG_TEXT("reason", lts_err_name(err)));
 	if (!t->close) {
 		remind(c, t);
 		return;
@@ -450,7 +448,7 @@ settle(struct committer *c, struct track *t, const struct checkpoint_move *move,
 	t->close = 0;
 	if (t->stream)
 		c->sink->ops->close(&t->stream);
-	report(arg, t->lease, t->gone ? LTS_GONE : LTS_OK, true);
+	report(arg, t->lease, t->gone ? LTS_GONE : err, true); /* BADDATA: no finish */
 }
 
 enum lts_err

@@ -38,6 +38,7 @@ struct sink_stream {
 	uint64_t len;    /* bytes in the segment */
 	uint64_t synced; /* of which durable */
 	int64_t created_ms;
+	bool touched; /* found so by the last flush, which was to seal it */
 };
 
 /* Says what happened to which segment. */
@@ -171,7 +172,11 @@ file_flush(struct sink_stream *stream, bool seal, struct sink_position *position
 			return LTS_SYNC;
 		stream->synced = stream->len;
 	}
-	if (stream->fd >= 0 && stream->len && (seal || wants_rotation(stream))) {
+	bool done = stream->fd >= 0 && stream->len && (seal || wants_rotation(stream));
+	/* What somebody has touched never gets a final name. */
+	stream->touched = done && !segment_is_intact(&stream->dir, stream->segment, stream->fd,
+						     stream->len);
+	if (done && !stream->touched) {
 		close(stream->fd);
 		stream->fd = -1;
 		stream->len = stream->synced = 0;
@@ -187,7 +192,7 @@ file_committed(struct sink_stream *stream)
 	enum lts_err err = segment_seal(&stream->dir, stream->unsealed, stream->segment);
 	if (!err || err == LTS_BADDATA) /* which no second try would mend */
 		stream->unsealed = stream->segment;
-	return err;
+	return !err && stream->touched ? LTS_BADDATA : err;
 }
 
 static int64_t

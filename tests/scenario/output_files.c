@@ -1,0 +1,106 @@
+/*
+ * output_files.c - somebody touches the files while they are being written.
+ *
+ * Real programs against lts-sim. Holds the file sink to noticing it before the next
+ * append, to stopping that shard loudly and no other, and to never writing over what it
+ * finds.
+ */
+#include "tests/suites.h"
+
+#include <stdlib.h>
+
+#include "common/xalloc.h"
+#include "tests/support/one_host.h"
+
+static void
+run(const struct one_host *h, const char *command)
+{
+	struct words words = { .n = 0 };
+	struct process process;
+	words_add(&words, "%s", command);
+	process_start(&process, &words,
+		      &(struct process_files){ .dir = h->scenario.dir, .out_fd = -1 });
+	ck_assert_int_eq(process_wait(&process, command), 0);
+	words_fini(&words);
+}
+
+static const struct {
+	const char *command; /* on shard 1's segment */
+	const char *later;   /* said when the agent starts again; NULL: it goes on */
+} touches[] = {
+	{ "/usr/bin/find host.out -name 1-*.part -delete", "missing, though" },
+	{ "/usr/bin/find host.out -name 1-*.part -exec /bin/mv {} moved ;", "missing, though" },
+	{ "/usr/bin/find host.out -name 1-*.part -exec /usr/bin/truncate -s 1000 {} ;",
+	  "shorter than" },
+	{ "/usr/bin/find host.out -name 1-*.part -exec /usr/bin/truncate -s +7 {} ;", NULL },
+	{ "/usr/bin/find host.out -name 1-*.part -exec /bin/cp {} copy ; -exec /bin/mv copy {} ;",
+	  "shorter than" },
+};
+
+/* Exactly everything, or exit code 1 and the reason. */
+static void
+expect_honest(struct one_host *h, unsigned shards, unsigned records, const char *reason)
+{
+	until("it ends", process_has_ended(&h->agent.process));
+	if (agent_wait(&h->agent) == 0) {
+		one_host_expect_drained(h, shards, records);
+		return;
+	}
+	ck_assert_int_eq(agent_wait(&h->agent), 1);
+	ck_assert_ptr_nonnull(reason);
+	ck_assert_uint_ge(agent_said(&h->agent, reason), 1);
+}
+
+/* When nothing more is appended, the last look is before the file gets its final name. */
+START_TEST(file_touched_behind_its_last_record_is_no_success)
+{
+	struct one_host h;
+	one_host_begin(&h, "--tls off --shards 2 --records 0 --consumer_timeout 3",
+		       "--consumer_count 1 --checkpoint_interval 50ms");
+	until("it holds its shards", agent_said(&h.agent, "msg=\"shard held\"") >= 2);
+	sim_post(&h.sim, "/sim/produce?records=500");
+	until("all is committed", agent_committed(&h.agent) == 1000);
+	run(&h, touches[_i].command);
+	agent_stop(&h.agent);
+	ck_assert_uint_eq(agent_said(&h.agent, "segment not sealed"), 1);
+	words_add(&h.agent.words, "--end_time end");
+	agent_start(&h.agent);
+	expect_honest(&h, 2, 500, touches[_i].later);
+	one_host_end(&h);
+}
+END_TEST
+
+START_TEST(touched_file_stops_its_shard_loudly_and_no_other)
+{
+	struct one_host h;
+	one_host_begin(&h, "--tls off --shards 4 --records 5000 --consumer_timeout 3",
+		       "--consumer_count 1 --consume_batch_size 100 --end_time end "
+		       "--checkpoint_interval 50ms");
+	sim_faults(&h.sim, "batch latency=10\nbatch shard=1 latency=60");
+	until("it is at work",
+	      sim_number(&h.sim, "shards/1/checkpoint") > 0 || agent_committed(&h.agent) > 4000);
+	run(&h, touches[_i].command);
+	ck_assert_int_eq(agent_wait(&h.agent), 1);
+	ck_assert_uint_eq(agent_said(&h.agent, "shard stopped"), 1);
+	ck_assert_uint_eq(
+		agent_said(&h.agent, "was removed, replaced, cut or written by another"),
+		2); /* the worker's line, and the supervisor's */
+	ck_assert_uint_eq(agent_said(&h.agent, "msg=\"shard finished\""), 3);
+	ck_assert_uint_eq(agent_said(&h.agent, "restarts=1"), 0);
+	sim_faults(&h.sim, "");
+	agent_start(&h.agent);
+	expect_honest(&h, 4, 5000, touches[_i].later);
+	one_host_end(&h);
+}
+END_TEST
+
+Suite *
+suite_output_files(void)
+{
+	Suite *suite = suite_create("output_files");
+	TCase *tc = scenario_case(suite, "output_files");
+	tcase_add_loop_test(tc, touched_file_stops_its_shard_loudly_and_no_other, 0,
+			    sizeof(touches) / sizeof(touches[0]));
+	tcase_add_loop_test(tc, file_touched_behind_its_last_record_is_no_success, 0, 4);
+	return suite;
+}

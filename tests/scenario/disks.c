@@ -104,7 +104,8 @@ START_TEST(start_on_a_disk_with_little_space_is_a_clear_error_and_harms_nothing)
 		small_disk_fill(&h.scenario, "host.st", (unsigned)_i);
 		begin(&h, "--tls off --shards 2 --records 100", "--end_time end");
 		until("it ends, or waits for space, or has enough",
-		      process_has_ended(&h.agent.process) || agent_said(&h.agent, "no space") ||
+		      process_has_ended(&h.agent.process) ||
+			      agent_said(&h.agent, "pause until there is") ||
 			      agent_committed(&h.agent) == 200);
 		bool ended = process_has_ended(&h.agent.process) && agent_wait(&h.agent) != 0;
 		if (ended) {

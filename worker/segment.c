@@ -151,7 +151,9 @@ segment_remove(const struct segment_dir *dir, uint64_t number)
 {
 	char name[SEGMENT_NAME_MAX];
 	name_of(dir, number, ".log.part", name);
-	return unlinkat(dir->fd, name, 0) < 0 && errno != ENOENT ? LTS_SYS : LTS_OK;
+	if (unlinkat(dir->fd, name, 0) < 0)
+		return errno == ENOENT ? LTS_OK : LTS_SYS;
+	return sync_dir(dir);
 }
 
 struct found {

@@ -30,7 +30,7 @@ enum lts_err segment_create(const struct segment_dir *dir, uint64_t number,
  * writes it; LTS_BADDATA: shorter than len. */
 enum lts_err segment_open(const struct segment_dir *dir, uint64_t number, uint64_t len,
 			  int *fd_out) LTS_MUST_USE;
-/* Removes a .part, if it is there. */
+/* Removes a .part, if it is there; then it stays away. */
 enum lts_err segment_remove(const struct segment_dir *dir, uint64_t number) LTS_MUST_USE;
 /* Gives [from, to) their final names, those that are still .part, durably. LTS_BADDATA: a
  * name was taken already, or there is neither; the others were given theirs. */

@@ -12,6 +12,7 @@
 
 #include "tests/suites.h"
 #include "tests/support/state_env.h"
+#include "tests/support/sys_spy.h"
 #include "tests/support/tmpdir.h"
 #include "worker/segment.h"
 
@@ -226,6 +227,30 @@ START_TEST(removing_what_is_not_there_is_fine)
 }
 END_TEST
 
+/* Whether the directory was synced behind the last unlink. */
+static int
+note_unlink_and_sync(void *arg, enum sys_spy_call call, const char *name, size_t *bytes)
+{
+	bool *away = arg;
+	if (call == SPY_UNLINK)
+		*away = false;
+	else if (call == SPY_FSYNC && strcmp(name, path) == 0)
+		*away = true;
+	return 0;
+}
+
+START_TEST(removed_segment_does_not_come_back_with_the_power)
+{
+	bool away = false;
+	struct sys_spy spy = { note_unlink_and_sync, &away };
+	put("7-abc-00000003.log.part", "3");
+	sys_spy_set(&spy);
+	ck_assert_int_eq(segment_remove(&dir, 3), LTS_OK);
+	sys_spy_set(NULL);
+	ck_assert(away);
+}
+END_TEST
+
 Suite *
 suite_segment(void)
 {
@@ -246,6 +271,7 @@ suite_segment(void)
 	tcase_add_loop_test(tc, tidying_refuses_a_state_older_than_the_files, 0, 2);
 	tcase_add_test(tc, what_happens_to_an_open_segment_is_seen);
 	tcase_add_test(tc, removing_what_is_not_there_is_fine);
+	tcase_add_test(tc, removed_segment_does_not_come_back_with_the_power);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -23,8 +23,8 @@ struct cut_bed {
 };
 
 /* With no process of the agent left: the service's checkpoint <= the committed one <= what
- * is in the files. `settled`: it had ended by itself, so the three are equal, and of the
- * shards that it held every segment has its final name. Fails the test otherwise. */
+ * is in the files. `settled`: it ended in order, so of the shards that it held the three
+ * are equal, and every segment has its final name. Fails the test otherwise. */
 void powercut_expect_order(const struct cut_bed *bed, bool settled);
 
 #endif

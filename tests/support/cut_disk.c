@@ -1,9 +1,9 @@
 /*
  * cut_disk.c - image, loop device, mount; and the cut.
  *
- * In the test process, as root. Owns the loop device, which the kernel frees with the last
- * descriptor or mount, and the mount, which is gone with the namespace. Must never take
- * away a loop device or mount of others. Held by the canary, written before every cut.
+ * In the test process, as root. Owns the image and the mount, which is gone with the
+ * namespace, and the loop device with it. Must never take away a loop device or mount of
+ * others. Held by the canary, written before every cut.
  */
 #include "tests/support/cut_disk.h"
 
@@ -61,29 +61,42 @@ make_image(const struct cut_disk *disk, const char *dir)
 	words_fini(&words);
 }
 
-/* A free device may be somebody else's an instant later: false. */
-static bool
-take_loop(struct cut_disk *disk, int control, int image)
+/* A free device may be somebody else's an instant later: -1. */
+static int
+take_loop(int control, int image, char device[32])
 {
 	struct loop_config config = { .fd = (uint32_t)image,
 				      .info = { .lo_flags = LO_FLAGS_AUTOCLEAR } };
 	int number = ioctl(control, LOOP_CTL_GET_FREE);
 	ck_assert_int_ge(number, 0);
-	snprintf(disk->device, sizeof(disk->device), "/dev/loop%d", number);
-	disk->loop_fd = open(disk->device, O_RDWR | O_CLOEXEC);
-	ck_assert_msg(disk->loop_fd >= 0, "%s: %s", disk->device, strerror(errno));
-	if (ioctl(disk->loop_fd, LOOP_CONFIGURE, &config) == 0)
-		return true;
-	ck_assert_msg(errno == EBUSY, "%s: %s", disk->device, strerror(errno));
-	close(disk->loop_fd);
-	return false;
+	snprintf(device, 32, "/dev/loop%d", number);
+	int fd = open(device, O_RDWR | O_CLOEXEC);
+	ck_assert_msg(fd >= 0, "%s: %s", device, strerror(errno));
+	if (ioctl(fd, LOOP_CONFIGURE, &config) == 0)
+		return fd;
+	ck_assert_msg(errno == EBUSY, "%s: %s", device, strerror(errno));
+	close(fd);
+	return -1;
 }
 
+/*
+ * The device is the mount's alone and goes with it: were it kept open, what the kernel
+ * remembers of its blocks would outlive the cut, and the file system would be damaged by
+ * what never happened.
+ */
 static void
 mount_it(const struct cut_disk *disk)
 {
-	int result = mount(disk->device, disk->mount, "ext4", 0, NULL);
-	ck_assert_msg(result == 0, "mount %s: %s", disk->device, strerror(errno));
+	char device[32];
+	int image = open(disk->image, O_RDWR | O_CLOEXEC), loop;
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	ck_assert(image >= 0 && control >= 0);
+	until("a loop device is ours", (loop = take_loop(control, image, device)) >= 0);
+	int result = mount(device, disk->mount, "ext4", 0, NULL);
+	ck_assert_msg(result == 0, "mount %s: %s", device, strerror(errno));
+	close(loop);
+	close(control);
+	close(image);
 }
 
 void
@@ -93,12 +106,6 @@ cut_disk_begin(struct cut_disk *disk, const char *dir, const char *name)
 				   .mount = xasprintf("%s/%s", dir, name),
 				   .canary = xasprintf("%s/%s/canary", dir, name) };
 	make_image(disk, dir);
-	int image = open(disk->image, O_RDWR | O_CLOEXEC);
-	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	ck_assert(image >= 0 && control >= 0);
-	until("a loop device is ours", take_loop(disk, control, image));
-	close(control);
-	close(image);
 	ck_assert_int_eq(mkdir(disk->mount, 0700), 0);
 	mount_it(disk);
 }
@@ -107,7 +114,6 @@ void
 cut_disk_end(struct cut_disk *disk)
 {
 	until("nobody uses the disk", umount2(disk->mount, 0) == 0);
-	close(disk->loop_fd);
 	ck_assert_int_eq(rmdir(disk->mount), 0);
 	ck_assert_int_eq(unlink(disk->image), 0);
 	free(disk->image);

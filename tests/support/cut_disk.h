@@ -13,8 +13,6 @@
 
 struct cut_disk {
 	char *image, *mount, *canary;
-	char device[32];
-	int loop_fd;
 };
 
 /* Once in a test, before the first disk and before processes are started: gives it a mount

@@ -317,17 +317,23 @@ allow(cJSON *status, int shard)
 	cJSON_AddItemToArray(cJSON_GetObjectItemCaseSensitive(status, "unplanned_moves"), move);
 }
 
-/* The service took no checkpoint of it for half the timeout: the log says what may repeat. */
+/* The host's log says what may repeat though the service has asked for the shard: it took no
+ * checkpoint of it for half the timeout, or answered nothing at all for as long as a lease lasts.
+ */
 static void
 allow_what_was_said(struct chaos *c, const struct host *h)
 {
-	static const char said[] = "msg=\"given back without its last checkpoint\" shard=";
+	static const char *const said[] = {
+		"msg=\"given back without its last checkpoint\" shard=",
+		"msg=\"lease ended\" shard="
+	};
 	char *name = xasprintf("%s.log", h->name), *log = scenario_read(&c->scenario, name);
-	for (const char *at = log; (at = strstr(at, said)); at++) {
-		int shard = (int)strtol(at + strlen(said), NULL, 10);
-		chaos_note(c, "host %s gave shard %d back without its last checkpoint", h->name,
-			   shard);
-		allow(c->status, shard);
+	for (int i = 0; i < 2; i++) {
+		for (const char *at = log; (at = strstr(at, said[i]));) {
+			at += strlen(said[i]);
+			allow(c->status, (int)strtol(at, NULL, 10));
+			chaos_note(c, "host %s: %s%.3s", h->name, said[i], at);
+		}
 	}
 	free(log);
 	free(name);

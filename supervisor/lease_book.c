@@ -104,6 +104,15 @@ lease_entry_ask_anew(struct lease_book *book, struct entry *e)
 	e->ask_again_ms = 0;
 }
 
+/* We have a position of it, and no worker has taken it under the present grant. */
+static bool
+is_untaken(struct lease_book *book, const struct entry *e)
+{
+	struct checkpoint_record record;
+	return e->hold == HOLD_NONE && !book->ops->committed(book->arg, &e->shard, &record) &&
+	       !(e->current && epoch_equal(record.epoch, e->epoch));
+}
+
 /* Returns false when the entry is of no more use. */
 static bool
 step(struct lease_book *book, struct entry *e, int64_t now_ms)
@@ -112,7 +121,11 @@ step(struct lease_book *book, struct entry *e, int64_t now_ms)
 		e->granted = false;
 		lease_entry_note(book, e, "lease ended", "no heartbeat was answered in time");
 	}
-	if (e->granted && e->know == KNOW_NOTHING && (e->left_behind || !e->wanted_back))
+	if (e->granted && e->wanted_back && !e->to_close && is_untaken(book, e)) {
+		e->to_close = true; /* what an earlier grant left may be unpublished */
+		e->current = false;
+	}
+	if (e->granted && e->know == KNOW_NOTHING && (e->to_close || !e->wanted_back))
 		lease_entry_ask(book, e, now_ms);
 	if (e->left_behind && !e->current && now_ms - e->wanted_ms < book->config.timeout_ms / 2)
 		return book->stopping || e->know != KNOW_IT || lease_seal(book, e);
@@ -205,7 +218,7 @@ grant(struct lease_book *book, struct entry *e, uint32_t home, int64_t deadline_
 		book->seen[book->n_seen++] = e->shard;
 	}
 	book->changes++;
-	e->left_behind = false;
+	e->left_behind = e->to_close = false;
 	e->home = home;
 	e->granted = true;
 	e->deadline_ms = deadline_ms;
@@ -232,7 +245,7 @@ on_owned(struct lease_book *book, uint32_t home, const struct shard_id *shard, b
 	if (e && e->granted && !e->left_behind) {
 		if (listed)
 			e->deadline_ms = deadline_ms;
-		e->wanted_back = false;
+		e->wanted_back = e->to_close = e->no_publish = false;
 		return;
 	}
 	if (book->stopping)
@@ -278,7 +291,7 @@ book_on_first_answer(struct lease_book *book, uint32_t home, const struct shard_
 		e->home = home;
 		e->granted = true;
 		e->deadline_ms = deadline_of(book, sent_ms);
-		e->left_behind = true;
+		e->left_behind = e->to_close = true;
 		lease_entry_note(book, e, "left behind by our last life; to be closed", NULL);
 	}
 }

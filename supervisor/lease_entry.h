@@ -42,7 +42,9 @@ struct entry {
 	int32_t target;     /* where it goes when it is released */
 	struct epoch epoch; /* of the last assignment */
 	bool current;       /* which was under the present grant */
-	bool left_behind;   /* held in our last life, granted no more: to be closed in order */
+	bool left_behind;   /* held in our last life, not granted in this one */
+	bool to_close;      /* that, or wanted back before a worker has taken it: to be sealed and
+			       published first */
 	enum fate fate;
 	uint32_t fate_slot;
 	struct suspect suspect;

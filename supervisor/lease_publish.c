@@ -60,17 +60,29 @@ lease_publish_one(struct lease_book *book, struct entry *e, int64_t now_ms)
 	book->ops->publish(book->arg, e->home, &e->shard, &cursor, 1);
 }
 
+/* No worker has closed it yet, and one may still. */
+static bool
+is_closing(struct lease_book *book, struct entry *e)
+{
+	return e->to_close && !e->current &&
+	       (book->stopping || e->know != KNOW_IT || lease_seal(book, e));
+}
+
 /* The service wants it back and no worker has it: its last checkpoint, then it leaves the
  * list. */
 bool
 lease_may_leave(struct lease_book *book, struct entry *e, int64_t now_ms)
 {
 	struct cursor cursor;
+	bool late = now_ms - e->wanted_ms >= book->config.timeout_ms / 2;
 	if (e->writing)
 		return false; /* its answer comes within a sixth of the timeout */
-	if (e->no_publish || !lease_unpublished(book, e, &cursor))
+	if (!late && is_closing(book, e))
+		return false;
+	bool unclosed = late && e->to_close && !e->current;
+	if (!unclosed && (e->no_publish || !lease_unpublished(book, e, &cursor)))
 		return true;
-	if (now_ms - e->wanted_ms < book->config.timeout_ms / 2)
+	if (!late)
 		return false;
 	lease_entry_note(
 		book, e, "given back without its last checkpoint",

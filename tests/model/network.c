@@ -46,6 +46,12 @@ network_note_assign(int host, int shard, bool seal_only)
 	network.sealing[host][shard] = seal_only;
 }
 
+bool
+network_is_sealing(int host, int shard)
+{
+	return network.sealing[host][shard];
+}
+
 void
 network_cut_off(int host, int64_t until_us)
 {
@@ -305,7 +311,7 @@ expect_writable(const struct lts_checkpoint *at)
 	int shard = shard_number(&at->shard), host = the_world->running->host;
 	/* Of what its last life left behind a host says how far it came: whether it may is for
 	 * the service to know. */
-	if (service_owner(shard) != host && !network.sealing[host][shard])
+	if (service_owner(shard) != host && !network_is_sealing(host, shard))
 		violated("shard %d: written by who does not own it any more", shard);
 	if (network.doubtful_us[host][shard])
 		violated("shard %d: written again before a lost answer was read back", shard);

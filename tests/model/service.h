@@ -65,6 +65,8 @@ void network_begin(int64_t timeout_ms);
 void network_end(void);
 /* A host's supervisor assigns a shard; seal_only: one that it is not granted. */
 void network_note_assign(int host, int shard, bool seal_only);
+/* That was the last assignment of the shard there. */
+bool network_is_sealing(int host, int shard);
 /* No request of the host gets through until then; or each takes long, below. */
 void network_cut_off(int host, int64_t until_us);
 /* Only the supervisor's. */

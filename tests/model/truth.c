@@ -109,7 +109,8 @@ truth_on_commit(int host, int shard, const struct checkpoint_record *was,
 	}
 	if (is->position.offset > sink_durable(host, shard))
 		violated("shard %d: committed before it is durable (I4)", shard);
-	if (self && service_owner(shard) == host) /* a stranger does not ask the service */
+	/* A stranger does not ask the service, nor does who only seals what was left behind. */
+	if (self && service_owner(shard) == host && !network_is_sealing(host, shard))
 		known.period[host][shard] = service_period(shard);
 }
 

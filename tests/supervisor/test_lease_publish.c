@@ -466,6 +466,40 @@ START_TEST(shard_left_behind_is_forgotten_when_it_cannot_be_closed)
 }
 END_TEST
 
+START_TEST(shard_wanted_back_before_its_first_take_is_closed_in_order)
+{
+	book_bed_commit(&bed, "C", 1, "c5");
+	bed.committed[bed.n_committed - 1].epoch.value = 1;
+	book_bed_answer(&bed, 1, "C", "C", bed.now_ms);
+	book_bed_heartbeat(&bed, 1, "");
+	book_bed_expect(&bed, "ask C\n");
+	book_bed_expect_list(&bed, 1, "C");
+	book_bed_service(&bed, "C", "c4", true);
+	book_bed_expect(&bed, "assign C w0 e3 service=c4 ours unbroken seal\n");
+	book_bed_commit(&bed, "C", 3, "c5");
+	book_bed_message(&bed, 0, MSG_RELEASED, "C", 3);
+	book_bed_expect(&bed, "publish h1 C=c5\n");
+	book_bed_written(&bed, "C", "c5", LTS_OK);
+	book_bed_expect(&bed, "left h1\n");
+}
+END_TEST
+
+START_TEST(refusal_while_draining_is_forgotten_when_the_shard_is_left_to_us_after_all)
+{
+	book_bed_commit(&bed, "A", 1, "c3");
+	book_bed_publish(&bed);
+	book_bed_heartbeat(&bed, 0, "B");
+	book_bed_written(&bed, "A", "c3", LTS_INVALID);
+	book_bed_heartbeat(&bed, 0, "A B");
+	book_bed_message(&bed, 0, MSG_RELEASED, "A", 1);
+	book_bed_message(&bed, 0, MSG_HELD, "A", 3);
+	book_bed_commit(&bed, "A", 3, "c4");
+	book_bed_tick(&bed, 1000);
+	book_bed_publish(&bed);
+	ck_assert_ptr_nonnull(strstr(bed.said.data, "publish h0 A=c4\n"));
+}
+END_TEST
+
 Suite *
 suite_lease_publish(void)
 {
@@ -506,6 +540,9 @@ suite_lease_publish(void)
 	tcase_add_test(tc, shard_left_behind_is_only_sealed_when_another_host_has_moved_on);
 	tcase_add_test(tc, shard_left_behind_and_granted_to_another_of_ours_is_held_as_any);
 	tcase_add_test(tc, shard_left_behind_is_forgotten_when_it_cannot_be_closed);
+	tcase_add_test(tc, shard_wanted_back_before_its_first_take_is_closed_in_order);
+	tcase_add_test(
+		tc, refusal_while_draining_is_forgotten_when_the_shard_is_left_to_us_after_all);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -58,6 +58,7 @@
 	X(worker_pool) \
 	X(lease_book) \
 	X(lease_publish) \
+	X(lease_leave) \
 	X(lease_suspect) \
 	X(lease_watch) \
 	X(blame) \

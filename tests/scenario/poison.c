@@ -72,7 +72,14 @@ expect_poisoned(struct one_host *h)
 }
 
 /* The ways a sink can end its worker. */
-static const char *const ends[] = { "abort", "segv", "overflow", "exit" };
+static const char *const ends[] = {
+	"abort",
+	"exit",
+#ifndef __SANITIZE_ADDRESS__ /* which would report these two, as it should */
+	"segv",
+	"overflow",
+#endif
+};
 
 START_TEST(poison_record_stops_its_shard_alone_after_five_deaths)
 {

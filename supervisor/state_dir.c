@@ -25,7 +25,8 @@
 #include "state/worker_record.h"
 
 enum {
-	NOTE_BYTES = 64,     /* one worker's line in generation.lock */
+	NOTE_BYTES = 64, /* one worker's line in generation.lock */
+	NOTES_BYTES = 256 * NOTE_BYTES,
 	GRACE_MS = 1000,     /* what orphaned workers have to drain */
 	PATIENCE_MS = 15000, /* a killed process in uninterruptible sleep may take a while
 				to go */
@@ -68,6 +69,18 @@ kill_noted(int fd)
 	}
 }
 
+/* Empties them in place: a note must not need room on a disk that is full by then, for a stopped
+ * worker that is not noted is one that nobody ends. */
+static enum lts_err
+clear_notes(int fd, const char *path, struct buf *why)
+{
+	static const char none[NOTES_BYTES];
+	errno = ENOSPC; /* what a short write means */
+	if (pwrite(fd, none, sizeof(none), 0) == (ssize_t)sizeof(none))
+		return LTS_OK;
+	return explain(why, LTS_SYS, "generation.lock in", path, strerror(errno));
+}
+
 static enum lts_err
 wait_for_generation(int fd, const char *path, struct buf *why)
 {
@@ -84,7 +97,7 @@ wait_for_generation(int fd, const char *path, struct buf *why)
 			kill_noted(fd);
 		poll(NULL, 0, LOOK_AGAIN_MS);
 	}
-	return ftruncate(fd, 0) < 0 ? LTS_SYS : LTS_OK;
+	return clear_notes(fd, path, why);
 }
 
 /* The pid beside a lock that is held; 0: not known. */

@@ -101,7 +101,8 @@ on_end_by_itself(struct chaos *c, struct host *h)
 	chaos_note(c, "host %s: ended by itself, status 0x%x", h->name, (unsigned)status);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_DONE && c->to_the_end)
 		h->state = HOST_ENDED;
-	else if (WIFEXITED(status) ? h->was_full : !host_has_begun(h))
+	else if (WIFEXITED(status) ? h->was_full && WEXITSTATUS(status) == EXIT_FAILED
+				   : !host_has_begun(h))
 		stay_down(h, START_AGAIN_MS); /* a start needs room in state_dir */
 	else
 		chaos_violated(c, "up", "the supervisor of host %s ended by itself, %s %d",

@@ -185,8 +185,10 @@ START_TEST(worker_of_a_dead_supervisor_is_killed_after_its_grace)
 	ck_assert_int_ge(clock_mono_ms() - start_ms, 1000);
 	/* The lock was free, so it is dead; whether it is reaped yet is init's business.
 	 */
-	free(tmpdir_read(path, "generation.lock", &len));
-	ck_assert_uint_eq(len, 0); /* and no note is left of it */
+	char *notes = tmpdir_read(path, "generation.lock", &len);
+	for (size_t i = 0; i < len; i++)
+		ck_assert_int_eq(notes[i], 0); /* and no note is left of it */
+	free(notes);
 	state_dir_close(&dir);
 }
 END_TEST
@@ -265,6 +267,24 @@ START_TEST(notes_name_each_worker_in_its_place)
 }
 END_TEST
 
+START_TEST(note_needs_no_room_on_the_disk)
+{
+	struct state_dir dir;
+	struct stat before, after;
+	ck_assert_int_eq(state_dir_open(&dir, path, &why), LTS_OK);
+	ck_assert_int_eq(fsync(dir.generation_fd), 0); /* some file systems count late */
+	ck_assert_int_eq(fstat(dir.generation_fd, &before), 0);
+	ck_assert_int_ge(before.st_blocks * 512, 256 * 64);
+	for (uint32_t slot = 0; slot < 256; slot++)
+		state_dir_note_worker(&dir, slot, getpid());
+	ck_assert_int_eq(fsync(dir.generation_fd), 0);
+	ck_assert_int_eq(fstat(dir.generation_fd, &after), 0);
+	ck_assert_int_eq(after.st_size, before.st_size);
+	ck_assert_int_eq(after.st_blocks, before.st_blocks);
+	state_dir_close(&dir);
+}
+END_TEST
+
 Suite *
 suite_state_dir(void)
 {
@@ -281,6 +301,7 @@ suite_state_dir(void)
 	tcase_add_test(tc, worker_that_goes_by_itself_is_waited_for);
 	tcase_add_test(tc, recycled_pid_is_not_killed);
 	tcase_add_test(tc, notes_name_each_worker_in_its_place);
+	tcase_add_test(tc, note_needs_no_room_on_the_disk);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

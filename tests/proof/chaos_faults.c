@@ -277,9 +277,10 @@ trace_worker(struct chaos *c, struct host *h, const struct strike *strike)
 		name, weight, add_rule, 0, 200, most_ms, text, NEEDS_NOTHING \
 	}
 
-/* A sanitizer's leak check cannot do its work beside strace. Answers that a service must never
- * give, and nobody could notice (fewer records than there are, another shard's), are not here,
- * nor what an agent rightly stops a shard for, or waits for longer than an episode lasts. */
+/* A sanitizer's leak check cannot do its work beside strace. Not here: answers that nobody could
+ * tell from good ones (fewer records than there are, another shard's, JSON with 200 for a write
+ * that was not done), what an agent rightly stops a shard for, and what it waits for longer than
+ * an episode lasts. */
 static const struct kind kinds[] = {
 	BLOW("worker_kill", 14, hit_worker, SIGKILL),
 	BLOW("worker_stop", 8, hit_worker, SIGSTOP),
@@ -328,7 +329,9 @@ static const struct kind kinds[] = {
 	RULE("conflict", 2, 1000, "checkpoint_write p=0.3 status=409"),
 	RULE("redirected", 2, 1500, "any p=0.2 redirect"),
 	RULE("html", 4, 1500, "any p=0.2 html"),
-	RULE("wrong_json", 3, 1500, "any p=0.2 garbage={\"count\":[],\"next\":{}}"),
+	RULE("wrong_batch", 3, 1500, "batch p=0.3 garbage={\"count\":[],\"next\":{}}"),
+	RULE("wrong_heartbeat", 2, 1000, "heartbeat p=0.3 garbage={\"0\":[]}"),
+	RULE("wrong_checkpoints", 2, 1500, "checkpoint_read p=0.5 garbage=[[\"0\"]]"),
 	RULE("not_json", 3, 1500, "any p=0.2 garbage=[{\"shard_id\":\"0\","),
 	RULE("nested", 2, 1000, "any p=0.1 nest=100000"),
 	RULE("huge", 1, 800, "batch p=0.05 huge=20000000"),

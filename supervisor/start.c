@@ -128,21 +128,21 @@ on_signal_damaged(int signo)
 }
 
 /*
- * LMDB neither notices nor survives all damage. Until the state has been read to its end, what it
- * does then means damage, and so does for ever what reading a file that was cut does.
+ * LMDB neither notices nor survives all damage. What it does then means damage while the state is
+ * read, and what reading a file that was cut does means it for ever.
  */
-static void
-guard(const char *state_dir, bool reading)
+void
+start_guard(const struct start *start, bool reading)
 {
+	const char *state_dir = start->dir.path;
 	static const int fatal[] = { SIGALRM, SIGSEGV, SIGABRT, SIGFPE };
+	static struct sigaction before[sizeof(fatal) / sizeof(fatal[0])];
 	struct sigaction end = { .sa_handler = on_signal_damaged };
 	snprintf(damaged_text, sizeof(damaged_text),
 		 "lts-supervisor: the state in '%s' " DAMAGED "\n", state_dir, state_dir);
 	sigaction(SIGBUS, &end, NULL);
-	if (!reading)
-		end.sa_handler = SIG_DFL;
 	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
-		sigaction(fatal[i], &end, NULL);
+		sigaction(fatal[i], reading ? &end : &before[i], reading ? &before[i] : NULL);
 	alarm(reading ? START_READ_S : 0);
 }
 
@@ -169,9 +169,9 @@ start_open(struct start *start, const struct options *options, struct buf *why_o
 	enum lts_err err = state_dir_open(&start->dir, options->state_dir, why_out);
 	if (err)
 		return err == LTS_BUSY ? EXIT_IN_USE : EXIT_FAILED;
-	guard(options->state_dir, true);
+	start_guard(start, true);
 	err = open_and_claim(start, options, why_out);
-	guard(options->state_dir, false);
+	start_guard(start, false);
 	return err ? explain_state(err, options->state_dir, why_out) : EXIT_DONE;
 }
 

@@ -28,6 +28,9 @@ struct times {
 enum exit_code start_open(struct start *start, const struct options *options,
 			  struct buf *why_out);
 void start_close(struct start *start);
+/* Around every read of the state: should LMDB not survive what it finds, the process ends with
+ * EXIT_DAMAGED and says why. */
+void start_guard(const struct start *start, bool reading);
 /* Whether the state is still the one that was opened: the locks and the environment. */
 bool start_is_intact(const struct start *start);
 /* Tells the group what each consumer held when the state was last written, and what it had let

@@ -310,8 +310,10 @@ supervisor_run(const struct supervisor_config *config)
 		worker_pool_start(s.pool);
 		group_start(s.group);
 		ev_run(s.loop, 0);
+		start_guard(&s.start, true);
 		tally_log(s.tally, s.start.store, s.log,
 			  s.reached_end ? "finished" : "delivered");
+		start_guard(&s.start, false);
 		log_info(s.log, "ended", LOG_INT("exit", s.exit));
 	}
 	tear_down(&s);

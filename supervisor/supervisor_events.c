@@ -74,10 +74,12 @@ op_committed(void *arg, const struct shard_id *shard, struct checkpoint_record *
 {
 	struct supervisor *s = arg;
 	struct store_txn txn = { 0 };
+	start_guard(&s->start, true);
 	enum lts_err err = store_read_begin(s->start.store, &txn);
 	if (!err)
 		err = checkpoint_read(&txn, shard, out);
 	store_abort(&txn);
+	start_guard(&s->start, false);
 	return err;
 }
 

@@ -111,8 +111,10 @@ is_loud(const struct one_host *h)
 static void
 end_damaged(struct one_host *h)
 {
-	until("it is done, or says that something is wrong",
-	      process_has_ended(&h->agent.process) || is_loud(h));
+	until("it is done, or says that something is wrong and goes on",
+	      process_has_ended(&h->agent.process) ||
+		      (is_loud(h) && !agent_said(&h->agent, "cannot start") &&
+		       !agent_said(&h->agent, "out at once")));
 	if (!process_has_ended(&h->agent.process)) {
 		process_signal(&h->agent.process, SIGTERM);
 		until("it ends", process_has_ended(&h->agent.process));

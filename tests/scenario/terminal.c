@@ -28,10 +28,8 @@ start_on_terminal(struct one_host *h, const char *agent_options, bool tostop)
 {
 	int terminal;
 	struct termios how;
-	char *log = tmpdir_path(h->scenario.dir, "host.log");
 	scenario_begin(&h->scenario);
-	free(log);
-	log = tmpdir_path(h->scenario.dir, "host.log");
+	char *log = tmpdir_path(h->scenario.dir, "host.log");
 	sim_start(&h->sim, &h->scenario, SIM_OPTIONS);
 	sim_faults(&h->sim, "batch latency=20");
 	agent_init(&h->agent, &h->sim, "host", agent_options);

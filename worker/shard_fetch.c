@@ -16,6 +16,7 @@ enum {
 	SHARD_IDLE_FIRST_MS = 10,
 	SHARD_END_EMPTIES = 6,
 	SHARD_AHEAD_ASKS = 6,
+	SHARD_TOO_BIG_TRIES = 6,
 };
 
 static void
@@ -260,6 +261,7 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 	backoff_reset(&s->backoff);
 	s->failing = false;
 	s->resumed = false;
+	s->too_big = 0;
 	s->limit += s->limit / 8 + 1;
 	if (s->limit > s->config->batch_size)
 		s->limit = s->config->batch_size;
@@ -294,6 +296,17 @@ on_expired(struct shard *s, const char *text)
 	}
 }
 
+/* It cannot be asked for in smaller pieces. One such answer may be a fault; all of them are not. */
+static void
+on_too_big(struct shard *s)
+{
+	static const char text[] = "an answer of ten records is above max_body_bytes";
+	if (++s->too_big == SHARD_TOO_BIG_TRIES)
+		shard_get_stuck(s, LTS_TOOBIG, text);
+	else
+		retry(s, LTS_TOOBIG, text, -1);
+}
+
 static void
 on_error(struct shard *s, const struct shard_answer *answer)
 {
@@ -305,8 +318,7 @@ on_error(struct shard *s, const struct shard_answer *answer)
 		on_expired(s, answer->text);
 	} else if (answer->err == LTS_TOOBIG && s->what == FETCH_BATCH) {
 		if (s->limit == SHARD_LIMIT_MIN) {
-			shard_get_stuck(s, LTS_TOOBIG,
-					"an answer of ten records is above max_body_bytes");
+			on_too_big(s);
 			return;
 		}
 		s->limit = s->limit / 2 < SHARD_LIMIT_MIN ? SHARD_LIMIT_MIN : s->limit / 2;

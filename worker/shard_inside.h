@@ -47,6 +47,7 @@ struct shard {
 	struct cursor next;    /* where the next batch starts */
 	struct cursor end;     /* none: not known yet, or no end */
 	unsigned empties;      /* empty answers in a row that did not move */
+	unsigned too_big;      /* answers in a row above max_body_bytes, with the least limit */
 	bool at_end;
 	uint64_t passed[SHARD_PASSED]; /* hashes of the last starts, to notice a circle */
 	unsigned n_passed;

@@ -229,7 +229,7 @@ batch_scan_run(struct batch_scan *scan, char *body, size_t len, struct batch_fau
 		*fault_out = (struct batch_fault){ 0, "a body" };
 		return LTS_BADDATA;
 	}
-	json_skip_init(&run.skip, body, len);
+	json_skip_init(&run.skip, scan->way, body, len);
 	if (!read_body(&run)) {
 		*fault_out = (struct batch_fault){ (size_t)(run.skip.fault - body),
 						   run.skip.expected };

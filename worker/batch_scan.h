@@ -17,6 +17,7 @@
 
 #include "common/err.h"
 #include "common/ids.h"
+#include "worker/json_skip.h"
 
 /* 65 times the largest limit that the service takes (1,000), and an array of 1 MiB. */
 enum { BATCH_SCAN_RECORDS_MAX = 65536 };
@@ -31,6 +32,7 @@ struct record {
 struct batch_scan {
 	struct record *array;
 	size_t cap;
+	enum json_skip_way way; /* the tests' and the bench's; else the best */
 };
 
 struct batch_view {

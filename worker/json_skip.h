@@ -18,15 +18,25 @@
  * (cJSON 1,000, jq 256). */
 enum { JSON_SKIP_DEPTH = 128 };
 
+/* How wide the steps are. What this machine lacks is replaced by the next narrower; the
+ * answers are the same. */
+enum json_skip_way { JSON_SKIP_BEST, JSON_SKIP_SSE2, JSON_SKIP_PORTABLE };
+
+struct json_skip;
+
+/* Over the rest of a string; p is behind its opening quote. */
+typedef const char *json_string_fn(struct json_skip *skip, const char *p);
+
 struct json_skip {
 	const char *begin, *end;
+	json_string_fn *string;
 	size_t line_breaks;   /* raw CR and LF passed between tokens so far */
 	const char *fault;    /* NULL: all well so far */
 	const char *expected; /* static text */
 };
 
 /* Borrows the text. */
-void json_skip_init(struct json_skip *skip, const char *text, size_t len);
+void json_skip_init(struct json_skip *skip, enum json_skip_way way, const char *text, size_t len);
 /* Notes the fault and returns NULL, for the caller to return in turn. */
 const char *json_skip_fail(struct json_skip *skip, const char *at, const char *expected);
 

@@ -56,7 +56,7 @@ static enum lts_err
 put_content(const struct record *record, struct buf *out)
 {
 	struct search search = { 0 };
-	json_skip_init(&search.skip, record->text, record->len);
+	json_skip_init(&search.skip, JSON_SKIP_BEST, record->text, record->len);
 	const char *end =
 		json_skip_object(&search.skip, record->text, DEPTH_RECORD, on_member, &search);
 	if (end != record->text + record->len)

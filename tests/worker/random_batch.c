@@ -63,7 +63,8 @@ put_string(struct buf *out, uint64_t *state)
 					      "\x7f",
 					      "" };
 	put(out, "\"");
-	for (size_t n = random_below(state, 5); n; n--)
+	/* now and then one that the widest steps go over */
+	for (size_t n = random_below(state, random_below(state, 8) ? 5 : 50); n; n--)
 		put(out, PICK(state, pieces));
 	put(out, "\"");
 }

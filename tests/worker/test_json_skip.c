@@ -13,23 +13,57 @@
 #include <string.h>
 
 #include "common/xalloc.h"
+#include "tests/worker/json_cases.h"
+#include "worker/batch_scan.h"
+
+enum { WAYS = 3, PADS = 5 };
+
+/* Whether one way takes it for one value with nothing but space around it. */
+static bool
+is_json_by(enum json_skip_way way, const char *text, size_t len, struct json_skip *skip)
+{
+	json_skip_init(skip, way, text, len);
+	const char *p = json_skip_value(skip, json_skip_space(skip, text), 0);
+	if (p)
+		p = json_skip_space(skip, p);
+	if ((p == NULL) != (skip->fault != NULL))
+		ck_abort_msg("a fault and a result");
+	return p == text + len;
+}
+
+/* The wide ways are in their element only with room around: the text is tried behind and before
+ * so many spaces, too. All ways must say the same, and point at the same fault. */
+static bool
+is_json_padded(const void *text, size_t len, size_t before, size_t after)
+{
+	struct json_skip skips[WAYS];
+	bool results[WAYS];
+	size_t whole = before + len + after;
+	char *copy = xmalloc(whole ? whole : 1);
+	memset(copy, ' ', whole);
+	memcpy(copy + before, text, len);
+	for (int way = 0; way < WAYS; way++) {
+		results[way] = is_json_by((enum json_skip_way)way, copy, whole, &skips[way]);
+		if (results[way] != results[0] || skips[way].fault != skips[0].fault ||
+		    skips[way].expected != skips[0].expected)
+			ck_abort_msg("ways differ: %.*s", (int)len, (const char *)text);
+	}
+	free(copy);
+	return results[0];
+}
 
 /* Whether the text is one value and nothing else. */
 static bool
 is_json(const void *text, size_t len)
 {
-	struct json_skip skip;
-	char *copy = xmalloc(len ? len : 1);
-	memcpy(copy, text, len);
-	json_skip_init(&skip, copy, len);
-	const char *p = json_skip_value(&skip, json_skip_space(&skip, copy), 0);
-	if (p)
-		p = json_skip_space(&skip, p);
-	if ((p == NULL) != (skip.fault != NULL))
-		ck_abort_msg("a fault and a result");
-	bool whole = p == copy + len;
-	free(copy);
-	return whole;
+	static const size_t pads[PADS][2] = {
+		{ 0, 0 }, { 3, 20 }, { 0, 40 }, { 40, 70 }, { 5, 130 }
+	};
+	bool result = is_json_padded(text, len, 0, 0);
+	for (int i = 1; i < PADS; i++)
+		if (is_json_padded(text, len, pads[i][0], pads[i][1]) != result)
+			ck_abort_msg("padding matters: %.*s", (int)len, (const char *)text);
+	return result;
 }
 
 static bool
@@ -49,77 +83,41 @@ is_json_string(const void *inside, size_t len)
 	return is_json(text, len + 2);
 }
 
-static const char *const good[] = {
-	"0",
-	"-0",
-	"1",
-	"-12",
-	"1.5",
-	"0.0",
-	"-0.10",
-	"1e5",
-	"1E+5",
-	"1e-05",
-	"0e0",
-	"1.5e300",
-	"1e999999",
-	"true",
-	"false",
-	"null",
-	"\"\"",
-	"\"a\"",
-	"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"",
-	"\"\\u0000\\uFfFf\"",
-	"\"\\ud834\\udd1e\"",
-	"\"\\ud800\"",
-	"\"\\udc00\"",
-	"\"\\ud800\\ud800\"",
-	"\"\x7f\"",
-	"[]",
-	"{}",
-	"[1,2]",
-	"[[],{}]",
-	"{\"a\":1,\"a\":2}",
-	"{\"\":[]}",
-	" \t\r\n[ \t1\r,\n2 ] ",
-	"{ \"a\" : null , \"b\" : [ ] }",
-	"\"/\"",
-	"[\"\",\"\"]",
-};
-
-static const char *const bad[] = {
-	"",           " ",           "00",       "01",
-	"-",          "-a",          "+1",       "1.",
-	".5",         "-.5",         "1.e5",     "1e",
-	"1e+",        "1e5.",        "0x10",     "1_0",
-	"1,",         "--1",         "1e--5",    "Infinity",
-	"NaN",        "-Infinity",   "tru",      "True",
-	"truee",      "nul",         "nulls",    "fals",
-	"\"",         "\"a",         "\"\\\"",   "\"\\x41\"",
-	"\"\\u12\"",  "\"\\u12g4\"", "\"\\u\"",  "\"\\U0041\"",
-	"\"\\ \"",    "\"\\",        "\"\\u",    "\"\\u123",
-	"'a'",        "[",           "]",        "[1",
-	"[1,",        "[1,]",        "[,1]",     "[1 2]",
-	"[1]]",       "[}",          "{",        "}",
-	"{\"a\"",     "{\"a\":",     "{\"a\":1", "{\"a\":1,",
-	"{\"a\":1,}", "{a:1}",       "{1:1}",    "{\"a\" 1}",
-	"{\"a\"::1}", "{,}",         "{\"a\":}", "{]",
-	"[1}",        "/**/1",       "1//",      "\xef\xbb\xbf{}",
-	"\f1",        "\v1",         "[1\f]",    "\xc2\xa0[1]",
-	"[1]\x01",
-};
-
 START_TEST(what_rfc_8259_has_passes)
 {
-	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-		ck_assert_msg(is_json_text(good[i]), "%s", good[i]);
+	for (const char *const *text = json_cases_good; *text; text++)
+		ck_assert_msg(is_json_text(*text), "%s", *text);
 }
 END_TEST
 
 START_TEST(what_rfc_8259_lacks_is_refused)
 {
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		ck_assert_msg(!is_json_text(bad[i]), "%s", bad[i]);
+	for (const char *const *text = json_cases_bad; *text; text++)
+		ck_assert_msg(!is_json_text(*text), "%s", *text);
+}
+END_TEST
+
+/* In a label's value they are worth the same. */
+static bool
+is_batch_with(const char *value)
+{
+	struct batch_scan scan;
+	struct batch_fault fault;
+	struct batch_view view;
+	char *body = xasprintf("{\"logs\":[{\"labels\":{\"a\":%s}}],\"count\":1}", value);
+	batch_scan_init(&scan);
+	bool taken = !batch_scan_run(&scan, body, strlen(body), &fault, &view);
+	batch_scan_fini(&scan);
+	free(body);
+	return taken;
+}
+
+START_TEST(a_batch_passes_with_what_passes_alone)
+{
+	for (const char *const *text = json_cases_good; *text; text++)
+		ck_assert_msg(is_batch_with(*text), "%s", *text);
+	for (const char *const *text = json_cases_bad; *text; text++)
+		ck_assert_msg(!is_batch_with(*text), "%s", *text);
 }
 END_TEST
 
@@ -223,6 +221,70 @@ START_TEST(utf8_cut_short_is_refused)
 }
 END_TEST
 
+/* What may go wrong, or right, where one wide step ends and the next begins. */
+static const struct {
+	const char *text;
+	bool good;
+} pieces[] = {
+	{ "\\n", true },
+	{ "\\\"", true },
+	{ "\\\\", true },
+	{ "\\\\\\\\\\n", true },
+	{ "\\\\\\\\\\\"", true },
+	{ "\\u12aF", true },
+	{ "\\ud83d\\ude00", true },
+	{ "\\\\u12g", true },
+	{ "\xe4\xb8\xad", true },
+	{ "\xf0\x9f\x98\x80\xf0\x9f\x98\x80", true },
+	{ "\xc3\xa9\\t\xc3\xa9", true },
+	{ "\\x", false },
+	{ "\\u12g4", false },
+	{ "\\u123", false },
+	{ "\\u12\\n", false },
+	{ "\\\\\\", false },
+	{ "\\\\\"", false },
+	{ "\\\x01", false },
+	{ "\xe4\xb8", false },
+	{ "\xe4\xb8\\n", false },
+	{ "\xf0\x9f\x98", false },
+	{ "\xad", false },
+	{ "\xe4\xb8\xad\xad", false },
+	{ "\xf0\x9f\x98\x80\x80", false },
+	{ "\n", false },
+};
+
+START_TEST(every_piece_is_judged_alike_at_every_offset)
+{
+	enum { LEN = 230, OFFSETS = 215 };
+	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+		for (size_t at = 0; at < OFFSETS; at++) {
+			char inside[LEN];
+			memset(inside, 'x', LEN);
+			memcpy(inside + at, pieces[i].text, strlen(pieces[i].text));
+			if (is_json_string(inside, LEN) != pieces[i].good)
+				ck_abort_msg("%s at %zu", pieces[i].text, at);
+		}
+	}
+}
+END_TEST
+
+/* Right behind each other: runs of backslashes and of lead bytes, in all lengths. */
+START_TEST(runs_of_backslashes_are_counted)
+{
+	enum { LEN = 200 };
+	for (size_t at = 0; at < 70; at++) {
+		for (size_t run = 0; run < 100; run++) {
+			char inside[LEN];
+			memset(inside, 'x', LEN);
+			memset(inside + at, '\\', run);
+			inside[at + run] = '"';
+			if (is_json_string(inside, LEN) != (run % 2 == 1))
+				ck_abort_msg("%zu at %zu", run, at);
+		}
+	}
+}
+END_TEST
+
 static char *
 nested(char open, char close, size_t depth)
 {
@@ -283,8 +345,11 @@ suite_json_skip(void)
 	TCase *tc = tcase_create("grammar");
 	tcase_add_test(tc, what_rfc_8259_has_passes);
 	tcase_add_test(tc, what_rfc_8259_lacks_is_refused);
+	tcase_add_test(tc, a_batch_passes_with_what_passes_alone);
 	tcase_add_test(tc, nul_is_no_space_and_no_end);
 	tcase_add_test(tc, every_byte_is_judged_alike_at_every_offset);
+	tcase_add_test(tc, every_piece_is_judged_alike_at_every_offset);
+	tcase_add_test(tc, runs_of_backslashes_are_counted);
 	tcase_add_test(tc, utf8_is_exactly_what_unicode_says);
 	tcase_add_test(tc, utf8_cut_short_is_refused);
 	tcase_add_test(tc, nesting_ends_at_128);

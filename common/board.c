@@ -52,6 +52,9 @@ board_enter(struct board *board, enum board_stage stage, const struct shard_id *
 {
 	/* Odd from here, also when an earlier writer died in the middle. */
 	uint32_t version = atomic_load_explicit(&board->version, memory_order_relaxed) | 1;
+	int64_t since_ms = atomic_load_explicit(&board->stage_since_ms, memory_order_relaxed);
+	if (atomic_load_explicit(&board->stage, memory_order_relaxed) >= BOARD_FLUSH)
+		board_add(&board->counters.commit_ms, (uint64_t)(now_ms - since_ms));
 	atomic_store_explicit(&board->version, version, memory_order_relaxed);
 	atomic_thread_fence(memory_order_release);
 	/* In this order, so that a new stage is never seen with an old time: that would

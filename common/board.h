@@ -34,6 +34,8 @@ struct board_counters {
 	_Atomic uint64_t refused;   /* answers that were not what they should be */
 	_Atomic uint64_t retries;   /* requests repeated after an error */
 	_Atomic uint64_t throttled; /* 429s */
+	_Atomic uint64_t
+		commit_ms; /* delivery stood still for a commit: flush, lock, transaction */
 };
 
 struct board {

@@ -371,6 +371,17 @@ start_watchers(struct worker *w)
 	w->parent = parent_create(w->loop, HANDOFF_CHANNEL, &events, w);
 }
 
+static void
+log_counters(const struct worker *w, int64_t start_ms)
+{
+	const struct board_counters *counters = &w->board->counters;
+	log_info(w->log, "worker done", LOG_UINT("records", counters->delivered_records),
+		 LOG_UINT("bytes", counters->delivered_bytes),
+		 LOG_UINT("batches", counters->batches), LOG_UINT("commits", counters->commits),
+		 LOG_UINT("commit_ms", counters->commit_ms),
+		 LOG_INT("ms", clock_mono_ms() - start_ms));
+}
+
 enum exit_code
 worker_run(void)
 {
@@ -386,7 +397,10 @@ worker_run(void)
 	fault_watch(w.board);
 	options_init(&w.options);
 	start_watchers(&w);
+	int64_t start_ms = clock_mono_ms();
 	ev_run(w.loop, 0);
+	if (w.configured)
+		log_counters(&w, start_ms);
 	holdings_destroy(&w.holdings);
 	if (w.configured)
 		delivery_destroy(&w.delivery);

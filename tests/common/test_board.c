@@ -78,6 +78,20 @@ START_TEST(stage_without_shard_keeps_the_last_one)
 }
 END_TEST
 
+START_TEST(time_inside_commits_is_added_up)
+{
+	board_enter(board, BOARD_SUBMIT, NULL, NULL, 1000);
+	board_enter(board, BOARD_IDLE, NULL, NULL, 1050);
+	ck_assert_uint_eq(board->counters.commit_ms, 0);
+	board_enter(board, BOARD_FLUSH, NULL, NULL, 1060);
+	board_enter(board, BOARD_WAIT_LOCK, NULL, NULL, 1061);
+	board_enter(board, BOARD_IN_TXN, NULL, NULL, 1063);
+	board_enter(board, BOARD_IDLE, NULL, NULL, 1067);
+	board_enter(board, BOARD_SUBMIT, NULL, NULL, 2000);
+	ck_assert_uint_eq(board->counters.commit_ms, 1 + 2 + 4);
+}
+END_TEST
+
 START_TEST(mapping_what_is_no_memory_is_an_error)
 {
 	struct board *other = NULL;
@@ -185,6 +199,7 @@ suite_board(void)
 	tcase_add_test(tc, new_board_is_idle_and_all_zero);
 	tcase_add_test(tc, place_entered_is_read_through_another_mapping);
 	tcase_add_test(tc, stage_without_shard_keeps_the_last_one);
+	tcase_add_test(tc, time_inside_commits_is_added_up);
 	tcase_add_test(tc, mapping_what_is_no_memory_is_an_error);
 	tcase_add_test(tc, concurrent_reader_never_takes_a_torn_place_for_a_whole_one);
 	tcase_add_test(tc, writer_that_died_inside_does_not_hang_the_reader);

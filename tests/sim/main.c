@@ -172,7 +172,8 @@ main(int argc, char **argv)
 		      "  POST /sim/expire?[shard=S&]before=INDEX, POST "
 		      "/sim/produce?[shard=S&]records=N,\n"
 		      "  POST /sim/rate?records=N, POST /sim/split?shard=S, POST "
-		      "/sim/merge?shard=S&with=T\n",
+		      "/sim/merge?shard=S&with=T,\n"
+		      "  POST /sim/forget (the group's members and checkpoints)\n",
 		      stdout);
 		code = EXIT_DONE;
 	} else {

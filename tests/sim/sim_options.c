@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/sim/sim_stream.h"
+
 enum option_kind { KIND_NUMBER, KIND_SECONDS, KIND_WORD, KIND_TEXT, KIND_FLAG, KIND_RULE };
 
 struct option {
@@ -30,7 +32,8 @@ static const char *const tls_words[] = { "on",         "off", "expired", "wrong_
 static const char *const date_words[] = { "short", "full", NULL };
 
 static const struct option table[] = {
-	{ "shards", KIND_NUMBER, AT(shards), 1, 256, NULL, "4", "shards of the stream" },
+	{ "shards", KIND_NUMBER, AT(shards), 1, SIM_SHARDS_MAX, NULL, "4",
+	  "shards of the stream" },
 	{ "records", KIND_NUMBER, AT(records), 0, 100000000, NULL, "10000",
 	  "records in each shard at the start, as history" },
 	{ "record_bytes", KIND_NUMBER, AT(record_bytes), 64, 1048576, NULL, "500",

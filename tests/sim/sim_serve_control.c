@@ -119,6 +119,21 @@ serve_replace(struct sim *sim, const struct sim_target *target, const char *cons
 	sim_answer_printf(answer, "]\n");
 }
 
+/* The consumer group is as new: no member, no checkpoint. */
+static void
+serve_forget(struct sim *sim, struct sim_answer *answer)
+{
+	unsigned shards = sim_stream_shards(sim->stream);
+	if (shards != sim->options->shards) {
+		refuse(answer, 400, "shards were split or merged: their group cannot be new");
+		return;
+	}
+	sim_group_destroy(&sim->group);
+	sim->group = sim_group_create(shards, sim->options->consumer_timeout_ms);
+	sim_group_on_lost(sim->group, sim_on_lost, sim);
+	refuse(answer, 200, "ok");
+}
+
 void
 sim_serve_control(struct sim *sim, const struct sim_request *request,
 		  const struct sim_target *target, struct sim_time now, struct sim_answer *answer)
@@ -140,10 +155,12 @@ sim_serve_control(struct sim *sim, const struct sim_request *request,
 		serve_replace(sim, target, parents, 1, 2, now, answer);
 	else if (strcmp(what, "merge") == 0 && post)
 		serve_replace(sim, target, parents, 2, 1, now, answer);
+	else if (strcmp(what, "forget") == 0 && post)
+		serve_forget(sim, answer);
 	else
 		refuse(answer, 404,
 		       "GET /sim/status, GET or POST /sim/faults, "
 		       "POST /sim/expire?[shard=S&]before=INDEX, "
 		       "POST /sim/produce?[shard=S&]records=N, POST /sim/rate?records=N, "
-		       "POST /sim/split?shard=S, POST /sim/merge?shard=S&with=T");
+		       "POST /sim/split?shard=S, POST /sim/merge?shard=S&with=T, POST /sim/forget");
 }

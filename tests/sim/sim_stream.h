@@ -16,7 +16,7 @@
 #include "common/err.h"
 #include "common/ids.h"
 
-enum { SIM_SHARDS_MAX = 256, SIM_LIMIT_LEAST = 10, SIM_LIMIT_MOST = 1000 };
+enum { SIM_SHARDS_MAX = 1024, SIM_LIMIT_LEAST = 10, SIM_LIMIT_MOST = 1000 };
 
 struct sim_stream;
 

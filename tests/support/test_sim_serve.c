@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/xalloc.h"
 #include "tests/sim/sim.h"
 #include "tests/suites.h"
 
@@ -440,6 +441,22 @@ START_TEST(control_needs_no_signature_and_counts_by_kind)
 }
 END_TEST
 
+START_TEST(forgotten_group_has_no_member_and_no_checkpoint)
+{
+	const struct sim_request forget = { .method = "POST", .target = "/sim/forget" };
+	post(GROUP "/heartbeat?consumer_name=a", "[]");
+	post(GROUP "/heartbeat?consumer_name=a", "[\"0\"]");
+	struct cursor cursor = sim_stream_cursor(sim.stream, 0, 5);
+	char *body = xasprintf("[{\"shard_id\":\"0\",\"checkpoint\":\"%s\"}]", cursor.text);
+	ck_assert_int_eq(post(GROUP "?consumer_name=a", body), 200);
+	ck_assert_int_eq(serve(&forget), 200);
+	ck_assert_uint_eq(sim_group_members(sim.group), 0);
+	ck_assert_int_eq(get(GROUP "?shard_id="), 200);
+	ck_assert_str_eq(answer.body.data, "[]");
+	free(body);
+}
+END_TEST
+
 Suite *
 suite_sim_serve(void)
 {
@@ -460,6 +477,7 @@ suite_sim_serve(void)
 	tcase_add_test(tcase, batch_faults_lie_about_next);
 	tcase_add_test(tcase, structured_ingestion_becomes_records);
 	tcase_add_test(tcase, raw_ingestion_keeps_nanoseconds_and_goes_round_the_shards);
+	tcase_add_test(tcase, forgotten_group_has_no_member_and_no_checkpoint);
 	tcase_add_test(tcase, control_needs_no_signature_and_counts_by_kind);
 	suite_add_tcase(suite, tcase);
 	return suite;

@@ -69,6 +69,8 @@ $(BIN)/test-sink/lts-worker: $(OBJ)/worker/main.o $(filter-out %/sink.o,$(call o
 $(BIN)/lts-model: $(MODEL)
 
 $(BIN)/lts-model: LIBS = $(MODEL_WRAP:%=-Wl,--wrap=%) -lcrypto -lcjson -linih
+$(BIN)/lts-bench: $(OBJ)/tests/bench/main.o $(call objs,tests/bench) $(OBJ)/tests/sim/sim_record.o $(call objs,worker) $(STATE) $(COMMON)
+
 $(BIN)/lts-sim: LIBS = $(LIBS_SIM)
 $(BIN)/lts-tests $(BIN)/lts-proof: LIBS = $(LIBS_TEST)
 $(BIN)/%:
@@ -82,6 +84,8 @@ $(OBJ)/%.o: %.c
 tests: $(BIN)/lts-tests $(BIN)/lts-model $(TEST_SINK)
 
 proof: all $(BIN)/lts-proof $(BIN)/lts-model
+
+bench-programs: all $(BIN)/lts-bench
 
 check:
 	scripts/check
@@ -103,8 +107,8 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'targets: all tests proof check demo install format lint clean; MODE=release|asan WERROR=1 PREFIX= DESTDIR='
+	@echo 'targets: all tests proof bench-programs check demo install format lint clean; MODE=release|asan WERROR=1 PREFIX= DESTDIR='
 
-.PHONY: all tests proof check demo install format lint clean help
+.PHONY: all tests proof bench-programs check demo install format lint clean help
 .SECONDARY:
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

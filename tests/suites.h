@@ -12,6 +12,7 @@
 	X(lts_sign) \
 	X(sim_group) \
 	X(sim_stream) \
+	X(sim_pace) \
 	X(sim_fault) \
 	X(sim_verify) \
 	X(sim_serve) \

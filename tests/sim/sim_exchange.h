@@ -19,6 +19,7 @@ struct sim_exchange {
 	char *target;
 	struct buf body;
 	bool is_opened, is_too_big, is_served, is_waiting;
+	bool has_paced; /* waited since the last piece of the body */
 	struct sim_answer answer;
 	int64_t due_ns;    /* while waiting: when to go on */
 	int64_t opened_ns; /* when the first byte of a paced body was asked for; 0: not

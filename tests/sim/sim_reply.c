@@ -11,12 +11,9 @@
 
 #include "common/clock.h"
 #include "tests/sim/sim_exchange.h"
-
-#define NS_PER_S 1000000000
+#include "tests/sim/sim_pace.h"
 
 enum {
-	BLOCK_BYTES = 64 * 1024,      /* a paced body comes in pieces of at most that */
-	PACE_NS = 5 * 1000000,        /* and at least that often */
 	STALL_LOOK_NS = 100 * 1000000 /* how often a stalled answer looks whether the peer
 					 is still there */
 };
@@ -76,16 +73,6 @@ is_peer_gone(struct sim_exchange *exchange)
 	return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
-/* How many bytes of the body may have been sent by now. */
-static uint64_t
-allowed_bytes(const struct sim_exchange *exchange, int64_t now_ns)
-{
-	if (exchange->answer.bandwidth == 0)
-		return UINT64_MAX;
-	double elapsed_s = (double)(now_ns - exchange->opened_ns) / NS_PER_S;
-	return (uint64_t)(elapsed_s * (double)exchange->answer.bandwidth);
-}
-
 static ssize_t
 on_body_wanted(void *arg, uint64_t at, char *out, size_t room)
 {
@@ -100,11 +87,19 @@ on_body_wanted(void *arg, uint64_t at, char *out, size_t room)
 	bool is_stalled = answer->stall;
 	if (at >= end || exchange->waiting->is_stopping || (is_stalled && is_peer_gone(exchange)))
 		return MHD_CONTENT_READER_END_WITH_ERROR;
-	uint64_t allowed = is_stalled ? 0 : allowed_bytes(exchange, now_ns);
-	if (allowed <= at) {
-		sim_exchange_wait(exchange, now_ns + (is_stalled ? STALL_LOOK_NS : PACE_NS));
+	int64_t elapsed_ns = now_ns - exchange->opened_ns;
+	uint64_t allowed = is_stalled ? 0 : sim_pace_allowed(answer->bandwidth, elapsed_ns);
+	uint64_t block = end - at < SIM_PACE_BLOCK_BYTES ? end - at : SIM_PACE_BLOCK_BYTES;
+	/* Less than a block goes only after a wait: else each byte would go by itself. */
+	if (allowed <= at || (allowed - at < block && !exchange->has_paced)) {
+		int64_t due_ns =
+			is_stalled ? elapsed_ns + STALL_LOOK_NS
+				   : sim_pace_due_ns(answer->bandwidth, elapsed_ns, at, end);
+		exchange->has_paced = true;
+		sim_exchange_wait(exchange, exchange->opened_ns + due_ns);
 		return 0;
 	}
+	exchange->has_paced = false;
 	uint64_t take = (allowed < end ? allowed : end) - at;
 	take = take < room ? take : room;
 	memcpy(out, answer->body.data + at, take);
@@ -124,7 +119,7 @@ make_response(struct sim_exchange *exchange)
 {
 	struct sim_answer *answer = &exchange->answer;
 	if (answer->body.len && (answer->stall || answer->bandwidth || answer->has_truncate))
-		return MHD_create_response_from_callback(answer->body.len, BLOCK_BYTES,
+		return MHD_create_response_from_callback(answer->body.len, SIM_PACE_BLOCK_BYTES,
 							 on_body_wanted, exchange, NULL);
 	if (answer->body.len == 0)
 		return MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);

@@ -47,9 +47,9 @@ buf_reserve(struct buf *buf, size_t extra)
 		return LTS_TOOBIG;
 	if (need + 1 <= buf->cap)
 		return LTS_OK;
-	size_t cap = buf->cap ? buf->cap : BUF_FIRST;
-	while (cap < need + 1)
-		cap *= 2;
+	size_t cap = buf->cap ? 2 * buf->cap : BUF_FIRST;
+	if (cap < need + 1)
+		cap = need + 1; /* whoever asks for much at once knows how much it will be */
 	if (buf->max && cap > buf->max + 1)
 		cap = buf->max + 1;
 	buf->data = xreallocarray(buf->data, cap, 1);

@@ -22,7 +22,14 @@
 #include "common/http_setup.h"
 #include "common/xalloc.h"
 
-enum { IDLE_HANDLES = 8 };
+enum {
+	IDLE_HANDLES = 8,
+	/* Memory of bodies, kept for the next ones: new pages cost more than what is copied
+	 * there. Few and small enough not to matter beside a budget. */
+	SPARE_BODIES = 16,
+	SPARE_BYTES = 8 << 20, /* all of them */
+	SPARE_STEP = 64 << 10, /* bodies below it are not worth it; sizes are rounded to it */
+};
 
 struct http_socket {
 	ev_io io;
@@ -52,6 +59,9 @@ struct http {
 	LIST_HEAD(, http_call) calls;
 	CURL *idle[IDLE_HANDLES];
 	unsigned n_idle;
+	struct buf spare[SPARE_BODIES];
+	unsigned n_spare;
+	size_t spare_bytes;
 	const struct http_call *finishing; /* the one whose callback is running */
 };
 
@@ -136,10 +146,45 @@ detach(struct http_call *call)
 	curl_slist_free_all(call->headers);
 }
 
+void
+http_recycle(struct http *http, struct buf *body)
+{
+	if (body->cap < SPARE_STEP || http->n_spare == SPARE_BODIES ||
+	    http->spare_bytes + body->cap > SPARE_BYTES) {
+		buf_fini(body);
+		return;
+	}
+	http->spare[http->n_spare++] = *body;
+	http->spare_bytes += body->cap;
+	buf_init(body, body->max);
+}
+
+/* Memory for `len` bytes and not many more, since it counts as the body's: the last that came
+ * back, which the processor's caches may still hold. */
+static enum lts_err
+reserve_body(struct http *http, struct buf *body, size_t len)
+{
+	if (len < SPARE_STEP || (body->max && len > body->max))
+		return buf_reserve(body, len);
+	size_t least = len - len % SPARE_STEP + SPARE_STEP, max = body->max;
+	for (unsigned i = http->n_spare; i-- > 0;) {
+		struct buf *spare = &http->spare[i];
+		if (spare->cap <= len || spare->cap > least + least / 4)
+			continue;
+		*body = *spare;
+		body->max = max;
+		buf_clear(body);
+		http->spare_bytes -= body->cap;
+		*spare = http->spare[--http->n_spare];
+		return LTS_OK;
+	}
+	return buf_reserve(body, max && least > max ? max : least);
+}
+
 static void
 release(struct http_call *call)
 {
-	buf_fini(&call->body);
+	http_recycle(call->http, &call->body);
 	free(call);
 }
 
@@ -271,7 +316,7 @@ size_body(struct http_call *call)
 		return LTS_OK;
 	call->sized = true;
 	curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &len);
-	return len > 0 ? buf_reserve(&call->body, (size_t)len) : LTS_OK;
+	return len > 0 ? reserve_body(call->http, &call->body, (size_t)len) : LTS_OK;
 }
 
 static size_t
@@ -382,6 +427,8 @@ http_destroy(struct http **http_p)
 		http_cancel(http, call);
 	while (http->n_idle)
 		curl_easy_cleanup(http->idle[--http->n_idle]);
+	while (http->n_spare)
+		buf_fini(&http->spare[--http->n_spare]);
 	must_multi(curl_multi_cleanup(http->multi));
 	ev_timer_stop(http->loop, &http->timer);
 	while (!LIST_EMPTY(&http->sockets))

@@ -63,5 +63,7 @@ struct http_call *http_start(struct http *http, const struct http_request *reque
 			     http_done *done, void *arg);
 /* No callback comes after. Without effect on the call whose callback is running. */
 void http_cancel(struct http *http, struct http_call *call);
+/* Takes a body's memory, for the next bodies; `body` is empty then. Its content is lost. */
+void http_recycle(struct http *http, struct buf *body);
 
 #endif

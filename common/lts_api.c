@@ -336,6 +336,12 @@ lts_api_batch(struct lts_api *api, const struct shard_id *shard, unsigned limit,
 }
 
 void
+lts_api_recycle(struct lts_api *api, struct buf *body)
+{
+	http_recycle(api->http, body);
+}
+
+void
 lts_api_cancel(struct lts_api *api, struct lts_request *request)
 {
 	if (request == api->answering)

@@ -94,6 +94,8 @@ struct lts_request *lts_api_cursor(struct lts_api *api, const struct shard_id *s
 struct lts_request *lts_api_batch(struct lts_api *api, const struct shard_id *shard,
 				  unsigned limit, const struct cursor *start,
 				  const struct cursor *end, lts_api_done *done, void *arg);
+/* Takes the memory of a batch's body that the callback has kept, once it is done with. */
+void lts_api_recycle(struct lts_api *api, struct buf *body);
 /* No callback comes after. Without effect on the request whose callback is running. */
 void lts_api_cancel(struct lts_api *api, struct lts_request *request);
 

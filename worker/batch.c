@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "common/lts_api.h"
 #include "common/xalloc.h"
 
 struct batch *
@@ -26,7 +27,10 @@ batch_destroy(struct batch **batch)
 {
 	if (!*batch)
 		return;
-	buf_fini(&(*batch)->body);
+	if ((*batch)->api)
+		lts_api_recycle((*batch)->api, &(*batch)->body);
+	else
+		buf_fini(&(*batch)->body);
 	free((*batch)->records);
 	free(*batch);
 	*batch = NULL;

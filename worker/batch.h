@@ -9,10 +9,13 @@
 #include "worker/batch_scan.h"
 #include "worker/lease.h"
 
+struct lts_api;
+
 struct batch {
 	struct lease *lease;    /* borrowed; outlives the batch */
 	struct cursor from, to; /* to: where the next batch starts */
 	struct buf body;
+	struct lts_api *api;    /* borrowed: takes the body's memory back; NULL: it is freed */
 	struct record *records; /* point into body */
 	size_t n_records;
 	size_t bytes; /* of the body; what the budget counts */

@@ -61,6 +61,7 @@ make_batch(struct fetch *fetch, struct lts_answer *from, struct shard_answer *an
 	batch->body = *from->body;
 	buf_init(from->body, 0);
 	batch->bytes = batch->body.cap;
+	batch->api = fetch->env->api;
 	batch->n_records = view.n_records;
 	batch->records = view.n_records ? batch_scan_take_records(scan) : NULL;
 	batch->to = view.next;

@@ -168,6 +168,54 @@ START_TEST(callback_may_cancel_and_start)
 }
 END_TEST
 
+struct keeper {
+	struct http_bed *bed;
+	size_t done;
+	struct buf kept;
+};
+
+static void
+keep_body(void *arg, struct http_result *result)
+{
+	struct keeper *keeper = arg;
+	keeper->done++;
+	ck_assert_int_eq(result->err, LTS_OK);
+	keeper->kept = *result->body;
+	buf_init(result->body, 0);
+}
+
+/* A body that is kept has memory of its own; one that came back serves the next, whole. */
+START_TEST(memory_of_a_body_serves_the_next)
+{
+	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 160000\r\n\r\n";
+	const struct raw_reply replies[] = {
+		{ .bytes = head, .again = "0123456789abcdef", .times = 10000 },
+		{ .bytes = head, .again = "ABCDEFGHIJKLMNOP", .times = 10000 },
+		{ .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno" },
+	};
+	struct keeper first = { .done = 0 }, second = { .done = 0 }, third = { .done = 0 };
+	bed.server = raw_server_start(replies, 3);
+	http_bed_start(&bed, keep_body, &first);
+	until_count(bed.loop, &first.done, 1);
+	const char *memory = first.kept.data;
+	ck_assert_uint_eq(first.kept.len, 160000);
+	ck_assert_uint_le(first.kept.cap, 160000 + 65536 + 1);
+	http_recycle(bed.http, &first.kept);
+	ck_assert_ptr_null(first.kept.data);
+	http_bed_start(&bed, keep_body, &second);
+	until_count(bed.loop, &second.done, 1);
+	ck_assert_ptr_eq(second.kept.data, memory);
+	ck_assert_uint_eq(second.kept.len, 160000);
+	ck_assert_uint_eq(second.kept.max, HTTP_BED_CAP);
+	ck_assert_mem_eq(second.kept.data + 159984, "ABCDEFGHIJKLMNOP", 17);
+	http_recycle(bed.http, &second.kept);
+	http_bed_start(&bed, keep_body, &third); /* small: not that much for two bytes */
+	until_count(bed.loop, &third.done, 1);
+	ck_assert_uint_lt(third.kept.cap, 1000);
+	buf_fini(&third.kept);
+}
+END_TEST
+
 Suite *
 suite_http_calls(void)
 {
@@ -182,6 +230,7 @@ suite_http_calls(void)
 	tcase_add_test(tc, cancelled_call_never_calls_back);
 	tcase_add_test(tc, call_cancelled_at_once_is_never_sent);
 	tcase_add_test(tc, destroy_cancels_what_is_in_flight);
+	tcase_add_test(tc, memory_of_a_body_serves_the_next);
 	tcase_add_test(tc, callback_may_cancel_and_start);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -270,6 +270,12 @@ lts_api_destroy(struct lts_api **api)
 	*api = NULL;
 }
 
+void
+lts_api_recycle(struct lts_api *api, struct buf *body)
+{
+	buf_fini(body);
+}
+
 enum lts_err
 lts_api_set_credentials(struct lts_api *api, const struct credentials *credentials)
 {

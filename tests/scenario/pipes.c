@@ -155,7 +155,7 @@ START_TEST(workers_that_die_instead_of_draining_make_it_exit_1)
 	ck_assert_int_gt(getline(&text, &room, pipe), 0);
 	free(text);
 	process_signal(&h.agent.process, SIGTERM);
-	until("both drain", agent_said(&h.agent, "state=DRAINING") == 2);
+	until("both are told", agent_said(&h.agent, "state=DRAINING restarts=") == 2);
 	for (size_t n = agent_workers(&h.agent, pids); n; n--)
 		kill(pids[n - 1], SIGKILL);
 	ck_assert_int_eq(agent_wait(&h.agent), 1);

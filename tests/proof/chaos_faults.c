@@ -242,7 +242,8 @@ trace_worker(struct chaos *c, struct host *h, const struct strike *strike)
 	pid_t pid = pids[strike->worker % n];
 	chaos_note(c, "host %s: worker %d gets %s for %lld ms", h->name, pid, strike->kind->text,
 		   (long long)strike->ms);
-	words_add(&words, "/usr/bin/strace -f -qqq -o /dev/null -p %d -e %s", pid,
+	/* In a session of its own: one that is ended as it begins signals its process group. */
+	words_add(&words, "/usr/bin/setsid /usr/bin/strace -f -qqq -o /dev/null -p %d -e %s", pid,
 		  strike->kind->text);
 	char *err = xasprintf("%s/strace.err", c->scenario.dir);
 	process_start(

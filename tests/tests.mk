@@ -1,0 +1,41 @@
+# What the proofs and the bench are built of; the programs and lts-tests are the Makefile's.
+#   make tests           lts-tests, and what its scenarios run
+#   make proof           lts-proof and lts-model, for scripts/chaos, powercut, failover and model
+#   make bench-programs  lts-bench, for scripts/bench
+
+# What tests/proof needs of the tests' support.
+SUPPORT = $(filter-out %/sys_spy.o $(OBJ)/tests/support/test_%,$(call objs,tests/support))
+# lts-model runs the programs in virtual time: what touches the system is left out, and tests/model is
+# linked instead.
+MODEL_OUT = $(addprefix $(OBJ)/,common/channel.o common/clock.o common/http.o common/http_head.o \
+	common/http_setup.o common/log.o common/log_line.o common/lts_api.o common/lts_answer.o \
+	common/xalloc.o state/dump.o state/dump_json.o state/events.o state/human.o state/proc.o \
+	state/snapshot.o state/store.o state/table.o state/verify.o supervisor/spawn.o \
+	supervisor/state_dir.o worker/sink.o worker/sink_file.o worker/sink_null.o \
+	worker/sink_stdout.o worker/segment.o)
+MODEL = $(OBJ)/tests/model/main.o $(call objs,tests/model) $(OBJ)/tests/sim/sim_group.o \
+	$(filter-out $(MODEL_OUT),$(call objs,supervisor) $(call objs,worker) $(STATE) $(COMMON))
+MODEL_WRAP = abort _exit kill waitpid close getpid getrandom prctl free board_create board_map \
+	board_unmap pthread_create pthread_join pthread_mutex_lock pthread_mutex_unlock \
+	pthread_cond_signal pthread_cond_wait pthread_cond_timedwait
+
+$(BIN)/lts-proof: $(OBJ)/tests/proof/main.o $(call objs,tests/proof) $(SUPPORT) $(SIM_PURE) $(STATE) $(COMMON)
+
+# The agent with a worker whose sink misbehaves as it is told: see tests/sink/sink.c.
+TEST_SINK = $(addprefix $(BIN)/test-sink/,lts-supervisor lts-worker)
+$(BIN)/test-sink/lts-supervisor: $(OBJ)/supervisor/main.o $(call objs,supervisor) $(STATE) $(COMMON)
+$(BIN)/test-sink/lts-worker: $(OBJ)/worker/main.o $(filter-out %/sink.o,$(call objs,worker)) \
+	$(call objs,tests/sink) $(STATE) $(COMMON)
+
+$(BIN)/lts-model: $(MODEL)
+
+$(BIN)/lts-proof: LIBS = $(LIBS_TEST)
+$(BIN)/lts-model: LIBS = $(MODEL_WRAP:%=-Wl,--wrap=%) -lcrypto -lcjson -linih
+$(BIN)/lts-bench: $(OBJ)/tests/bench/main.o $(call objs,tests/bench) $(OBJ)/tests/sim/sim_record.o $(call objs,worker) $(STATE) $(COMMON)
+
+tests: $(BIN)/lts-tests $(BIN)/lts-model $(TEST_SINK)
+
+proof: all $(BIN)/lts-proof $(BIN)/lts-model
+
+bench-programs: all $(BIN)/lts-bench
+

@@ -60,6 +60,19 @@ append_to(const char *path, int fd, int target)
 		dup2(fd, target);
 }
 
+/* As a service manager starts a program, whatever we inherited: a shell in the background has
+ * INT and QUIT ignored, nohup HUP. */
+static void
+default_signals(void)
+{
+	const struct sigaction action = { .sa_handler = SIG_DFL };
+	sigset_t none;
+	for (int sig = 1; sig < NSIG; sig++)
+		sigaction(sig, &action, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 static void
 run_child(const struct words *words, const struct process_files *files, pid_t parent)
 {
@@ -67,6 +80,7 @@ run_child(const struct words *words, const struct process_files *files, pid_t pa
 	if (getppid() != parent || chdir(files->dir) < 0 ||
 	    setenv(PROCESS_MARK, files->dir, 1) < 0)
 		_exit(99);
+	default_signals();
 	append_to(files->out, files->out_fd, STDOUT_FILENO);
 	append_to(files->err, -1, STDERR_FILENO);
 	execv(words->list[0], words->list);

@@ -242,8 +242,7 @@ trace_worker(struct chaos *c, struct host *h, const struct strike *strike)
 	pid_t pid = pids[strike->worker % n];
 	chaos_note(c, "host %s: worker %d gets %s for %lld ms", h->name, pid, strike->kind->text,
 		   (long long)strike->ms);
-	/* In a session of its own: one that is ended as it begins signals its process group. */
-	words_add(&words, "/usr/bin/setsid /usr/bin/strace -f -qqq -o /dev/null -p %d -e %s", pid,
+	words_add(&words, "/usr/bin/strace -f -qqq -o /dev/null -p %d -e %s", pid,
 		  strike->kind->text);
 	char *err = xasprintf("%s/strace.err", c->scenario.dir);
 	process_start(
@@ -433,7 +432,8 @@ faults_step(struct chaos *c, int64_t now_ms)
 		struct process *process = &c->traces[i].process;
 		if (process->pid && !process_has_ended(process) &&
 		    c->traces[i].until_ms <= now_ms)
-			process_signal(process, SIGTERM); /* it lets go, and ends */
+			process_kill(
+				process); /* told to end politely, it may hang, and its worker */
 	}
 	for (size_t i = 0; i < CHAOS_RULES_MAX; i++) {
 		if (c->rules[i].text && c->rules[i].until_ms <= now_ms) {

@@ -430,10 +430,9 @@ faults_step(struct chaos *c, int64_t now_ms)
 {
 	for (size_t i = 0; i < CHAOS_TRACES_MAX; i++) {
 		struct process *process = &c->traces[i].process;
-		if (process->pid && !process_has_ended(process) &&
-		    c->traces[i].until_ms <= now_ms)
-			process_kill(
-				process); /* told to end politely, it may hang, and its worker */
+		/* Told to end politely it may hang, and keeps the worker from being reaped. */
+		if (!process_has_ended(process) && c->traces[i].until_ms <= now_ms)
+			process_kill(process);
 	}
 	for (size_t i = 0; i < CHAOS_RULES_MAX; i++) {
 		if (c->rules[i].text && c->rules[i].until_ms <= now_ms) {

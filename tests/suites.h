@@ -97,7 +97,6 @@
 	X(refusals) \
 	X(pipes) \
 	X(footprint) \
-	X(chaos) \
 	X(disks) \
 	X(rescale) \
 	X(state_damage) \

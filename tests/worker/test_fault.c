@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/handoff.h"
+
 #include "tests/suites.h"
 #include "worker/fault.h"
 
@@ -115,6 +117,17 @@ START_TEST(fault_is_named_and_kills)
 }
 END_TEST
 
+START_TEST(fault_inside_the_state_is_damage)
+{
+	board_enter(board, _i ? BOARD_WAIT_LOCK : BOARD_IN_TXN, NULL, NULL, 1);
+	int status = end_of(do_fault, BOARD_DELIVERY);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), EXIT_DAMAGED);
+	status = end_of(do_fault, BOARD_LOOP);
+	ck_assert(WIFSIGNALED(status));
+}
+END_TEST
+
 START_TEST(exit_is_named)
 {
 	int status = end_of(do_exit, threads[_i]);
@@ -156,6 +169,7 @@ suite_fault(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, abort_is_named_and_kills, 0, 2);
 	tcase_add_loop_test(tc, fault_is_named_and_kills, 0, 2);
+	tcase_add_loop_test(tc, fault_inside_the_state_is_damage, 0, 2);
 	tcase_add_loop_test(tc, exit_is_named, 0, 2);
 	tcase_add_loop_test(tc, quick_exit_names_nobody, 0, 2);
 	tcase_add_loop_test(tc, child_s_fault_is_its_own, 0, 2);

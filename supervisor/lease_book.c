@@ -176,8 +176,8 @@ lease_book_list(struct lease_book *book, uint32_t home, size_t *n_out, int64_t n
 	size_t n = 0;
 	for (size_t i = 0; i < book->count; i++) {
 		struct entry *e = &book->entries[i];
-		if (e->left_behind && e->home == home)
-			e->granted = false; /* from now on it may become another's */
+		if (e->left_behind && e->granted && e->home == home)
+			lease_leave_unpublished(book, e); /* it may become another's now */
 		if (e->granted && e->deadline_ms > now_ms && e->home == home)
 			list[n++] = e->shard;
 	}

@@ -109,5 +109,7 @@ void lease_publish_starts(struct lease_book *book, int64_t now_ms);
 /* Whether a shard that no worker has may leave the list: its last checkpoint stands, or
  * will not. */
 bool lease_may_leave(struct lease_book *book, struct entry *e, int64_t now_ms);
+/* What was left behind leaves the list, as it is. */
+void lease_leave_unpublished(struct lease_book *book, struct entry *e);
 
 #endif

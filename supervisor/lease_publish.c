@@ -9,6 +9,7 @@
  */
 #include "supervisor/lease_entry.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/xalloc.h"
@@ -60,6 +61,14 @@ lease_publish_one(struct lease_book *book, struct entry *e, int64_t now_ms)
 	book->ops->publish(book->arg, e->home, &e->shard, &cursor, 1);
 }
 
+static void
+note_unpublished(struct lease_book *book, const struct entry *e, const char *why)
+{
+	char text[128];
+	snprintf(text, sizeof(text), "%s: the next holder may repeat records", why);
+	lease_entry_note(book, e, "given back without its last checkpoint", text);
+}
+
 /* No worker has closed it yet, and one may still. */
 static bool
 is_closing(struct lease_book *book, struct entry *e)
@@ -84,11 +93,18 @@ lease_may_leave(struct lease_book *book, struct entry *e, int64_t now_ms)
 		return true;
 	if (!late)
 		return false;
-	lease_entry_note(
-		book, e, "given back without its last checkpoint",
-		"publishing it failed for half of heartbeat_timeout: the next holder may "
-		"repeat records");
+	note_unpublished(book, e, "publishing it failed for half of heartbeat_timeout");
 	return true;
+}
+
+void
+lease_leave_unpublished(struct lease_book *book, struct entry *e)
+{
+	struct cursor cursor;
+	bool unclosed = !e->current && !e->no_publish;
+	e->granted = false;
+	if (unclosed || e->writing || lease_unpublished(book, e, &cursor))
+		note_unpublished(book, e, "the next heartbeat could not wait for it");
 }
 
 void

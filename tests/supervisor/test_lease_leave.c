@@ -168,6 +168,7 @@ START_TEST(shard_left_behind_is_never_listed_nor_published_after_the_next_heartb
 	book_bed_expect(&bed, "assign C w0 e3 service=c4 ours unbroken seal\n");
 	book_bed_commit(&bed, "C", 3, "c5");
 	book_bed_expect_list(&bed, 1, "");
+	book_bed_expect_note(&bed, "C given back without its last checkpoint");
 	ck_assert(!lease_book_is_closing(bed.book, 1));
 	book_bed_message(&bed, 0, MSG_RELEASED, "C", 3);
 	book_bed_expect(&bed, "");

@@ -212,16 +212,32 @@ START_TEST(storm_of_terms_ends_it_once)
 }
 END_TEST
 
+/* A container may have /dev without /dev/pts. */
+static bool
+there_are_terminals(void)
+{
+	int ours, theirs;
+	if (openpty(&ours, &theirs, NULL, NULL, NULL) < 0)
+		return false;
+	close(ours);
+	close(theirs);
+	return true;
+}
+
 Suite *
 suite_terminal(void)
 {
 	Suite *suite = suite_create("terminal");
 	TCase *tc = scenario_case(suite, "terminal");
-	tcase_add_test(tc, ctrl_c_drains);
-	tcase_add_loop_test(tc, ctrl_z_stops_and_fg_resumes, 0, 2);
-	tcase_add_test(tc, workers_may_write_to_the_terminal);
-	tcase_add_test(tc, closed_window_does_not_end_an_agent_with_a_file_sink);
-	tcase_add_test(tc, closed_window_ends_an_agent_that_writes_to_it);
+	if (there_are_terminals()) {
+		tcase_add_test(tc, ctrl_c_drains);
+		tcase_add_loop_test(tc, ctrl_z_stops_and_fg_resumes, 0, 2);
+		tcase_add_test(tc, workers_may_write_to_the_terminal);
+		tcase_add_test(tc, closed_window_does_not_end_an_agent_with_a_file_sink);
+		tcase_add_test(tc, closed_window_ends_an_agent_that_writes_to_it);
+	} else {
+		scenario_skip("no terminal may be opened: is /dev/pts mounted?");
+	}
 	tcase_add_test(tc, log_that_nobody_reads_holds_nothing_up_and_is_counted);
 	tcase_add_test(tc, storm_of_terms_ends_it_once);
 	return suite;

@@ -29,14 +29,12 @@ struct entry {
 	bool wanted_back; /* the service's answer leaves it out */
 	int64_t wanted_ms;
 	enum knowledge know;
-	uint64_t
-		asked_from; /* earlier questions are about another grant, or older than a doubt */
+	uint64_t asked_from; /* earlier questions: another grant's, or older than a doubt */
 	int64_t asked_ms;
 	int64_t ask_again_ms; /* how long after that it is asked again */
 	struct cursor service;
 	bool service_is_ours;
-	bool unbroken; /* a worker has held it under this grant: the local position wins
-			*/
+	bool unbroken; /* a worker has held it under this grant: the local position wins */
 	enum hold hold;
 	int32_t holder;     /* ASSIGN_NOBODY with HOLD_NONE */
 	int32_t target;     /* where it goes when it is released */
@@ -71,7 +69,7 @@ struct lease_book {
 	size_t n_seen;
 	bool live[ASSIGN_WORKERS_MAX];
 	uint32_t sequence;
-	uint64_t changes; /* shards granted and gone */
+	uint64_t changes;   /* shards granted and gone */
 	uint64_t questions; /* the last one's number */
 	int64_t service_ahead_ns;
 	bool stopping;
@@ -92,22 +90,19 @@ void lease_book_settle(struct lease_book *book, int64_t now_ms);
 
 /* The batch that the next holder must be told of; attempts 0: none, or it is past. */
 struct suspect lease_suspect(struct lease_book *book, const struct entry *e);
-
 /* Has a worker take what was left behind, only to let go of it. False: that is of no use. */
 bool lease_seal(struct lease_book *book, struct entry *e);
-
 /* Assigns and moves until the live workers are balanced. */
 void lease_plan(struct lease_book *book);
 
-/* Whether something committed under the present epoch is not at the service yet, and
- * what. */
+/* Whether something committed under the present epoch is not at the service yet, and what. */
 bool lease_unpublished(struct lease_book *book, const struct entry *e, struct cursor *cursor_out);
 void lease_publish_one(struct lease_book *book, struct entry *e, int64_t now_ms);
 /* Of shards without a checkpoint at the service, at once: until then nobody else knows of them,
  * and a read-only one without records keeps its children waiting. */
 void lease_publish_starts(struct lease_book *book, int64_t now_ms);
-/* Whether a shard that no worker has may leave the list: its last checkpoint stands, or
- * will not. */
+/* Whether a shard without a worker may leave the list: its last checkpoint stands, or will not.
+ */
 bool lease_may_leave(struct lease_book *book, struct entry *e, int64_t now_ms);
 /* What was left behind leaves the list, as it is. */
 void lease_leave_unpublished(struct lease_book *book, struct entry *e);

@@ -1,5 +1,5 @@
 /*
- * suites.h - the lists of suites: one line here for each tests/<folder>/test_<module>.c,
+ * suites.h - the lists of suites: a word here for each tests/<folder>/test_<module>.c,
  * which defines `Suite *suite_<module>(void)`, and for each file of tests/scenario.
  */
 #ifndef TESTS_SUITES_H
@@ -9,102 +9,56 @@
 
 /* clang-format off */
 #define SUITES(X) \
-	X(lts_sign) \
-	X(sim_group) \
-	X(sim_stream) \
-	X(sim_pace) \
-	X(sim_fault) \
-	X(sim_verify) \
-	X(sim_serve) \
-	X(sim_control) \
-	X(sim_options) \
-	X(backoff) \
-	X(stage_clock) \
-	X(http_head) \
-	X(http) \
-	X(http_calls) \
-	X(http_tls) \
-	X(lts_wire) \
-	X(lts_wire_parse) \
-	X(lts_api) \
-	X(lts_api_life) \
-	X(options_value) \
-	X(options_check) \
-	X(json) \
-	X(credentials) \
-	X(options) \
-	X(log) \
-	X(json_skip) \
-	X(batch_scan) \
-	X(batch_scan_cjson) \
-	X(record_text) \
-	X(basics) \
-	X(make_dirs) \
-	X(pack) \
-	X(message) \
-	X(channel) \
-	X(board) \
-	X(schema) \
-	X(store) \
-	X(store_processes) \
-	X(identity) \
-	X(lease) \
-	X(checkpoint) \
-	X(worker_record) \
-	X(human) \
-	X(dump) \
-	X(lts_state) \
-	X(assign) \
-	X(worker_slot) \
-	X(worker_pool) \
-	X(lease_book) \
-	X(lease_publish) \
-	X(lease_leave) \
-	X(lease_suspect) \
-	X(lease_watch) \
-	X(blame) \
-	X(state_dir) \
-	X(shard) \
-	X(shard_end) \
-	X(shard_life) \
-	X(shard_walk) \
-	X(shard_suspect) \
-	X(shard_waits) \
-	X(fault) \
-	X(commit) \
-	X(commit_lease) \
-	X(delivery) \
-	X(segment) \
-	X(sink_file) \
-	X(sink_crash) \
-	X(record_write) \
-	X(sink_stdout) \
+	X(lts_sign) X(sim_group) \
+	X(sim_stream) X(sim_pace) \
+	X(sim_fault) X(sim_verify) \
+	X(sim_serve) X(sim_control) \
+	X(sim_options) X(backoff) \
+	X(stage_clock) X(http_head) \
+	X(http) X(http_calls) \
+	X(http_tls) X(lts_wire) \
+	X(lts_wire_parse) X(lts_api) \
+	X(lts_api_life) X(options_value) \
+	X(options_check) X(json) \
+	X(credentials) X(options) \
+	X(log) X(json_skip) \
+	X(batch_scan) X(batch_scan_cjson) \
+	X(record_text) X(basics) \
+	X(make_dirs) X(pack) \
+	X(message) X(channel) \
+	X(board) X(schema) \
+	X(store) X(store_processes) \
+	X(identity) X(lease) \
+	X(checkpoint) X(worker_record) \
+	X(human) X(dump) \
+	X(lts_state) X(assign) \
+	X(worker_slot) X(worker_pool) \
+	X(lease_book) X(lease_publish) \
+	X(lease_leave) X(lease_suspect) \
+	X(lease_watch) X(blame) \
+	X(state_dir) X(shard) \
+	X(shard_end) X(shard_life) \
+	X(shard_walk) X(shard_suspect) \
+	X(shard_waits) X(fault) \
+	X(commit) X(commit_lease) \
+	X(delivery) X(segment) \
+	X(sink_file) X(sink_crash) \
+	X(record_write) X(sink_stdout) \
 	X(model)
 
-/* One line for each file of tests/scenario. */
+/* One word for each file of tests/scenario. */
 #define SCENARIOS(X) \
-	X(drain) \
-	X(kills) \
-	X(stops) \
-	X(poison) \
-	X(slow) \
-	X(restarts) \
-	X(hosts) \
-	X(shards) \
-	X(signals) \
-	X(bad_service) \
-	X(gaps) \
-	X(refusals) \
-	X(pipes) \
-	X(footprint) \
-	X(disks) \
-	X(rescale) \
-	X(state_damage) \
-	X(clocks) \
-	X(network) \
-	X(terminal) \
-	X(remains) \
-	X(output_files)
+	X(drain) X(kills) \
+	X(stops) X(poison) \
+	X(slow) X(restarts) \
+	X(hosts) X(shards) \
+	X(signals) X(bad_service) \
+	X(gaps) X(refusals) \
+	X(pipes) X(footprint) \
+	X(disks) X(rescale) \
+	X(state_damage) X(clocks) \
+	X(network) X(terminal) \
+	X(remains) X(output_files)
 /* clang-format on */
 
 #define DECLARE(name) Suite *suite_##name(void);

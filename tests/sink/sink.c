@@ -77,11 +77,9 @@ recurse(volatile int depth)
 
 /* While one lives, it holds a lock on its shard's file. */
 static int
-lock_child_file(const struct shard_id *shard)
+lock_child_file(const char *path)
 {
-	char *path = xasprintf("child.%s", shard->text);
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	free(path);
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return fd;
 	if (fd >= 0)
@@ -89,17 +87,21 @@ lock_child_file(const struct shard_id *shard)
 	return -1;
 }
 
+/* What the child does must not allocate: the other thread may have held malloc's lock as it was
+ * forked. */
 static void
 leave_child(const struct shard_id *shard)
 {
 	int ready[2];
 	char word;
 	pid_t worker = getpid();
+	char *path = xasprintf("child.%s", shard->text);
 	if (pipe(ready) || fork()) {
 		close(ready[1]);
 		if (read(ready[0], &word, 1) < 0) /* it has the lock, or there is one already */
 			abort();
 		close(ready[0]);
+		free(path);
 		return;
 	}
 	close(ready[0]);
@@ -107,7 +109,7 @@ leave_child(const struct shard_id *shard)
 	if (fork())
 		_exit(0);
 	prctl(PR_SET_NAME, "grandchild");
-	int fd = lock_child_file(shard);
+	int fd = lock_child_file(path);
 	if (fd >= 0 && (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", worker) < 0))
 		abort();
 	close(ready[1]);
@@ -207,7 +209,7 @@ look_for_grandchild(const struct shard_id *shard)
 	int worker = 0;
 	FILE *file = fopen(path, "re");
 	bool dead = file && fscanf(file, "%d", &worker) == 1 && kill(worker, 0) < 0;
-	int fd = dead ? lock_child_file(shard) : -1;
+	int fd = dead ? lock_child_file(path) : -1;
 	if (dead && fd < 0)
 		close(open("overlaps", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	if (fd >= 0)

@@ -8,13 +8,20 @@
 #include "supervisor/supervisor_inside.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 
-enum { SUPERVISOR_TICK_MS = 200, SUPERVISOR_DAMAGED_MS = 1000, PUBLISH_AGAIN_MS = 1000 };
+enum {
+	SUPERVISOR_TICK_MS = 200,
+	STATUS_MS = 5000,
+	SUPERVISOR_DAMAGED_MS = 1000,
+	PUBLISH_AGAIN_MS = 1000
+};
 
 void
 supervisor_leave(struct supervisor *s, enum exit_code code)
@@ -45,6 +52,7 @@ supervisor_begin_stop(struct supervisor *s, const char *why)
 	if (s->phase != PHASE_RUNNING)
 		return;
 	log_info(s->log, "stopping", LOG_TEXT("reason", why));
+	notify_say(s->notify, "STOPPING=1\nSTATUS=stopping: letting go of the shards");
 	supervisor_enter(s, PHASE_DRAINING);
 	book_stop(s->book);
 	worker_pool_drain(s->pool);
@@ -157,6 +165,37 @@ check_stop(struct supervisor *s, int64_t now_ms)
 	}
 }
 
+void
+supervisor_say_ready(struct supervisor *s)
+{
+	if (!s->ready)
+		notify_say(s->notify, "READY=1");
+	s->ready = true;
+}
+
+/* Once in a while: how much we hold, and how fast it goes. */
+static void
+say_status(struct supervisor *s, int64_t now_ms)
+{
+	char text[160];
+	uint64_t records = 0;
+	unsigned workers = (unsigned)s->options->consumer_count;
+	int64_t since_ms = now_ms - s->status_ms;
+	if (since_ms < STATUS_MS)
+		return;
+	for (uint32_t i = 0; i < workers; i++)
+		records += worker_pool_board(s->pool, i)->counters.delivered_records;
+	/* A worker that was started again counts anew. */
+	uint64_t more = records > s->status_records ? records - s->status_records : 0;
+	snprintf(text, sizeof(text),
+		 "STATUS=%zu shards, %u of %u workers, %" PRIu64 " records/s",
+		 lease_book_count(s->book), worker_pool_live_count(s->pool), workers,
+		 s->status_ms ? more * 1000 / (uint64_t)since_ms : 0);
+	notify_say(s->notify, text);
+	s->status_ms = now_ms;
+	s->status_records = records;
+}
+
 static void
 on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
@@ -166,12 +205,14 @@ on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 		leave_damaged(s, "state_dir was changed under us");
 		return;
 	}
+	notify_alive(s->notify, now_ms);
 	book_on_tick(s->book, now_ms);
 	supervisor_watch(s, now_ms);
 	check_flush(s, now_ms);
 	if (s->phase == PHASE_RUNNING) {
 		check_workers(s, now_ms);
 		check_finish(s, now_ms);
+		say_status(s, now_ms);
 	} else {
 		check_stop(s, now_ms);
 	}
@@ -273,6 +314,7 @@ static void
 tear_down(struct supervisor *s)
 {
 	signals_destroy(&s->signals);
+	notify_destroy(&s->notify);
 	worker_pool_destroy(&s->pool);
 	lts_api_destroy(&s->api);
 	group_destroy(&s->group);
@@ -297,6 +339,7 @@ supervisor_run(const struct supervisor_config *config)
 		log_error(s.log, "no event loop", LOG_TEXT("text", strerror(errno)));
 		return EXIT_FAILED;
 	}
+	s.notify = notify_create();
 	s.exit = set_up(&s, &why);
 	if (s.exit) {
 		log_error(s.log, "cannot start", LOG_TEXT("text", why.data));

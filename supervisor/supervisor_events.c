@@ -160,6 +160,7 @@ static void
 on_pool_live(void *arg, uint32_t slot)
 {
 	struct supervisor *s = arg;
+	supervisor_say_ready(s);
 	book_on_live(s->book, slot, clock_boot_ms());
 }
 

@@ -11,6 +11,7 @@
 #include "supervisor/assign.h"
 #include "supervisor/finish.h"
 #include "supervisor/group.h"
+#include "supervisor/notify.h"
 #include "supervisor/signals.h"
 #include "supervisor/start.h"
 #include "supervisor/supervisor.h"
@@ -36,6 +37,10 @@ struct supervisor {
 	struct finish *finish;
 	struct tally *tally;
 	struct signals *signals;
+	struct notify *notify;
+	bool ready;              /* the service manager knows */
+	int64_t status_ms;       /* when it was last told how we fare... */
+	uint64_t status_records; /* ...and what the workers had delivered by then */
 	struct ev_timer tick, publish;
 	char *options_text; /* for CONFIG */
 	enum phase phase;
@@ -59,6 +64,8 @@ void supervisor_enter(struct supervisor *s, enum phase phase);
 void supervisor_begin_stop(struct supervisor *s, const char *why);
 /* Names the shards that stand still, and does something about it. */
 void supervisor_watch(struct supervisor *s, int64_t now_ms);
+/* READY=1, once a worker runs: whether the service answers is not for a start to wait for. */
+void supervisor_say_ready(struct supervisor *s);
 /* Hands the present credentials to the client and to the workers. */
 enum lts_err supervisor_use_credentials(struct supervisor *s) LTS_MUST_USE;
 

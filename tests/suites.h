@@ -36,6 +36,7 @@
 	X(lease_book) X(lease_publish) \
 	X(lease_leave) X(lease_suspect) \
 	X(lease_watch) X(blame) \
+	X(notify) \
 	X(state_dir) X(shard) \
 	X(shard_end) X(shard_life) \
 	X(shard_walk) X(shard_suspect) \
@@ -58,7 +59,8 @@
 	X(disks) X(rescale) \
 	X(state_damage) X(clocks) \
 	X(network) X(terminal) \
-	X(remains) X(output_files)
+	X(remains) X(output_files) \
+	X(manager)
 /* clang-format on */
 
 #define DECLARE(name) Suite *suite_##name(void);

@@ -31,14 +31,19 @@ SIM     = $(call objs,tests/sim)
 SIM_PURE = $(filter-out %/sim_server.o %/sim_reply.o,$(SIM))
 TESTS   = $(OBJ)/tests/runner.o $(foreach d,support common state supervisor worker scenario,$(call objs,tests/$(d)))
 
-PROGRAMS = $(addprefix $(BIN)/,lts-supervisor lts-worker lts-state lts-sim)
+PROGRAMS = $(addprefix $(BIN)/,lts-supervisor lts-worker lts-state)
+MANUALS  = supervisor/lts-supervisor.8 worker/lts-worker.8 state/lts-state.1 common/lts-consumer.conf.5
+DOCS     = $(addprefix build/doc/,$(notdir $(MANUALS)) example.conf)
 SOURCES  = $(wildcard common/*.[ch] state/*.[ch] supervisor/*.[ch] worker/*.[ch] tests/*.c tests/*/*.[ch])
 
-all: $(PROGRAMS)
+all: programs $(BIN)/lts-sim
+
+programs: $(PROGRAMS)
 
 $(BIN)/lts-supervisor: $(OBJ)/supervisor/main.o $(call objs,supervisor) $(STATE) $(COMMON)
 $(BIN)/lts-worker: $(OBJ)/worker/main.o $(call objs,worker) $(STATE) $(COMMON)
 $(BIN)/lts-state: $(OBJ)/state/main.o $(STATE) $(COMMON)
+$(BIN)/lts-options: $(OBJ)/common/main.o $(COMMON)
 $(BIN)/lts-sim: $(OBJ)/tests/sim/main.o $(SIM) $(COMMON)
 $(BIN)/lts-tests: $(TESTS) $(SIM_PURE) $(call objs,supervisor) $(call objs,worker) $(STATE) $(COMMON)
 
@@ -54,15 +59,37 @@ $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# The pages' table of options, and the example, come from the table in common/options_table.c.
+doc: $(DOCS)
+
+build/doc/example.conf: $(BIN)/lts-options
+	@mkdir -p $(@D)
+	$< example >$@
+
+build/doc/%: $(BIN)/lts-options $(MANUALS)
+	@mkdir -p $(@D)
+	$< man | sed -e '/^@OPTIONS@$$/{r /dev/stdin' -e 'd}' $(filter %/$*,$(MANUALS)) >$@
+
 check:
 	scripts/check
 
 demo:
 	scripts/demo
 
-install: all
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 0755 $(BIN)/lts-supervisor $(BIN)/lts-worker $(BIN)/lts-state $(DESTDIR)$(PREFIX)/bin
+install: programs doc
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 share/man/man5 share/man/man8 share/doc/lts-consumer \
+		share/bash-completion/completions)
+	install -m 0755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 0644 build/doc/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 0644 build/doc/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 0644 build/doc/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 0644 scripts/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lts-supervisor
+	ln -sf lts-supervisor $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lts-state
+	install -m 0644 README.md build/doc/example.conf $(DESTDIR)$(PREFIX)/share/doc/lts-consumer
+
+# A package of what is committed, in build/deb.
+deb:
+	scripts/deb
 
 format:
 	@clang-format -i $(SOURCES)
@@ -74,8 +101,8 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'targets: all tests proof bench-programs check demo install format lint clean; MODE=release|asan WERROR=1 PREFIX= DESTDIR='
+	@echo 'targets: all programs doc tests proof bench-programs check demo install deb format lint clean; MODE=release|asan WERROR=1 PREFIX= DESTDIR='
 
-.PHONY: all tests proof bench-programs check demo install format lint clean help
+.PHONY: all programs doc deb tests proof bench-programs check demo install format lint clean help
 .SECONDARY:
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

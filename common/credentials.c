@@ -11,6 +11,7 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/ini_file.h"
 #include "common/options.h"
@@ -19,7 +20,7 @@
 static const char ways[] =
 	"give ak and sk by HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, by LTS_AK and "
 	"LTS_SK, "
-	"by the configuration file, or in [basic] of ~/.huaweicloud/credentials";
+	"by the configuration file, or in [basic] of credentials_file";
 
 void
 credentials_wipe(struct credentials *credentials)
@@ -43,12 +44,18 @@ put_key(char *field, size_t size, const char *value)
 	return true;
 }
 
+struct profile {
+	const char *path;
+	struct credentials *found;
+};
+
 /* Other sections and names belong to other tools. */
 static bool
 on_profile_entry(void *arg, const char *section, const char *name, const char *value,
 		 unsigned line, struct buf *error_out)
 {
-	struct credentials *found = arg;
+	const struct profile *profile = arg;
+	struct credentials *found = profile->found;
 	bool good = true;
 
 	if (strcmp(section, "basic") != 0)
@@ -60,18 +67,16 @@ on_profile_entry(void *arg, const char *section, const char *name, const char *v
 	else if (strcmp(name, "security_token") == 0)
 		good = put_key(found->token, sizeof(found->token), value);
 	if (!good)
-		(void)!buf_printf(error_out,
-				  "~/.huaweicloud/credentials:%u: '%s' is too long or "
-				  "not printable",
-				  line, name);
+		(void)!buf_printf(error_out, "%s:%u: '%s' is too long or not printable",
+				  profile->path, line, name);
 	return good;
 }
 
 static enum lts_err
-from_profile(const char *home, struct credentials *found, struct buf *error_out)
+from_profile(const char *path, struct credentials *found, struct buf *error_out)
 {
-	char *path = xasprintf("%s/.huaweicloud/credentials", home);
-	enum lts_err err = ini_file_read(path, on_profile_entry, found, error_out);
+	struct profile profile = { path, found };
+	enum lts_err err = ini_file_read(path, on_profile_entry, &profile, error_out);
 
 	if (err == LTS_SYS)
 		(void)!buf_printf(error_out, "no credentials (%s: %s): %s", path, strerror(errno),
@@ -80,7 +85,6 @@ from_profile(const char *home, struct credentials *found, struct buf *error_out)
 		(void)!buf_printf(error_out, "%s credentials in %s: %s",
 				  found->ak[0] || found->sk[0] ? "half of the" : "no", path,
 				  ways);
-	free(path);
 	return err || !found->ak[0] || !found->sk[0] ? LTS_INVALID : LTS_OK;
 }
 
@@ -103,9 +107,23 @@ from_options(const struct options *options, struct credentials *found, struct bu
 	return LTS_OK;
 }
 
+char *
+credentials_path(const struct options *options, const char *directory, const char *home)
+{
+	if (options->credentials_file)
+		return xstrdup(options->credentials_file);
+	if (directory && *directory) {
+		char *path = xasprintf("%s/credentials", directory);
+		if (access(path, F_OK) == 0)
+			return path;
+		free(path);
+	}
+	return home && *home ? xasprintf("%s/.huaweicloud/credentials", home) : NULL;
+}
+
 enum lts_err
-credentials_load(const struct options *options, const char *home, struct credentials *out,
-		 struct buf *error_out)
+credentials_load_from(const struct options *options, const char *path, struct credentials *out,
+		      struct buf *error_out)
 {
 	struct credentials found = { .ak = "" };
 	enum lts_err err = LTS_INVALID;
@@ -113,12 +131,22 @@ credentials_load(const struct options *options, const char *home, struct credent
 	buf_clear(error_out);
 	if (options->ak || options->sk)
 		err = from_options(options, &found, error_out);
-	else if (home && *home)
-		err = from_profile(home, &found, error_out);
+	else if (path)
+		err = from_profile(path, &found, error_out);
 	else
 		(void)!buf_printf(error_out, "no credentials: %s", ways);
 	if (!err)
 		*out = found;
 	credentials_wipe(&found);
+	return err;
+}
+
+enum lts_err
+credentials_load(const struct options *options, struct credentials *out, struct buf *error_out)
+{
+	char *path = credentials_path(options, getenv("CREDENTIALS_DIRECTORY"), getenv("HOME"));
+	enum lts_err err = credentials_load_from(options, path, out, error_out);
+
+	free(path);
 	return err;
 }

@@ -18,11 +18,18 @@ struct credentials {
 	char token[8192]; /* "" for permanent keys */
 };
 
-/* Fills from the options, else from ~/.huaweicloud/credentials ([basic] ak, sk,
+/* The profile file: credentials_file of the options, else `credentials` in the directory that the
+ * service manager has made for them ($CREDENTIALS_DIRECTORY), if it is there, else
+ * ~/.huaweicloud/credentials. NULL: none; the caller frees. */
+char *credentials_path(const struct options *options, const char *directory, const char *home);
+/* Fills from the options, else from the profile file, if not NULL ([basic] ak, sk,
  * security_token). LTS_INVALID: none or half of a pair, `error_out` names the ways to
  * give them. */
-enum lts_err credentials_load(const struct options *options, const char *home,
-			      struct credentials *out, struct buf *error_out) LTS_MUST_USE;
+enum lts_err credentials_load_from(const struct options *options, const char *path,
+				   struct credentials *out, struct buf *error_out) LTS_MUST_USE;
+/* The same from where this process' environment says. */
+enum lts_err credentials_load(const struct options *options, struct credentials *out,
+			      struct buf *error_out) LTS_MUST_USE;
 void credentials_wipe(struct credentials *credentials);
 
 #endif

@@ -35,7 +35,7 @@ enum sign_date { SIGN_DATE_SHORT, SIGN_DATE_FULL };
  * enums named. */
 struct options {
 	char *config, *endpoint, *region, *project_id, *group_id, *stream_id;
-	char *consumer_group_name, *ak, *sk, *security_token;
+	char *consumer_group_name, *ak, *sk, *security_token, *credentials_file;
 	struct time_spec start_time, end_time;
 	int64_t consume_batch_size, max_body_bytes, consumer_count;
 	char *state_dir, *sink;
@@ -71,9 +71,12 @@ enum lts_err options_export(const struct options *options, struct buf *text_out)
 enum lts_err options_import(struct options *options, const char *text,
 			    struct buf *error_out) LTS_MUST_USE;
 
-/* The --help text, and the rows of the man page's and README's table (markdown). */
+/* The text of --help; README's table (markdown); the man page's list (mdoc); a commented
+ * configuration file. */
 void options_print_help(FILE *out);
 void options_print_table(FILE *out);
+void options_print_man(FILE *out);
+void options_print_example(FILE *out);
 
 /* "https://host:port" of endpoint, or of region when there is no endpoint; caller frees.
  */

@@ -1,5 +1,5 @@
 /*
- * options_help.c - the text of --help, and the table of the README and the man page.
+ * options_help.c - the text of --help.
  *
  * In the supervisor. Owns nothing. Must never say of an option what the table does not:
  * names, defaults and ranges come from there. Held by tests/common/test_options_check.c.
@@ -14,7 +14,7 @@ enum { COLUMNS = 80, HELP_COLUMN = 31 };
 
 static const char *const group_titles[OPTION_GROUPS] = {
 	[GROUP_SERVICE] = "The service",
-	[GROUP_CREDENTIALS] = "Credentials (from one source; else ~/.huaweicloud/credentials)",
+	[GROUP_CREDENTIALS] = "Credentials, all from one source",
 	[GROUP_CONSUMING] = "What is consumed",
 	[GROUP_OUTPUT] = "Where it goes",
 	[GROUP_TIMING] = "Times",
@@ -152,26 +152,4 @@ options_print_help(FILE *out)
 	for (unsigned i = 0; i < sizeof(exit_codes) / sizeof(exit_codes[0]); i++)
 		(void)fprintf(out, "  %d  %s\n", (int)exit_codes[i].code, exit_codes[i].meaning);
 	(void)fputs(signals, out);
-}
-
-/* | option | default | what it is | */
-void
-options_print_table(FILE *out)
-{
-	struct buf range;
-
-	(void)fputs("| option | default | what it is |\n|---|---|---|\n", out);
-	for (unsigned i = 0; i < options_table_count; i++) {
-		const struct option_spec *option = &options_table[i];
-		const char *fallback = option->initial ? option->initial : option->absent;
-
-		buf_init(&range, 0);
-		option_render_range(option, &range);
-		(void)fprintf(out, "| %s | %s | %s%s%s |\n", option->name,
-			      fallback           ? fallback
-			      : option->required ? "required"
-						 : "-",
-			      option->help, range.len ? "; " : "", range.len ? range.data : "");
-		buf_fini(&range);
-	}
 }

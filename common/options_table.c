@@ -73,6 +73,10 @@ const struct option_spec options_table[] = {
 	{ OPT(security_token, SECRET, CREDENTIALS), AT(security_token), RANGE(1, 8191),
 	  .argument = "TOKEN",
 	  .help = "token of temporary keys; also HUAWEICLOUD_SDK_SECURITY_TOKEN" },
+	{ OPT(credentials_file, TEXT, CREDENTIALS), AT(credentials_file), RANGE(1, PATH_BYTES),
+	  .absent = "~/.huaweicloud/credentials", .argument = "FILE",
+	  .help = "where ak, sk and security_token stand under [basic] when they are not given "
+		  "otherwise; under systemd first $CREDENTIALS_DIRECTORY/credentials" },
 
 	{ OPT(start_time, TIME, CONSUMING), AT(start_time), .required = true, .argument = "TIME",
 	  .help = "where a shard without a checkpoint starts: begin, end, an RFC 3339 time, or an "

@@ -38,7 +38,7 @@ load(const struct invocation *how, struct options *options, struct credentials *
 	enum lts_err err = options_load(options, how->argc, how->argv, how->envp, why);
 	if (err || options->help || options->version)
 		return err;
-	return credentials_load(options, getenv("HOME"), credentials, why);
+	return credentials_load(options, credentials, why);
 }
 
 /*
@@ -57,7 +57,7 @@ reload(void *arg, struct options *options, struct credentials *credentials, stru
 	enum lts_err err = options_load(&fresh, how->argc, how->argv, how->envp, why);
 	if (err)
 		goto out;
-	if (!credentials_load(&fresh, getenv("HOME"), &keys, &unused))
+	if (!credentials_load(&fresh, &keys, &unused))
 		*credentials = keys;
 	options->log_level = fresh.log_level;
 	log_set_level(how->log, (enum log_level)fresh.log_level);

@@ -245,7 +245,7 @@ on_group_denied(void *arg)
 		return;
 	s->denied_ms = now_ms;
 	buf_init(&why, 0);
-	enum lts_err err = credentials_load(s->options, getenv("HOME"), &fresh, &why);
+	enum lts_err err = credentials_load(s->options, &fresh, &why);
 	if (!err && memcmp(&fresh, s->config.credentials, sizeof(fresh)) != 0) {
 		*s->config.credentials = fresh;
 		err = supervisor_use_credentials(s);

@@ -56,7 +56,7 @@ write_profile(const char *text)
 static void
 assert_refused(const char *why)
 {
-	ck_assert_int_eq(credentials_load(&options, home, &found, &error), LTS_INVALID);
+	ck_assert_int_eq(credentials_load_from(&options, profile, &found, &error), LTS_INVALID);
 	ck_assert_msg(strstr(error.data, why) != NULL, "%s", error.data);
 	ck_assert_int_eq(found.ak[0], 'u');
 	ck_assert_ptr_null(strstr(error.data, "SECRET"));
@@ -67,12 +67,12 @@ START_TEST(options_come_first)
 	write_profile("[basic]\nak = PAK\nsk = PSK\nsecurity_token = PT\n");
 	options.ak = xstrdup("OAK");
 	options.sk = xstrdup("OSK");
-	ck_assert_int_eq(credentials_load(&options, home, &found, &error), LTS_OK);
+	ck_assert_int_eq(credentials_load_from(&options, profile, &found, &error), LTS_OK);
 	ck_assert_str_eq(found.ak, "OAK");
 	ck_assert_str_eq(found.sk, "OSK");
 	ck_assert_str_eq(found.token, ""); /* the profile's does not belong to these */
 	options.security_token = xstrdup("OT");
-	ck_assert_int_eq(credentials_load(&options, NULL, &found, &error), LTS_OK);
+	ck_assert_int_eq(credentials_load_from(&options, NULL, &found, &error), LTS_OK);
 	ck_assert_str_eq(found.token, "OT");
 }
 END_TEST
@@ -81,7 +81,7 @@ START_TEST(profile_is_read_from_basic_alone)
 {
 	write_profile("[global]\nak = GAK\n[basic]\n# keys\nak = PAK\nsk=P;S=K\nother = "
 		      "1\n[x]\nsk = XSK\n");
-	ck_assert_int_eq(credentials_load(&options, home, &found, &error), LTS_OK);
+	ck_assert_int_eq(credentials_load_from(&options, profile, &found, &error), LTS_OK);
 	ck_assert_str_eq(found.ak, "PAK");
 	ck_assert_str_eq(found.sk, "P;S=K");
 	ck_assert_str_eq(found.token, "");
@@ -96,7 +96,7 @@ START_TEST(token_of_a_temporary_key_may_be_long)
 	token[8191] = '\0';
 	text = xasprintf("[basic]\nak = A\nsecurity_token = %s\nsk = S\n", token);
 	write_profile(text);
-	ck_assert_int_eq(credentials_load(&options, home, &found, &error), LTS_OK);
+	ck_assert_int_eq(credentials_load_from(&options, profile, &found, &error), LTS_OK);
 	ck_assert_str_eq(found.token, token);
 	ck_assert_str_eq(found.sk, "S");
 	free(text);
@@ -114,9 +114,9 @@ START_TEST(nothing_anywhere_names_the_ways)
 {
 	assert_refused("HUAWEICLOUD_SDK_AK");
 	assert_refused("No such file or directory");
-	ck_assert_int_eq(credentials_load(&options, NULL, &found, &error), LTS_INVALID);
+	ck_assert_int_eq(credentials_load_from(&options, NULL, &found, &error), LTS_INVALID);
 	ck_assert_ptr_nonnull(strstr(error.data, "no credentials"));
-	ck_assert_int_eq(credentials_load(&options, "", &found, &error), LTS_INVALID);
+	ck_assert_int_eq(credentials_load_from(&options, NULL, &found, &error), LTS_INVALID);
 }
 END_TEST
 
@@ -142,6 +142,34 @@ START_TEST(damaged_profile_is_refused)
 }
 END_TEST
 
+START_TEST(option_then_manager_then_home_name_the_file)
+{
+	char *path = credentials_path(&options, home, home),
+	     *manager = xasprintf("%s/credentials", home);
+	ck_assert_str_eq(path, profile); /* the manager's is not there */
+	free(path);
+	ck_assert_int_eq(symlink(profile, manager), 0);
+	write_profile("[basic]\nak = A\nsk = S\n");
+	path = credentials_path(&options, home, home);
+	ck_assert_str_eq(path, manager);
+	ck_assert_int_eq(credentials_load_from(&options, path, &found, &error), LTS_OK);
+	ck_assert_str_eq(found.ak, "A");
+	free(path);
+	options.credentials_file = xstrdup("/else/where");
+	path = credentials_path(&options, home, home);
+	ck_assert_str_eq(path, "/else/where");
+	ck_assert_int_eq(credentials_load_from(&options, path, &found, &error), LTS_INVALID);
+	ck_assert_ptr_nonnull(strstr(error.data, "/else/where"));
+	free(path);
+	free(options.credentials_file);
+	options.credentials_file = NULL;
+	ck_assert_ptr_null(credentials_path(&options, NULL, NULL));
+	ck_assert_ptr_null(credentials_path(&options, "", ""));
+	unlink(manager);
+	free(manager);
+}
+END_TEST
+
 START_TEST(wipe_leaves_nothing)
 {
 	static const struct credentials nothing;
@@ -164,6 +192,7 @@ suite_credentials(void)
 	tcase_add_test(sources, nothing_anywhere_names_the_ways);
 	tcase_add_test(sources, half_a_pair_is_refused);
 	tcase_add_test(sources, damaged_profile_is_refused);
+	tcase_add_test(sources, option_then_manager_then_home_name_the_file);
 	tcase_add_test(sources, wipe_leaves_nothing);
 	suite_add_tcase(suite, sources);
 	return suite;

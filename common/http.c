@@ -43,10 +43,12 @@ struct http_call {
 	struct buf body;
 	struct http_head head;
 	http_done *done;
+	http_part *part; /* NULL: nobody asks, or enough was seen */
 	void *arg;
 	bool reached, once, sized, too_big;
+	bool parted; /* in the list of parts */
 	char error[CURL_ERROR_SIZE];
-	LIST_ENTRY(http_call) entry;
+	LIST_ENTRY(http_call) entry, part_entry;
 };
 
 struct http {
@@ -57,6 +59,7 @@ struct http {
 	ev_timer timer;
 	LIST_HEAD(, http_socket) sockets;
 	LIST_HEAD(, http_call) calls;
+	LIST_HEAD(, http_call) parts; /* more of a body came, and nobody was told yet */
 	CURL *idle[IDLE_HANDLES];
 	unsigned n_idle;
 	struct buf spare[SPARE_BODIES];
@@ -136,11 +139,20 @@ put_handle(struct http *http, CURL *easy)
 	http->idle[http->n_idle++] = easy;
 }
 
+static void
+leave_parts(struct http_call *call)
+{
+	if (call->parted)
+		LIST_REMOVE(call, part_entry);
+	call->parted = false;
+}
+
 /* Takes the call away from curl; what its callback needs stays. */
 static void
 detach(struct http_call *call)
 {
 	LIST_REMOVE(call, entry);
+	leave_parts(call);
 	must_multi(curl_multi_remove_handle(call->http->multi, call->easy));
 	put_handle(call->http, call->easy);
 	curl_slist_free_all(call->headers);
@@ -214,6 +226,21 @@ finish(struct http_call *call, CURLcode code)
 	release(call);
 }
 
+/* Not from curl's own callback, in which no call may be started; and by now it is known which
+ * bodies are whole. */
+static void
+tell_parts(struct http *http)
+{
+	struct http_call *call;
+	while ((call = LIST_FIRST(&http->parts)) != NULL) {
+		long status = 0;
+		leave_parts(call);
+		curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+		if (status != 200 || call->part(call->arg, call->body.data, call->body.len))
+			call->part = NULL;
+	}
+}
+
 static void
 drive(struct http *http, curl_socket_t fd, int what)
 {
@@ -228,6 +255,7 @@ drive(struct http *http, curl_socket_t fd, int what)
 		must(curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &call));
 		finish((struct http_call *)(void *)call, msg->data.result);
 	}
+	tell_parts(http);
 }
 
 static void
@@ -327,6 +355,10 @@ on_curl_body(char *data, size_t size, size_t n, void *arg)
 		call->too_big = true;
 		return CURL_WRITEFUNC_ERROR;
 	}
+	if (call->part && !call->parted) {
+		LIST_INSERT_HEAD(&call->http->parts, call, part_entry);
+		call->parted = true;
+	}
 	return size * n;
 }
 
@@ -371,6 +403,12 @@ http_start(struct http *http, const struct http_request *request, http_done *don
 }
 
 void
+http_watch(struct http_call *call, http_part *part)
+{
+	call->part = part;
+}
+
+void
 http_cancel(struct http *http, struct http_call *call)
 {
 	if (call == http->finishing)
@@ -404,6 +442,7 @@ http_create(struct ev_loop *loop, const struct http_config *config)
 	http->ca_file = ca_file ? xstrdup(ca_file) : NULL;
 	LIST_INIT(&http->sockets);
 	LIST_INIT(&http->calls);
+	LIST_INIT(&http->parts);
 	ev_timer_init(&http->timer, on_timer, 0., 0.);
 	http->timer.data = http;
 	http->multi = curl_multi_init();

@@ -55,12 +55,18 @@ struct http_result {
 /* Everything in `result` is borrowed until it returns. May start and cancel calls. */
 typedef void http_done(void *arg, struct http_result *result);
 
+/* What has come so far of a body whose status is 200, while more of it is to come. False: it
+ * must see more. May start calls; must not cancel its own. */
+typedef bool http_part(void *arg, const char *data, size_t len);
+
 struct http *http_create(struct ev_loop *loop, const struct http_config *config);
 /* Cancels what is in flight. Not from a callback. NULL-safe. */
 void http_destroy(struct http **http);
 /* The handle is good until `done` was called, which never happens inside this call. */
 struct http_call *http_start(struct http *http, const struct http_request *request,
 			     http_done *done, void *arg);
+/* From now on `part` is told, with the call's arg, until it returns true. */
+void http_watch(struct http_call *call, http_part *part);
 /* No callback comes after. Without effect on the call whose callback is running. */
 void http_cancel(struct http *http, struct http_call *call);
 /* Takes a body's memory, for the next bodies; `body` is empty then. Its content is lost. */

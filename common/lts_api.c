@@ -31,6 +31,7 @@ struct lts_request {
 	struct lts_wire_request wire;
 	struct http_call *call;
 	lts_api_done *done;
+	lts_api_part *part; /* NULL: nobody asks */
 	void *arg;
 	bool repeated;
 	LIST_ENTRY(lts_request) entry;
@@ -89,6 +90,13 @@ sign(const struct lts_api *api, const struct lts_wire_request *wire,
 
 static void on_http_done(void *arg, struct http_result *result);
 
+static bool
+on_http_part(void *arg, const char *data, size_t len)
+{
+	const struct lts_request *request = arg;
+	return request->part(request->arg, data, len);
+}
+
 static struct http_call *
 submit(struct lts_request *request, const char *url, const char *const *headers, size_t n)
 {
@@ -126,6 +134,8 @@ send_request(struct lts_request *request)
 	const char *headers[] = { "content-type: " LTS_SIGN_CONTENT_TYPE, date_header,
 				  authorization, token_header };
 	request->call = submit(request, url, headers, token_header ? 4 : 3);
+	if (request->part)
+		http_watch(request->call, on_http_part);
 	if (token_header)
 		explicit_bzero(token_header, strlen(token_header));
 	free(token_header);
@@ -333,6 +343,13 @@ lts_api_batch(struct lts_api *api, const struct shard_id *shard, unsigned limit,
 	lts_wire_batch(&request->wire, &api->place, shard, limit, start, end);
 	send_request(request);
 	return request;
+}
+
+void
+lts_api_watch(struct lts_request *request, lts_api_part *part)
+{
+	request->part = part;
+	http_watch(request->call, on_http_part);
 }
 
 void

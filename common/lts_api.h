@@ -65,6 +65,10 @@ struct lts_answer {
 
 typedef void lts_api_done(void *arg, struct lts_answer *answer);
 
+/* The first bytes of a good answer's body, decoded, while more are to come; nothing says that
+ * they will. False: it must see more. May make requests; must not cancel its own. */
+typedef bool lts_api_part(void *arg, const char *data, size_t len);
+
 struct lts_api *lts_api_create(struct ev_loop *loop, const struct lts_api_config *config);
 /* The client that the options describe. */
 struct lts_api *lts_api_from_options(struct ev_loop *loop, const struct options *options);
@@ -94,6 +98,8 @@ struct lts_request *lts_api_cursor(struct lts_api *api, const struct shard_id *s
 struct lts_request *lts_api_batch(struct lts_api *api, const struct shard_id *shard,
 				  unsigned limit, const struct cursor *start,
 				  const struct cursor *end, lts_api_done *done, void *arg);
+/* From now on `part` is told, with the request's arg, until it returns true. */
+void lts_api_watch(struct lts_request *request, lts_api_part *part);
 /* Takes the memory of a batch's body that the callback has kept, once it is done with. */
 void lts_api_recycle(struct lts_api *api, struct buf *body);
 /* No callback comes after. Without effect on the request whose callback is running. */

@@ -15,7 +15,7 @@
 	X(sim_serve) X(sim_control) \
 	X(sim_options) X(backoff) \
 	X(stage_clock) X(http_head) \
-	X(http) X(http_calls) \
+	X(http) X(http_calls) X(http_part) \
 	X(http_tls) X(lts_wire) \
 	X(lts_wire_parse) X(lts_api) \
 	X(lts_api_life) X(options_value) \
@@ -39,7 +39,7 @@
 	X(notify) \
 	X(state_dir) X(shard) \
 	X(shard_end) X(shard_life) \
-	X(shard_walk) X(shard_suspect) \
+	X(shard_walk) X(shard_suspect) X(shard_early) X(batch_head) \
 	X(shard_waits) X(fault) \
 	X(commit) X(commit_lease) \
 	X(delivery) X(segment) \

@@ -41,7 +41,7 @@ on_api_cursor(void *arg, struct lts_answer *from)
 	describe(from, text, sizeof(text));
 	answer.text = text;
 	answer.cursor = from->cursor;
-	fetch->done(fetch->arg, &answer);
+	fetch->done(fetch, &answer);
 }
 
 static enum lts_err
@@ -82,7 +82,18 @@ on_api_batch(void *arg, struct lts_answer *from)
 	else
 		answer.err = make_batch(fetch, from, &answer, text, sizeof(text));
 	answer.text = text;
-	fetch->done(fetch->arg, &answer);
+	fetch->done(fetch, &answer);
+}
+
+static bool
+on_api_part(void *arg, const char *data, size_t len)
+{
+	struct fetch *fetch = arg;
+	struct batch_head head;
+	enum batch_head_found found = batch_head_read(data, len, &head);
+	if (found == BATCH_HEAD_WHOLE)
+		fetch->head(fetch, &head);
+	return found != BATCH_HEAD_MORE;
 }
 
 void
@@ -99,6 +110,7 @@ fetch_batch(struct fetch *fetch, const struct cursor *from, const struct cursor 
 	fetch->from = *from;
 	fetch->request = lts_api_batch(fetch->env->api, &fetch->lease->shard, limit, from,
 				       cursor_is_none(end) ? NULL : end, on_api_batch, fetch);
+	lts_api_watch(fetch->request, on_api_part);
 }
 
 void

@@ -1,6 +1,5 @@
 /*
- * fetch.h - one shard's request to the service, and its answer as the shard machine takes
- * it.
+ * fetch.h - a shard's request to the service, and its answer as the shard machine takes it.
  */
 #ifndef WORKER_FETCH_H
 #define WORKER_FETCH_H
@@ -17,14 +16,16 @@ struct fetch_env {
 	struct batch_scan scan;
 };
 
-typedef void fetch_done(void *arg, struct shard_answer *answer);
+struct fetch;
+typedef void fetch_done(struct fetch *fetch, struct shard_answer *answer);
+typedef void fetch_head(struct fetch *fetch, const struct batch_head *head);
 
-/* In the caller's storage, one per shard; at most one request under way. */
+/* In the caller's storage; at most one request under way. */
 struct fetch {
 	struct fetch_env *env;
 	struct lease *lease;
 	fetch_done *done;
-	void *arg;
+	fetch_head *head; /* of a batch, while the rest of it is to come; not of every one */
 	struct lts_request *request; /* NULL: none */
 	struct cursor from;
 };

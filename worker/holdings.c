@@ -14,13 +14,6 @@
 #include "common/clock.h"
 #include "common/xalloc.h"
 
-static struct holding *
-of_shard(struct shard *shard)
-{
-	struct lease *lease = shard_lease(shard);
-	return (struct holding *)((char *)lease - offsetof(struct holding, lease));
-}
-
 static struct delivery_order *
 new_order(struct holding *holding, enum delivery_kind kind)
 {
@@ -40,7 +33,7 @@ op_take(void *arg, struct shard *shard, const struct cursor *start, enum lease_o
 		[FATE_DIED] = "died",
 	};
 	struct holdings *h = arg;
-	struct holding *holding = of_shard(shard);
+	struct holding *holding = holding_of(shard);
 	const struct message_assign *assign = &holding->assign;
 	struct delivery_order *order = new_order(holding, DELIVERY_TAKE);
 	order->take = (struct lease_take){
@@ -70,19 +63,6 @@ op_take(void *arg, struct shard *shard, const struct cursor *start, enum lease_o
 }
 
 static void
-op_fetch_cursor(void *arg, struct shard *shard, const char *from)
-{
-	fetch_cursor(&of_shard(shard)->fetch, from);
-}
-
-static void
-op_fetch_batch(void *arg, struct shard *shard, const struct cursor *from,
-	       const struct cursor *end, unsigned limit)
-{
-	fetch_batch(&of_shard(shard)->fetch, from, end, limit);
-}
-
-static void
 leave_queue(struct holdings *h, struct holding *holding)
 {
 	if (holding->waits_for_room)
@@ -94,8 +74,8 @@ static void
 op_cancel_fetch(void *arg, struct shard *shard)
 {
 	struct holdings *h = arg;
-	struct holding *holding = of_shard(shard);
-	fetch_cancel(&holding->fetch);
+	struct holding *holding = holding_of(shard);
+	fetch_cancel(&holding->fetches[holding->turn]);
 	ev_timer_stop(h->config.loop, &holding->timer);
 	leave_queue(h, holding);
 }
@@ -104,7 +84,7 @@ static void
 op_submit(void *arg, struct shard *shard, struct batch *batch)
 {
 	struct holdings *h = arg;
-	struct holding *holding = of_shard(shard);
+	struct holding *holding = holding_of(shard);
 	struct delivery_order *order = new_order(holding, DELIVERY_BATCH);
 	holding->troubles = 0;
 	order->batch = batch;
@@ -118,7 +98,7 @@ static void
 op_close(void *arg, struct shard *shard, enum lease_state state, int64_t end_ns)
 {
 	struct holdings *h = arg;
-	struct delivery_order *order = new_order(of_shard(shard), DELIVERY_CLOSE);
+	struct delivery_order *order = new_order(holding_of(shard), DELIVERY_CLOSE);
 	order->close = state;
 	order->end_ns = end_ns;
 	delivery_put(h->config.delivery, order);
@@ -128,14 +108,14 @@ static void
 op_forget(void *arg, struct shard *shard)
 {
 	struct holdings *h = arg;
-	delivery_put(h->config.delivery, new_order(of_shard(shard), DELIVERY_FORGET));
+	delivery_put(h->config.delivery, new_order(holding_of(shard), DELIVERY_FORGET));
 }
 
 static void
 op_wait(void *arg, struct shard *shard, int64_t delay_ms)
 {
 	struct holdings *h = arg;
-	struct holding *holding = of_shard(shard);
+	struct holding *holding = holding_of(shard);
 	ev_timer_stop(h->config.loop, &holding->timer);
 	ev_timer_set(&holding->timer, (double)delay_ms / 1e3, 0);
 	ev_timer_start(h->config.loop, &holding->timer);
@@ -145,7 +125,7 @@ static bool
 op_reserve(void *arg, struct shard *shard, size_t bytes)
 {
 	struct holdings *h = arg;
-	struct holding *holding = of_shard(shard);
+	struct holding *holding = holding_of(shard);
 	/* One batch may always exceed the budget, else a large one would never come. */
 	bool room = h->used_bytes == 0 || h->used_bytes + bytes <= h->config.budget_bytes;
 	if (room && (h->serving || TAILQ_EMPTY(&h->no_room))) {
@@ -204,7 +184,7 @@ op_report(void *arg, struct shard *shard, enum message_type type, enum lts_err e
 	h->config.send(h->config.arg, &message);
 	if (type != MSG_STUCK)
 		return;
-	struct delivery_order *order = new_order(of_shard(shard), DELIVERY_STUCK);
+	struct delivery_order *order = new_order(holding_of(shard), DELIVERY_STUCK);
 	memcpy(order->text, message.lease.text, sizeof(order->text));
 	delivery_put(h->config.delivery, order);
 }
@@ -213,7 +193,7 @@ static void
 op_trouble(void *arg, struct shard *shard, enum lts_err err, const char *text, int64_t retry_ms)
 {
 	struct holdings *h = arg;
-	struct holding *holding = of_shard(shard);
+	struct holding *holding = holding_of(shard);
 	board_add(&h->config.board->counters.retries, 1);
 	if (err == LTS_BADDATA)
 		board_add(&h->config.board->counters.refused, 1);
@@ -228,9 +208,12 @@ op_trouble(void *arg, struct shard *shard, enum lts_err err, const char *text, i
 
 static const struct shard_ops holding_ops = {
 	.take = op_take,
-	.fetch_cursor = op_fetch_cursor,
-	.fetch_batch = op_fetch_batch,
+	.fetch_cursor = holding_fetch_cursor,
+	.fetch_batch = holding_fetch_batch,
 	.cancel_fetch = op_cancel_fetch,
+	.fetch_early = holding_fetch_early,
+	.take_early = holding_take_early,
+	.cancel_early = holding_cancel_early,
 	.submit = op_submit,
 	.close = op_close,
 	.forget = op_forget,
@@ -244,13 +227,6 @@ static const struct shard_ops holding_ops = {
 };
 
 /* ---- what the machines hear ---- */
-
-static void
-on_fetch_done(void *arg, struct shard_answer *answer)
-{
-	struct holding *holding = arg;
-	shard_on_answer(holding->shard, answer, clock_boot_ms());
-}
 
 static void
 on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
@@ -293,12 +269,7 @@ holdings_assign(struct holdings *h, const struct message_assign *assign)
 	holding->lease.shard = assign->shard;
 	holding->lease.epoch = assign->epoch;
 	atomic_store(&holding->lease.deadline_ms, assign->deadline_ms);
-	holding->fetch = (struct fetch){
-		.env = &h->fetch_env,
-		.lease = &holding->lease,
-		.done = on_fetch_done,
-		.arg = holding,
-	};
+	holding_init_fetches(h, holding);
 	ev_init(&holding->timer, on_timer);
 	holding->timer.data = holding;
 	if (!h->clock.known && assign->service_ahead_ns)
@@ -360,6 +331,7 @@ static void
 free_holding(struct holdings *h, struct holding *holding)
 {
 	op_cancel_fetch(h, holding->shard);
+	holding_cancel_early(h, holding->shard);
 	TAILQ_REMOVE(&h->all, holding, all);
 	shard_destroy(&holding->shard);
 	free(holding);
@@ -382,8 +354,7 @@ on_delivered(struct holdings *h, struct holding *holding, struct delivery_done *
 void
 holdings_on_done(struct holdings *h, struct delivery_done *done)
 {
-	struct holding *holding =
-		(struct holding *)((char *)done->lease - offsetof(struct holding, lease));
+	struct holding *holding = holding_of_lease(done->lease);
 	int64_t now_ms = clock_boot_ms();
 	switch (done->kind) {
 	case DELIVERY_TAKE:

@@ -1,6 +1,7 @@
 /*
  * holdings_inside.h - the holdings' inside, for their own files: holdings.c (what the
- * machines want and hear) and holdings_watch.c (that none waits for ever).
+ * machines want and hear), holdings_fetch.c (of the service) and holdings_watch.c (that none
+ * waits for ever).
  */
 #ifndef WORKER_HOLDINGS_INSIDE_H
 #define WORKER_HOLDINGS_INSIDE_H
@@ -21,7 +22,8 @@ struct holding {
 	struct lease lease;
 	struct shard *shard;
 	struct message_assign assign;
-	struct fetch fetch;
+	struct fetch fetches[2]; /* the request under way, and an early one */
+	unsigned turn;           /* which is the former */
 	struct ev_timer timer;
 	bool waits_for_room;
 	unsigned troubles; /* in a row */
@@ -44,5 +46,26 @@ struct holdings {
 	bool serving;         /* the queue for room, in its order */
 	bool draining;
 };
+
+static inline struct holding *
+holding_of_lease(struct lease *lease)
+{
+	return (struct holding *)((char *)lease - offsetof(struct holding, lease));
+}
+
+static inline struct holding *
+holding_of(struct shard *shard)
+{
+	return holding_of_lease(shard_lease(shard));
+}
+
+void holding_init_fetches(struct holdings *h, struct holding *holding);
+void holding_fetch_cursor(void *arg, struct shard *shard, const char *from);
+void holding_fetch_batch(void *arg, struct shard *shard, const struct cursor *from,
+			 const struct cursor *end, unsigned limit);
+bool holding_fetch_early(void *arg, struct shard *shard, const struct cursor *from,
+			 const struct cursor *end, unsigned limit, size_t bytes);
+void holding_take_early(void *arg, struct shard *shard);
+void holding_cancel_early(void *arg, struct shard *shard);
 
 #endif

@@ -61,6 +61,7 @@ shard_destroy(struct shard **shard)
 	if (!*shard)
 		return;
 	batch_destroy(&(*shard)->ready);
+	batch_destroy(&(*shard)->early.batch);
 	free(*shard);
 	*shard = NULL;
 }
@@ -86,6 +87,7 @@ shard_start(struct shard *s)
 static void
 finish(struct shard *s)
 {
+	shard_early_drop(s);
 	s->state = SHARD_FINISHING;
 	s->ops->close(s->arg, s, LEASE_FINISHED, s->end_ns);
 }

@@ -2,7 +2,7 @@
  * shard.h - what a worker does with one shard, as a state machine.
  *
  * Pure: time (CLOCK_BOOTTIME) comes in, everything else goes out through shard_ops. Owns
- * the batch that was fetched ahead.
+ * the batches that were fetched ahead: one that is ready, and one behind it that came early.
  */
 #ifndef WORKER_SHARD_H
 #define WORKER_SHARD_H
@@ -12,6 +12,7 @@
 #include "common/service_clock.h"
 #include "state/lease.h"
 #include "worker/batch.h"
+#include "worker/batch_head.h"
 
 enum shard_state {
 	SHARD_INITIALIZING, /* taking the lease, finding out where to start */
@@ -25,8 +26,7 @@ enum shard_state {
 
 struct shard;
 
-/* What the shard wants done. Answers come back through the shard_on_ functions, never
- * inside the call. */
+/* Answers come back through the shard_on_ functions, never inside the call. */
 struct shard_ops {
 	void (*take)(void *arg, struct shard *shard, const struct cursor *start,
 		     enum lease_origin ahead);
@@ -34,9 +34,14 @@ struct shard_ops {
 	/* end none: without one. The bytes were reserved. */
 	void (*fetch_batch)(void *arg, struct shard *shard, const struct cursor *from,
 			    const struct cursor *end, unsigned limit);
-	/* Whatever is under way: the request, the wait, the place in the queue for room.
-	 */
+	/* Whatever is under way: the request, the wait, the place in the queue for room. */
 	void (*cancel_fetch)(void *arg, struct shard *shard);
+	/* The batch behind the one under way, at the same time. False: no room, and nobody
+	 * waits for it; else the bytes are reserved. */
+	bool (*fetch_early)(void *arg, struct shard *shard, const struct cursor *from,
+			    const struct cursor *end, unsigned limit, size_t bytes);
+	void (*take_early)(void *arg, struct shard *shard); /* it is the one under way now */
+	void (*cancel_early)(void *arg, struct shard *shard);
 	void (*submit)(void *arg, struct shard *shard, struct batch *batch);
 	void (*close)(void *arg, struct shard *shard, enum lease_state state, int64_t end_ns);
 	void (*forget)(void *arg, struct shard *shard);
@@ -44,8 +49,7 @@ struct shard_ops {
 	/* False: there is no room now; shard_on_room comes when there is. */
 	bool (*reserve)(void *arg, struct shard *shard, size_t bytes);
 	void (*release)(void *arg, struct shard *shard, size_t bytes);
-	void (*charge)(void *arg, struct shard *shard,
-		       size_t bytes); /* whether there is room or not */
+	void (*charge)(void *arg, struct shard *shard, size_t bytes); /* room or not */
 	/* Gives an undelivered batch back: counts, releases and destroys it. */
 	void (*drop)(void *arg, struct shard *shard, struct batch *batch);
 	/* To the supervisor: HELD, RELEASED, FINISHED, STUCK. */
@@ -60,8 +64,7 @@ struct shard_config { /* shared by all shards of the worker */
 	int64_t fetch_interval_ms;
 	enum expired_policy on_expired;
 	const struct service_clock *clock;
-	size_t first_bytes; /* reserved for a shard whose answers' size is not known yet
-			     */
+	size_t first_bytes; /* reserved when the size of a shard's answers is not known yet */
 };
 
 /* An answer to fetch_cursor or fetch_batch. */
@@ -85,6 +88,10 @@ void shard_start(struct shard *shard);
 void shard_on_taken(struct shard *shard, enum lts_err err, const struct lease_taken *taken,
 		    const char *why, int64_t now_ms);
 void shard_on_answer(struct shard *shard, struct shard_answer *answer, int64_t now_ms);
+/* The first bytes of the batch under way are here. */
+void shard_on_head(struct shard *shard, const struct batch_head *head, int64_t now_ms);
+void shard_on_early_head(struct shard *shard, const struct batch_head *head);
+void shard_on_early_answer(struct shard *shard, struct shard_answer *answer);
 /* The batch is back from the sink; err: it was not delivered. */
 void shard_on_delivered(struct shard *shard, struct batch *batch, enum lts_err err,
 			const char *why, int64_t now_ms);

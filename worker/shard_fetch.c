@@ -35,12 +35,14 @@ shard_stop_fetch(struct shard *s)
 	s->how = FETCH_IDLE;
 	s->what = FETCH_NOTHING;
 	shard_unreserve(s);
+	shard_early_drop(s);
 }
 
 static void
 wait_for(struct shard *s, int64_t delay_ms)
 {
 	shard_unreserve(s);
+	shard_early_drop(s);
 	s->how = FETCH_WAITING;
 	s->ops->wait(s->arg, s, delay_ms);
 }
@@ -56,6 +58,7 @@ shard_ask_cursor(struct shard *s, enum fetch_what what)
 	} else if (what == FETCH_RESUME) {
 		from = s->config->on_expired == EXPIRED_BEGIN ? "begin" : "end";
 	}
+	shard_early_drop(s);
 	s->what = what;
 	s->how = FETCH_ASKED;
 	s->ops->fetch_cursor(s->arg, s, from);
@@ -135,6 +138,20 @@ on_ahead_answer(struct shard *s, struct shard_answer *answer)
 	on_ahead(s, is_behind);
 }
 
+static void
+ask_next(struct shard *s, int64_t now_ms)
+{
+	if (!shard_early_take(s, now_ms))
+		ask_batch(s);
+}
+
+bool
+shard_is_before_end(const struct shard *s, int64_t now_ms)
+{
+	int64_t service_ns = service_clock_at_least_ns(s->config->clock, now_ms);
+	return !s->end_ns || service_ns + SERVICE_CLOCK_SLACK_NS <= s->end_ns;
+}
+
 /*
  * Towards end_time: its cursor means something only once the service's clock has passed
  * it. Until shortly before, batches are fetched without an end; the last stretch waits.
@@ -145,8 +162,8 @@ fetch_towards_end(struct shard *s, int64_t now_ms)
 	int64_t service_ns = service_clock_at_least_ns(s->config->clock, now_ms);
 	if (service_ns >= s->end_ns)
 		shard_ask_cursor(s, FETCH_END);
-	else if (service_ns + SERVICE_CLOCK_SLACK_NS <= s->end_ns)
-		ask_batch(s);
+	else if (shard_is_before_end(s, now_ms))
+		ask_next(s, now_ms);
 	else
 		wait_for(s, (s->end_ns - service_ns) / 1000000 + 1);
 }
@@ -157,7 +174,7 @@ shard_fetch_more(struct shard *s, int64_t now_ms)
 	if (s->end_ns && cursor_is_none(&s->end))
 		fetch_towards_end(s, now_ms);
 	else
-		ask_batch(s);
+		ask_next(s, now_ms);
 }
 
 static void
@@ -296,7 +313,8 @@ on_expired(struct shard *s, const char *text)
 	}
 }
 
-/* It cannot be asked for in smaller pieces. One such answer may be a fault; all of them are not. */
+/* It cannot be asked for in smaller pieces. One such answer may be a fault; all of them are not.
+ */
 static void
 on_too_big(struct shard *s)
 {
@@ -365,14 +383,16 @@ shard_on_answer(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 		abort(); /* what was cancelled does not answer */
 	s->how = FETCH_IDLE;
 	s->answers++;
-	if (answer->err)
+	if (answer->err) {
+		shard_early_drop(s); /* it begins where the first bytes of that body said */
 		on_error(s, answer);
-	else if (what == FETCH_AHEAD)
+	} else if (what == FETCH_AHEAD) {
 		on_ahead_answer(s, answer);
-	else if (what == FETCH_BATCH)
+	} else if (what == FETCH_BATCH) {
 		on_batch(s, answer, now_ms);
-	else
+	} else {
 		on_cursor(s, what, &answer->cursor, now_ms);
+	}
 }
 
 void
@@ -409,6 +429,7 @@ shard_refetch(struct shard *s)
 	if (s->how != FETCH_ASKED)
 		return;
 	s->ops->cancel_fetch(s->arg, s);
+	shard_early_drop(s);
 	if (s->what == FETCH_BATCH)
 		ask_batch(s); /* its bytes are still reserved */
 	else

@@ -1,6 +1,7 @@
 /*
- * shard_inside.h - the shard machine's inside, for its own two files: shard.c (its life)
- * and shard_fetch.c (what it asks the service, and what it makes of the answers).
+ * shard_inside.h - the shard machine's inside, for its own files: shard.c (its life),
+ * shard_fetch.c (what it asks the service, and what it makes of the answers) and
+ * shard_early.c (what it asks before its turn).
  */
 #ifndef WORKER_SHARD_INSIDE_H
 #define WORKER_SHARD_INSIDE_H
@@ -23,6 +24,16 @@ enum fetch_how {
 	FETCH_ASKED,   /* the request is out */
 	FETCH_WAITING, /* for the timer */
 	FETCH_NO_ROOM, /* for the budget */
+};
+
+/* The batch behind the one that is under way, or behind the one that is ready. */
+struct shard_early {
+	enum { EARLY_NONE, EARLY_ASKED, EARLY_HERE } how;
+	struct cursor from, end;
+	size_t reserved;        /* once it is here: its own bytes */
+	struct batch_head head; /* ASKED: what of it is known; count 0: nothing */
+	struct batch *batch;    /* HERE */
+	int64_t service_ns;
 };
 
 /* Of so many cursors passed a hash is kept: half a million records, as a rule. A service that
@@ -58,8 +69,9 @@ struct shard {
 	bool closing;             /* the last commit was asked for */
 	bool taken;               /* the delivery thread knows the shard */
 	struct batch *ready;      /* fetched ahead */
-	size_t reserved;          /* for the request under way */
-	size_t last_bytes;        /* of the last answer: what the next will take */
+	struct shard_early early;
+	size_t reserved;   /* for the request under way */
+	size_t last_bytes; /* of the last answer: what the next will take */
 	unsigned limit;
 	struct suspect suspect; /* ahead of us, or where we stand; attempts 0: none */
 	enum lease_state close; /* how it is let go */
@@ -71,11 +83,18 @@ void shard_pump(struct shard *s, int64_t now_ms);
 /* Stops, loudly. */
 void shard_get_stuck(struct shard *s, enum lts_err err, const char *text);
 
+void shard_early_drop(struct shard *s);
+/* The batch that is to be asked for was, early: from now on it is what is under way, and may
+ * have been answered. False: it was not. */
+bool shard_early_take(struct shard *s, int64_t now_ms);
+/* No end, or it is not near yet: what is asked for now is from before it. */
+bool shard_is_before_end(const struct shard *s, int64_t now_ms);
+
 void shard_fetch_more(struct shard *s, int64_t now_ms);
 void shard_ask_cursor(struct shard *s, enum fetch_what what);
 /* Who is ahead, ours or the service's position? Then it is taken again. */
 void shard_ask_ahead(struct shard *s);
-/* Cancels whatever is asked for or waited for. */
+/* Cancels whatever is asked for or waited for, early or not. */
 void shard_stop_fetch(struct shard *s);
 
 #endif

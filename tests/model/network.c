@@ -5,7 +5,7 @@
  * In lts-model, in place of common/lts_api.c. A request reaches the service while its client
  * waits for the answer or never: one that lands later than its own retry cannot be told from
  * a new one, by anybody. Checks what a client may ask: one heartbeat of a consumer at a time,
- * one write of a shard, and none while it is in doubt what the last one did.
+ * one write of a shard, none while it is in doubt what the last one did, two batches of a shard.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,6 +103,18 @@ on_reply(void *arg)
 		return;
 	}
 	r->answered = true;
+	if (!r->shows)
+		loop_answer(r->process, r);
+	r->shows = false;
+}
+
+static void
+on_first_bytes(void *arg)
+{
+	struct lts_request *r = arg;
+	if (!r->process)
+		return;
+	r->shows = true;
 	loop_answer(r->process, r);
 }
 
@@ -121,15 +133,38 @@ travel_time(int host)
 	return some_time(MS / 2, once_in(50) ? network.timeout_us / 7 : 30 * MS);
 }
 
-/* No answer: a refused connection, a reset one, or silence. */
+/* No answer, from then on: a refused connection, a reset one, or silence. */
 static void
-fail(struct lts_request *r, bool arrived)
+fail_after(struct lts_request *r, int64_t due_us, bool arrived)
 {
 	bool refused = !arrived && draw(2);
 	host_has_trouble(r->host);
 	r->answer.n_shards = r->answer.n_checkpoints = 0;
 	r->answer.err = r->kind == REQUEST_WRITE && !refused ? LTS_UNKNOWN : LTS_AGAIN;
-	reply_at(r, refused || draw(3) == 0 ? the_world->now_us + draw(50000) : r->give_up_us);
+	bool noticed = refused || draw(3) == 0;
+	reply_at(r,
+		 noticed || due_us >= r->give_up_us ? due_us + 1 + draw(50000) : r->give_up_us);
+}
+
+static void
+fail(struct lts_request *r, bool arrived)
+{
+	fail_after(r, the_world->now_us, arrived);
+}
+
+/* The first bytes, and later the rest of them, or never, or something else. */
+static void
+reply_in_parts(struct lts_request *r, int64_t due_us)
+{
+	int64_t end_us = due_us + 1 + travel_time(r->host);
+	world_after(due_us - the_world->now_us, on_first_bytes, r);
+	r->torn = once_in(20);
+	if (r->torn)
+		host_has_trouble(r->host);
+	if (once_in(20) || end_us > r->give_up_us)
+		fail_after(r, due_us, true);
+	else
+		reply_at(r, end_us);
 }
 
 static void
@@ -152,6 +187,8 @@ on_arrival(void *arg)
 	}
 	if (r->reply_lost || the_world->now_us + back_us > r->give_up_us)
 		fail(r, true);
+	else if (r->part && !r->answer.err && draw(2))
+		reply_in_parts(r, the_world->now_us + back_us);
 	else
 		reply_at(r, the_world->now_us + back_us);
 }
@@ -225,14 +262,30 @@ write_body(const struct lts_request *r, struct buf *body)
 	for (uint64_t i = r->from; i < r->to && !err; i++)
 		err = buf_printf(body, "%s{\"labels\":{\"i\":%llu}}", i == r->from ? "" : ",",
 				 (unsigned long long)i);
-	if (err || buf_put_text(body, "]}"))
+	if (err || buf_put_text(body, r->torn ? "]" : "]}"))
 		abort();
+}
+
+static void
+show(struct lts_request *r)
+{
+	struct buf body;
+	buf_init(&body, 0);
+	write_body(r, &body);
+	r->shows = false;
+	if (r->part(r->arg, body.data, draw(4) ? body.len : draw((uint32_t)body.len)))
+		r->part = NULL;
+	buf_fini(&body);
 }
 
 void
 request_finish(struct lts_request *r)
 {
 	struct buf body;
+	if (r->shows) {
+		show(r);
+		return;
+	}
 	buf_init(&body, 0);
 	note_doubt(r);
 	if (r->kind == REQUEST_BATCH && !r->answer.err) {
@@ -360,6 +413,12 @@ struct lts_request *
 lts_api_batch(struct lts_api *api, const struct shard_id *shard, unsigned limit,
 	      const struct cursor *start, const struct cursor *end, lts_api_done *done, void *arg)
 {
+	int in_flight = 0;
+	for (const struct lts_request *r = network.requests; r; r = r->next)
+		in_flight += r->process == the_world->running && r->kind == REQUEST_BATCH &&
+			     r != network.finishing && shard_id_equal(&r->list[0].shard, shard);
+	if (in_flight == 2)
+		violated("shard %s: a third batch is asked for", shard->text);
 	struct lts_request *r = send(REQUEST_BATCH, done, arg);
 	r->n = 1;
 	r->list[0].shard = *shard;
@@ -371,10 +430,19 @@ lts_api_batch(struct lts_api *api, const struct shard_id *shard, unsigned limit,
 }
 
 void
+lts_api_watch(struct lts_request *r, lts_api_part *part)
+{
+	r->part = part;
+}
+
+void
 lts_api_cancel(struct lts_api *api, struct lts_request *r)
 {
 	if (!r || r == network.finishing)
 		return;
+	if (r->shows)
+		loop_forget(r->process, r);
+	r->shows = false;
 	if (r->answered) {
 		loop_forget(r->process, r);
 		forget(r);

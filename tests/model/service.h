@@ -26,7 +26,10 @@ struct lts_request {
 	int64_t dead_us; /* when its connection died with its process; 0: it lives */
 	bool answered;   /* in the process' loop */
 	bool reply_lost;
+	bool shows; /* in the process' loop: the first bytes of the answer */
+	bool torn;  /* the answer comes whole, and is no JSON */
 	lts_api_done *done;
+	lts_api_part *part; /* NULL: nobody wants to see the first bytes */
 	void *arg;
 	struct consumer_name name;
 	size_t n;

@@ -16,10 +16,17 @@ sim_pace_allowed(int64_t bandwidth, int64_t elapsed_ns)
 			 : UINT64_MAX;
 }
 
+uint64_t
+sim_pace_block(uint64_t at, uint64_t end)
+{
+	uint64_t most = at ? SIM_PACE_BLOCK_BYTES : SIM_PACE_FIRST_BYTES;
+	return end - at < most ? end - at : most;
+}
+
 int64_t
 sim_pace_due_ns(int64_t bandwidth, int64_t elapsed_ns, uint64_t at, uint64_t end)
 {
-	uint64_t to = end - at > SIM_PACE_BLOCK_BYTES ? at + SIM_PACE_BLOCK_BYTES : end;
+	uint64_t to = at + sim_pace_block(at, end);
 	/* one nanosecond more, so that rounding does not leave the last byte behind */
 	double due_ns = (double)to / (double)bandwidth * NS_PER_S + 1;
 	double latest_ns = (double)elapsed_ns + SIM_PACE_NS;

@@ -6,7 +6,11 @@
 
 #include <stdint.h>
 
-enum { SIM_PACE_BLOCK_BYTES = 64 * 1024, SIM_PACE_NS = 5 * 1000000 };
+enum { SIM_PACE_BLOCK_BYTES = 64 * 1024, SIM_PACE_FIRST_BYTES = 1460, SIM_PACE_NS = 5 * 1000000 };
+
+/* How much is sent at a time, from byte `at` of `end`: first what a link brings in its first
+ * packet, since a link brings it before the second. */
+uint64_t sim_pace_block(uint64_t at, uint64_t end);
 
 /* How many bytes may have been sent so long after the first was asked for. bandwidth 0: all. */
 uint64_t sim_pace_allowed(int64_t bandwidth, int64_t elapsed_ns);

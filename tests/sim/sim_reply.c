@@ -89,7 +89,7 @@ on_body_wanted(void *arg, uint64_t at, char *out, size_t room)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	int64_t elapsed_ns = now_ns - exchange->opened_ns;
 	uint64_t allowed = is_stalled ? 0 : sim_pace_allowed(answer->bandwidth, elapsed_ns);
-	uint64_t block = end - at < SIM_PACE_BLOCK_BYTES ? end - at : SIM_PACE_BLOCK_BYTES;
+	uint64_t block = sim_pace_block(at, end);
 	/* Less than a block goes only after a wait: else each byte would go by itself. */
 	if (allowed <= at || (allowed - at < block && !exchange->has_paced)) {
 		int64_t due_ns =

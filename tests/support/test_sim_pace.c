@@ -48,6 +48,15 @@ START_TEST(body_takes_its_length_over_the_bandwidth)
 }
 END_TEST
 
+START_TEST(first_packet_comes_first)
+{
+	int64_t due_ns = sim_pace_due_ns(25000000, 0, 0, 500000);
+	ck_assert_int_lt(due_ns, 100000);
+	ck_assert_uint_eq(sim_pace_allowed(25000000, due_ns), sim_pace_block(0, 500000));
+	ck_assert_uint_gt(sim_pace_block(1460, 500000), sim_pace_block(0, 500000));
+}
+END_TEST
+
 START_TEST(no_bandwidth_is_no_bound)
 {
 	ck_assert_uint_eq(sim_pace_allowed(0, 0), UINT64_MAX);
@@ -60,6 +69,7 @@ suite_sim_pace(void)
 	Suite *suite = suite_create("sim_pace");
 	TCase *tcase = tcase_create("sim_pace");
 	tcase_add_test(tcase, body_takes_its_length_over_the_bandwidth);
+	tcase_add_test(tcase, first_packet_comes_first);
 	tcase_add_test(tcase, no_bandwidth_is_no_bound);
 	suite_add_tcase(suite, tcase);
 	return suite;

@@ -49,6 +49,39 @@ op_cancel_fetch(void *arg, struct shard *shard)
 	SAY((struct shard_bed *)arg, "cancel\n");
 }
 
+static bool
+op_fetch_early(void *arg, struct shard *shard, const struct cursor *from,
+	       const struct cursor *end, unsigned limit, size_t bytes)
+{
+	struct shard_bed *bed = arg;
+	ck_assert(cursor_is_none(&bed->early));
+	if (bed->full)
+		return false;
+	bed->used_bytes += (int64_t)bytes;
+	bed->early = *from;
+	SAY(bed, "early %s %s %u\n", from->text, or_dash(end->text), limit);
+	return true;
+}
+
+static void
+op_take_early(void *arg, struct shard *shard)
+{
+	struct shard_bed *bed = arg;
+	ck_assert(!cursor_is_none(&bed->early));
+	bed->from = bed->early;
+	bed->early = (struct cursor){ 0 };
+	SAY(bed, "early taken\n");
+}
+
+static void
+op_cancel_early(void *arg, struct shard *shard)
+{
+	struct shard_bed *bed = arg;
+	ck_assert(!cursor_is_none(&bed->early));
+	bed->early = (struct cursor){ 0 };
+	SAY(bed, "early cancelled\n");
+}
+
 static void
 op_submit(void *arg, struct shard *shard, struct batch *batch)
 {
@@ -139,6 +172,9 @@ static const struct shard_ops ops = {
 	.fetch_cursor = op_fetch_cursor,
 	.fetch_batch = op_fetch_batch,
 	.cancel_fetch = op_cancel_fetch,
+	.fetch_early = op_fetch_early,
+	.take_early = op_take_early,
+	.cancel_early = op_cancel_early,
 	.submit = op_submit,
 	.close = op_close,
 	.forget = op_forget,
@@ -184,6 +220,7 @@ void
 shard_bed_fini(struct shard_bed *bed)
 {
 	ck_assert_ptr_null(bed->submitted);
+	ck_assert(cursor_is_none(&bed->early));
 	ck_assert_int_eq(bed->used_bytes, 0);
 	ck_assert_uint_eq(bed->fetched, bed->delivered + bed->dropped);
 	shard_destroy(&bed->shard);
@@ -248,17 +285,57 @@ shard_bed_fetching(struct shard_bed *bed)
 	shard_bed_ignore(bed);
 }
 
-void
-shard_bed_batch(struct shard_bed *bed, const char *to, size_t n, size_t bytes)
+static struct shard_answer
+make_answer(struct shard_bed *bed, const struct cursor *from, const char *to, size_t n,
+	    size_t bytes)
 {
-	struct batch *batch = batch_create(&bed->lease, &bed->from);
-	struct shard_answer answer = { .retry_after_ms = -1, .batch = batch };
+	struct batch *batch = batch_create(&bed->lease, from);
 	batch->to = cursor_of(to);
 	batch->n_records = n;
 	batch->bytes = bytes;
 	bed->fetched += n;
-	answer.service_ns = service_clock_at_least_ns(&bed->clock, bed->now_ms);
+	return (struct shard_answer){
+		.retry_after_ms = -1,
+		.batch = batch,
+		.service_ns = service_clock_at_least_ns(&bed->clock, bed->now_ms),
+	};
+}
+
+void
+shard_bed_batch(struct shard_bed *bed, const char *to, size_t n, size_t bytes)
+{
+	struct shard_answer answer = make_answer(bed, &bed->from, to, n, bytes);
 	shard_on_answer(bed->shard, &answer, bed->now_ms);
+}
+
+void
+shard_bed_early_batch(struct shard_bed *bed, const char *to, size_t n, size_t bytes)
+{
+	struct shard_answer answer = make_answer(bed, &bed->early, to, n, bytes);
+	bed->early = (struct cursor){ 0 };
+	shard_on_early_answer(bed->shard, &answer);
+}
+
+void
+shard_bed_early_error(struct shard_bed *bed, enum lts_err err)
+{
+	struct shard_answer answer = { .err = err, .retry_after_ms = -1, .text = "the reason" };
+	bed->early = (struct cursor){ 0 };
+	shard_on_early_answer(bed->shard, &answer);
+}
+
+void
+shard_bed_head(struct shard_bed *bed, const char *next, unsigned count)
+{
+	struct batch_head head = { count, cursor_of(next) };
+	shard_on_head(bed->shard, &head, bed->now_ms);
+}
+
+void
+shard_bed_early_head(struct shard_bed *bed, const char *next, unsigned count)
+{
+	struct batch_head head = { count, cursor_of(next) };
+	shard_on_early_head(bed->shard, &head);
 }
 
 void

@@ -22,7 +22,7 @@ struct shard_bed {
 	unsigned released, forgotten;
 	uint64_t fetched, delivered, dropped; /* records */
 	struct batch *submitted;
-	struct cursor from; /* of the request under way */
+	struct cursor from, early; /* of the request under way, and of the early one */
 };
 
 void shard_bed_init(struct shard_bed *bed, int64_t end_ns);
@@ -36,9 +36,9 @@ void shard_bed_suspect(struct shard_bed *bed, const char *cursor, uint32_t count
 		       uint32_t attempts);
 
 /* Fails unless the shard did exactly that since the last look, one thing a line:
- *   take CURSOR|- | cursor FROM | batch FROM END|- LIMIT | cancel | submit A>B N[ gap] |
- * close STATE NS | forget | wait MS | HELD TEXT | RELEASED ERR | FINISHED | STUCK ERR
- * TEXT | trouble ERR */
+ *   take CURSOR|- | cursor FROM | batch FROM END|- LIMIT | cancel | early FROM END|- LIMIT |
+ * early taken | early cancelled | submit A>B N[ gap] | close STATE NS | forget | wait MS | HELD
+ * TEXT | RELEASED ERR | FINISHED | STUCK ERR TEXT | trouble ERR */
 void shard_bed_expect(struct shard_bed *bed, const char *lines);
 /* Whatever it did, it was looked at. */
 void shard_bed_ignore(struct shard_bed *bed);
@@ -50,6 +50,11 @@ void shard_bed_taken(struct shard_bed *bed, enum lts_err err, const char *cursor
 void shard_bed_fetching(struct shard_bed *bed);
 /* An answer with n records; to "": no next. bytes: of the body. */
 void shard_bed_batch(struct shard_bed *bed, const char *to, size_t n, size_t bytes);
+/* The first bytes of the batch under way, or of the early one, say so. */
+void shard_bed_head(struct shard_bed *bed, const char *next, unsigned count);
+void shard_bed_early_head(struct shard_bed *bed, const char *next, unsigned count);
+void shard_bed_early_batch(struct shard_bed *bed, const char *to, size_t n, size_t bytes);
+void shard_bed_early_error(struct shard_bed *bed, enum lts_err err);
 void shard_bed_cursor(struct shard_bed *bed, const char *cursor);
 void shard_bed_error(struct shard_bed *bed, enum lts_err err, int64_t retry_after_ms);
 void shard_bed_delivered(struct shard_bed *bed, enum lts_err err);

@@ -13,7 +13,7 @@
 #include "tests/support/state_env.h"
 #include "tests/worker/shard_bed.h"
 
-enum { LIVES = 3000, STEPS = 60 };
+enum { LIVES = 3000, STEPS = 84 };
 
 /* What the shard has asked for and was not answered. */
 enum request { NOTHING, TAKE, CURSOR, BATCH, WAIT, CLOSE };
@@ -23,9 +23,12 @@ struct walk {
 	uint64_t random;
 	enum request fetch; /* CURSOR, BATCH or WAIT */
 	bool taking, closing;
-	unsigned position; /* of the stream, as the service tells it */
-	char reached[16];  /* where the last batch that was submitted ended */
-	unsigned takes, submits;
+	enum request early;  /* BATCH, or NOTHING */
+	unsigned position;   /* of the stream, as the service tells it */
+	unsigned promise[2]; /* where the batch leads, or the early one, by its head; 0: not said
+			      */
+	char reached[16];    /* where the last batch that was submitted ended */
+	unsigned takes, submits, earlies;
 };
 
 static uint32_t
@@ -48,6 +51,17 @@ listen(struct walk *walk)
 		} else if (strncmp(line, "cursor ", 7) == 0 || strncmp(line, "batch ", 6) == 0) {
 			ck_assert_int_eq(walk->fetch, NOTHING);
 			walk->fetch = line[0] == 'c' ? CURSOR : BATCH;
+			walk->promise[0] = 0;
+		} else if (strncmp(line, "early taken", 11) == 0) {
+			ck_assert_int_eq(walk->fetch, NOTHING);
+			walk->fetch = walk->early;
+			walk->promise[0] = walk->promise[1];
+			walk->early = NOTHING;
+		} else if (strncmp(line, "early ", 6) == 0) {
+			ck_assert(walk->fetch == BATCH || line[6] == 'c');
+			walk->early = line[6] == 'c' ? NOTHING : BATCH;
+			walk->promise[1] = 0;
+			walk->earlies++;
 		} else if (strncmp(line, "wait ", 5) == 0) {
 			walk->fetch = WAIT;
 		} else if (strncmp(line, "cancel", 6) == 0) {
@@ -86,6 +100,35 @@ answer_error(struct walk *walk)
 	shard_bed_error(&walk->bed, errors[draw(walk, 5)], draw(walk, 3) ? -1 : 5000);
 }
 
+/* The first bytes of the one or the other. */
+static void
+show_head(struct walk *walk, bool early)
+{
+	char next[16];
+	if ((early ? walk->early : walk->fetch) != BATCH || walk->promise[early])
+		return;
+	walk->promise[early] = ++walk->position;
+	snprintf(next, sizeof(next), "%u", walk->position);
+	(early ? shard_bed_early_head : shard_bed_head)(&walk->bed, next,
+							BED_BATCH - draw(walk, 4) / 3);
+}
+
+static void
+answer_early(struct walk *walk)
+{
+	char next[16];
+	if (walk->early != BATCH)
+		return;
+	walk->early = NOTHING;
+	if (draw(walk, 6) == 0) {
+		shard_bed_early_error(&walk->bed, LTS_AGAIN);
+		return;
+	}
+	snprintf(next, sizeof(next), "%u",
+		 walk->promise[1] && draw(walk, 8) ? walk->promise[1] : ++walk->position);
+	shard_bed_early_batch(&walk->bed, next, draw(walk, 4), 100 + draw(walk, 5000));
+}
+
 static void
 answer_fetch(struct walk *walk)
 {
@@ -112,7 +155,10 @@ answer_fetch(struct walk *walk)
 			snprintf(next, sizeof(next), "%.15s", walk->bed.from.text);
 			break;
 		default:
-			walk->position++;
+			if (walk->promise[0] && draw(walk, 8))
+				snprintf(next, sizeof(next), "%u", walk->promise[0]);
+			else
+				walk->position++;
 		}
 		shard_bed_batch(&walk->bed, next, n, 100 + draw(walk, 5000));
 	}
@@ -124,7 +170,17 @@ random_event(struct walk *walk)
 	static const enum lts_err results[] = { LTS_OK, LTS_OK, LTS_OK,   LTS_OK,
 						LTS_OK, LTS_OK, LTS_GONE, LTS_BADDATA };
 	struct shard_bed *bed = &walk->bed;
-	switch (draw(walk, 10)) {
+	switch (draw(walk, 14)) {
+	case 10:
+	case 11:
+		show_head(walk, false);
+		break;
+	case 12:
+		show_head(walk, true);
+		break;
+	case 13:
+		answer_early(walk);
+		break;
 	case 0:
 	case 1:
 		if (walk->taking)
@@ -185,12 +241,13 @@ let_go(struct walk *walk)
 	ck_assert_uint_eq(bed->released, 1);
 	ck_assert_uint_eq(bed->forgotten, 1);
 	ck_assert_int_eq(walk->fetch, NOTHING);
+	ck_assert_int_eq(walk->early, NOTHING);
 }
 
 START_TEST(every_life_ends_released_with_the_budget_at_zero)
 {
 	static struct walk walk;
-	unsigned submits = 0;
+	unsigned submits = 0, earlies = 0;
 	uint64_t random = (uint64_t)_i * 104729 + 7;
 	for (int life = 0; life < LIVES; life++) {
 		memset(&walk, 0, sizeof(walk));
@@ -206,10 +263,12 @@ START_TEST(every_life_ends_released_with_the_budget_at_zero)
 			random_event(&walk);
 		let_go(&walk);
 		submits += walk.submits;
+		earlies += walk.earlies;
 		random = walk.random;
 		shard_bed_fini(&walk.bed);
 	}
 	ck_assert_uint_gt(submits, LIVES);
+	ck_assert_uint_gt(earlies, LIVES / 2);
 }
 END_TEST
 

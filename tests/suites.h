@@ -52,7 +52,7 @@
 	X(drain) X(kills) \
 	X(stops) X(poison) \
 	X(slow) X(restarts) \
-	X(hosts) X(shards) \
+	X(hosts) X(shards) X(early) \
 	X(signals) X(bad_service) \
 	X(gaps) X(refusals) \
 	X(pipes) X(footprint) \

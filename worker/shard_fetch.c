@@ -42,7 +42,7 @@ static void
 wait_for(struct shard *s, int64_t delay_ms)
 {
 	shard_unreserve(s);
-	shard_early_drop(s);
+	shard_early_drop(s); /* its bytes may be others' meanwhile */
 	s->how = FETCH_WAITING;
 	s->ops->wait(s->arg, s, delay_ms);
 }

@@ -7,6 +7,8 @@
  */
 #include "worker/record_text.h"
 
+#include <string.h>
+
 #include "worker/json_skip.h"
 #include "worker/json_text.h"
 
@@ -35,11 +37,11 @@ static enum lts_err
 put_line(struct buf *out, const char *text, size_t len)
 {
 	enum lts_err err = buf_reserve(out, len + 1);
-	if (!err)
-		err = buf_put(out, text, len);
-	if (!err)
-		err = buf_put(out, "\n", 1);
-	return err;
+	if (err)
+		return err;
+	memcpy(out->data + out->len, text, len);
+	out->len += len;
+	return buf_put(out, "\n", 1);
 }
 
 static enum lts_err

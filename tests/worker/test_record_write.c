@@ -1,7 +1,7 @@
 /*
  * test_record_write.c - holds worker/record_write.c to whole records: through pipes that
- * take little at a time, in both formats, at offsets, and telling exactly how much was
- * written when it fails.
+ * take little at a time, in both formats, small and large, at offsets, and telling exactly how
+ * much was written when it fails.
  */
 #include <check.h>
 #include <errno.h>
@@ -26,19 +26,27 @@ static struct buf wanted; /* what they are as text */
 static struct buf scratch;
 static char *dir;
 
+/* Small ones are gathered, large ones written from where they are. */
+static const struct shape {
+	enum record_format format;
+	int padding;
+} shapes[] = { { RECORD_LABELS, 0 }, { RECORD_CONTENT, 0 }, { RECORD_LABELS, 3000 } };
+
+enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
+
 static void
-make_records(enum record_format format)
+make_records(const struct shape *shape)
 {
 	for (unsigned i = 0; i < RECORDS; i++) {
-		char *text = xasprintf("{\"log_content\":\"line %u%*s\",\"k\":%u}", i,
-				       (int)(i % 500), "", i);
+		int padding = shape->padding + (int)(i % 500);
+		char *text =
+			xasprintf("{\"log_content\":\"line %u%*s\",\"k\":%u}", i, padding, "", i);
 		records[i] = (struct record){ text, strlen(text) };
-		if (format == RECORD_LABELS)
+		if (shape->format == RECORD_LABELS)
 			ck_assert_int_eq(buf_printf(&wanted, "%s\n", text), LTS_OK);
 		else
-			ck_assert_int_eq(
-				buf_printf(&wanted, "line %u%*s\n", i, (int)(i % 500), ""),
-				LTS_OK);
+			ck_assert_int_eq(buf_printf(&wanted, "line %u%*s\n", i, padding, ""),
+					 LTS_OK);
 	}
 }
 
@@ -78,18 +86,19 @@ read_slowly(void *arg)
 
 START_TEST(records_are_whole_behind_a_pipe_that_takes_little)
 {
-	enum record_format format = _i % 2 ? RECORD_CONTENT : RECORD_LABELS;
+	const struct shape *shape = &shapes[_i % SHAPES];
 	int fd[2];
 	pthread_t reader;
 	void *result;
 	uint64_t written = 0;
-	make_records(format);
-	ck_assert_int_eq(pipe2(fd, _i / 2 ? O_NONBLOCK : 0), 0);
+	make_records(shape);
+	ck_assert_int_eq(pipe2(fd, _i / SHAPES ? O_NONBLOCK : 0), 0);
 	fcntl(fd[1], F_SETPIPE_SZ, 4096);
 	fcntl(fd[0], F_SETFL, 0);
 	pthread_create(&reader, NULL, read_slowly, &fd[0]);
-	ck_assert_int_eq(record_write(fd[1], -1, format, records, RECORDS, &scratch, &written),
-			 LTS_OK);
+	ck_assert_int_eq(
+		record_write(fd[1], -1, shape->format, records, RECORDS, &scratch, &written),
+		LTS_OK);
 	close(fd[1]);
 	pthread_join(reader, &result);
 	struct buf *found = result;
@@ -106,7 +115,7 @@ START_TEST(reader_that_left_is_told_as_such)
 {
 	int fd[2];
 	uint64_t written = 0;
-	make_records(RECORD_LABELS);
+	make_records(&shapes[0]);
 	ck_assert_int_eq(pipe(fd), 0);
 	close(fd[0]);
 	ck_assert_int_eq(record_write(fd[1], -1, RECORD_LABELS, records, 3, &scratch, &written),
@@ -138,12 +147,13 @@ expect_file(size_t skipped, size_t len)
 
 START_TEST(records_go_where_the_offset_says)
 {
-	enum record_format format = _i ? RECORD_CONTENT : RECORD_LABELS;
+	const struct shape *shape = &shapes[_i];
 	int fd = open_file();
 	uint64_t written = 5;
-	make_records(format);
-	ck_assert_int_eq(record_write(fd, 1000, format, records, RECORDS, &scratch, &written),
-			 LTS_OK);
+	make_records(shape);
+	ck_assert_int_eq(
+		record_write(fd, 1000, shape->format, records, RECORDS, &scratch, &written),
+		LTS_OK);
 	ck_assert_uint_eq(written, 5 + wanted.len); /* added to what was there */
 	ck_assert_int_eq(lseek(fd, 0, SEEK_CUR), 0);
 	expect_file(1000, wanted.len);
@@ -179,17 +189,18 @@ START_TEST(failure_says_how_much_was_written)
 			 { EFBIG, LTS_NOSPACE },
 			 { EIO, LTS_SYS },
 			 { EPIPE, LTS_CLOSED } };
-	int error = failures[_i].error;
+	int error = failures[_i / SHAPES].error;
+	const struct shape *shape = &shapes[_i % SHAPES];
 	struct sys_spy spy = { .before = before_write, .arg = &error };
 	int fd = open_file();
-	make_records(RECORD_LABELS);
+	make_records(shape);
 	for (size_t limit = 0; limit < 20000; limit += 1777) {
 		uint64_t written = 0;
 		room = limit;
 		sys_spy_set(&spy);
 		ck_assert_int_eq(
-			record_write(fd, 0, RECORD_LABELS, records, RECORDS, &scratch, &written),
-			failures[_i].err);
+			record_write(fd, 0, shape->format, records, RECORDS, &scratch, &written),
+			failures[_i / SHAPES].err);
 		sys_spy_set(NULL);
 		ck_assert_uint_eq(written, limit);
 		expect_file(0, limit);
@@ -204,11 +215,11 @@ START_TEST(short_writes_are_continued)
 	struct sys_spy spy = { .before = before_write, .arg = &error };
 	int fd = open_file();
 	uint64_t written = 0;
-	make_records(RECORD_CONTENT);
+	make_records(&shapes[_i]);
 	room = wanted.len;
 	sys_spy_set(&spy);
 	ck_assert_int_eq(
-		record_write(fd, 0, RECORD_CONTENT, records, RECORDS, &scratch, &written),
+		record_write(fd, 0, shapes[_i].format, records, RECORDS, &scratch, &written),
 		LTS_OK);
 	sys_spy_set(NULL);
 	expect_file(0, wanted.len);
@@ -233,11 +244,11 @@ suite_record_write(void)
 	Suite *suite = suite_create("record_write");
 	TCase *tc = tcase_create("writing");
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_loop_test(tc, records_are_whole_behind_a_pipe_that_takes_little, 0, 4);
+	tcase_add_loop_test(tc, records_are_whole_behind_a_pipe_that_takes_little, 0, 2 * SHAPES);
 	tcase_add_test(tc, reader_that_left_is_told_as_such);
-	tcase_add_loop_test(tc, records_go_where_the_offset_says, 0, 2);
-	tcase_add_loop_test(tc, failure_says_how_much_was_written, 0, 5);
-	tcase_add_test(tc, short_writes_are_continued);
+	tcase_add_loop_test(tc, records_go_where_the_offset_says, 0, SHAPES);
+	tcase_add_loop_test(tc, failure_says_how_much_was_written, 0, 5 * SHAPES);
+	tcase_add_loop_test(tc, short_writes_are_continued, 0, SHAPES);
 	tcase_add_test(tc, nothing_to_write_is_fine);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -44,7 +44,6 @@ struct committer {
 	struct worker_record self;
 	struct track *dirty;
 	size_t n_dirty;
-	size_t uncommitted_bytes;
 	int64_t due_ms;
 	struct checkpoint_move *moves; /* room for n_dirty */
 	size_t moves_cap;
@@ -234,9 +233,7 @@ committer_submit(struct committer *c, const struct batch *batch, struct buf *why
 	track->records += batch->n_records;
 	for (size_t i = 0; i < batch->n_records; i++)
 		track->bytes += batch->records[i].len + 1;
-	c->uncommitted_bytes += batch->bytes;
-	bool early = c->uncommitted_bytes >= c->config.uncommitted_max;
-	mark_dirty(c, track, early ? 0 : clock_mono_ms() + c->config.interval_ms);
+	mark_dirty(c, track, clock_mono_ms() + c->config.interval_ms);
 	return LTS_OK;
 }
 
@@ -471,7 +468,6 @@ committer_commit(struct committer *c, committer_report *report, void *arg)
 	c->dirty = NULL;
 	c->n_dirty = 0;
 	c->due_ms = INT64_MAX;
-	c->uncommitted_bytes = 0;
 	while (t) {
 		struct track *next = t->next_dirty;
 		t->dirty = false;

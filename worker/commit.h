@@ -23,8 +23,6 @@ struct committer_config { /* pointers are borrowed for the committer's life */
 	struct log *log;
 	struct worker_record self; /* who we are; counters zero */
 	int64_t interval_ms;       /* checkpoint_interval */
-	size_t uncommitted_max;    /* bytes delivered but not committed that bring a commit
-				      forward */
 };
 
 /* A shard that turned out not to be ours any more, or whose closing is committed. */

@@ -226,7 +226,6 @@ start_delivery(struct worker *w)
 			  .pid_start = worker_pid_start((uint32_t)getpid()),
 			  .started_ns = clock_wall_ns() },
 		.interval_ms = w->options.checkpoint_interval_ms,
-		.uncommitted_max = (size_t)w->options.memory_budget_bytes / 4,
 	};
 	w->delivery = delivery_create(&config, on_delivery_wake, w);
 }

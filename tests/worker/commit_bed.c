@@ -36,7 +36,6 @@ commit_bed_init(struct commit_bed *bed)
 		.log = bed->log,
 		.self = { .slot = 3, .pid = 555 },
 		.interval_ms = HOUR_MS,
-		.uncommitted_max = 1 << 20,
 	};
 	buf_init(&bed->why, 0);
 	buf_init(&bed->said, 0);

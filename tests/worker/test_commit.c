@@ -231,24 +231,6 @@ START_TEST(forgotten_shard_does_not_bring_the_next_commit_forward)
 }
 END_TEST
 
-START_TEST(uncommitted_bytes_bring_a_commit_forward)
-{
-	struct batch *batch = commit_bed_batch(&bed.a, "10", "20", 100, 104);
-	bed.config.uncommitted_max = 2 * batch->bytes;
-	batch_destroy(&batch);
-	commit_bed_drop(&bed);
-	commit_bed_open(&bed);
-	ck_assert_int_eq(commit_bed_take(&bed, &bed.a, "10"), LTS_OK);
-	ck_assert_int_eq(commit_bed_submit(&bed, &bed.a, "10", "20", 100, 104), LTS_OK);
-	ck_assert_int_gt(committer_due_ms(bed.committer), clock_mono_ms());
-	ck_assert_int_eq(commit_bed_submit(&bed, &bed.a, "20", "30", 105, 109), LTS_OK);
-	ck_assert_int_le(committer_due_ms(bed.committer), clock_mono_ms());
-	commit_bed_commit(&bed);
-	ck_assert_int_eq(commit_bed_submit(&bed, &bed.a, "30", "40", 110, 114), LTS_OK);
-	ck_assert_int_gt(committer_due_ms(bed.committer), clock_mono_ms());
-}
-END_TEST
-
 START_TEST(published_is_stored_lazily)
 {
 	struct cursor cursor = cursor_of("15");
@@ -362,7 +344,6 @@ suite_commit(void)
 	tcase_add_test(tc, batch_that_the_sink_did_not_take_moves_nothing);
 	tcase_add_test(tc, commit_is_due_an_interval_after_the_first_batch);
 	tcase_add_test(tc, forgotten_shard_does_not_bring_the_next_commit_forward);
-	tcase_add_test(tc, uncommitted_bytes_bring_a_commit_forward);
 	tcase_add_test(tc, published_is_stored_lazily);
 	tcase_add_test(tc, worker_signs_off);
 	suite_add_tcase(suite, tc);

@@ -181,7 +181,8 @@ reserve_body(struct http *http, struct buf *body, size_t len)
 	size_t least = len - len % SPARE_STEP + SPARE_STEP, max = body->max;
 	for (unsigned i = http->n_spare; i-- > 0;) {
 		struct buf *spare = &http->spare[i];
-		if (spare->cap <= len || spare->cap > least + least / 4)
+		if (spare->cap <= len || spare->cap > least + least / 4 ||
+		    (max && spare->cap > max + 1))
 			continue;
 		*body = *spare;
 		body->max = max;

@@ -30,6 +30,7 @@ struct lts_request {
 	struct lts_api *api;
 	struct lts_wire_request wire;
 	struct http_call *call;
+	size_t max_bytes; /* 0: as many as any */
 	lts_api_done *done;
 	lts_api_part *part; /* NULL: nobody asks */
 	void *arg;
@@ -103,6 +104,9 @@ submit(struct lts_request *request, const char *url, const char *const *headers,
 	const struct lts_api *api = request->api;
 	const struct lts_wire_request *wire = &request->wire;
 	bool batch = wire->op == LTS_OP_BATCH;
+	size_t max_bytes = api->max_body_bytes;
+	if (request->max_bytes && request->max_bytes < max_bytes)
+		max_bytes = request->max_bytes;
 	struct http_request http_request = {
 		.method = wire->method,
 		.url = url,
@@ -110,7 +114,7 @@ submit(struct lts_request *request, const char *url, const char *const *headers,
 		.n_headers = n,
 		.body = wire->body.data,
 		.body_len = wire->body.len,
-		.max_body_bytes = batch ? api->max_body_bytes : LTS_WIRE_CONTROL_BYTES,
+		.max_body_bytes = batch ? max_bytes : LTS_WIRE_CONTROL_BYTES,
 		.timeout_ms = batch ? LTS_API_BATCH_TIMEOUT_MS : api->control_timeout_ms,
 		.bulk = batch,
 		.once = wire->op == LTS_OP_WRITE_CHECKPOINTS,
@@ -336,10 +340,11 @@ lts_api_cursor(struct lts_api *api, const struct shard_id *shard, const char *fr
 }
 
 struct lts_request *
-lts_api_batch(struct lts_api *api, const struct shard_id *shard, unsigned limit,
+lts_api_batch(struct lts_api *api, const struct shard_id *shard, unsigned limit, size_t max_bytes,
 	      const struct cursor *start, const struct cursor *end, lts_api_done *done, void *arg)
 {
 	struct lts_request *request = new_request(api, done, arg);
+	request->max_bytes = max_bytes;
 	lts_wire_batch(&request->wire, &api->place, shard, limit, start, end);
 	send_request(request);
 	return request;

@@ -95,8 +95,10 @@ struct lts_request *lts_api_write_checkpoints(struct lts_api *api,
 struct lts_request *lts_api_cursor(struct lts_api *api, const struct shard_id *shard,
 				   const char *from, lts_api_done *done, void *arg);
 /* end NULL: no end. */
+/* max_bytes: of the body, decoded; above it, or above max_body_bytes: LTS_TOOBIG. 0: the latter.
+ */
 struct lts_request *lts_api_batch(struct lts_api *api, const struct shard_id *shard,
-				  unsigned limit, const struct cursor *start,
+				  unsigned limit, size_t max_bytes, const struct cursor *start,
 				  const struct cursor *end, lts_api_done *done, void *arg);
 /* From now on `part` is told, with the request's arg, until it returns true. */
 void lts_api_watch(struct lts_request *request, lts_api_part *part);

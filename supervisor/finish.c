@@ -155,7 +155,7 @@ walk(struct finish *f)
 		}
 		other->done |= cursor_equal(&other->end, &at->cursor);
 		if (!other->done) {
-			lts_api_batch(f->api, &at->shard, FINISH_PROBE_LIMIT, &at->cursor,
+			lts_api_batch(f->api, &at->shard, FINISH_PROBE_LIMIT, 0, &at->cursor,
 				      &other->end, on_probe, f);
 			return;
 		}

@@ -18,7 +18,7 @@ struct batch {
 	struct lts_api *api;    /* borrowed: takes the body's memory back; NULL: it is freed */
 	struct record *records; /* point into body */
 	size_t n_records;
-	size_t bytes; /* of the body; what the budget counts */
+	size_t bytes; /* of the body and the array; what the budget counts */
 	bool gap;     /* not records: the service had dropped those behind `from` */
 };
 

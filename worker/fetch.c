@@ -60,9 +60,9 @@ make_batch(struct fetch *fetch, struct lts_answer *from, struct shard_answer *an
 	struct batch *batch = batch_create(fetch->lease, &fetch->from);
 	batch->body = *from->body;
 	buf_init(from->body, 0);
-	batch->bytes = batch->body.cap;
 	batch->api = fetch->env->api;
 	batch->n_records = view.n_records;
+	batch->bytes = batch->body.cap + view.n_records * sizeof(*view.records);
 	batch->records = view.n_records ? batch_scan_take_records(scan) : NULL;
 	batch->to = view.next;
 	answer->batch = batch;
@@ -105,11 +105,12 @@ fetch_cursor(struct fetch *fetch, const char *from)
 
 void
 fetch_batch(struct fetch *fetch, const struct cursor *from, const struct cursor *end,
-	    unsigned limit)
+	    unsigned limit, size_t max_bytes)
 {
 	fetch->from = *from;
-	fetch->request = lts_api_batch(fetch->env->api, &fetch->lease->shard, limit, from,
-				       cursor_is_none(end) ? NULL : end, on_api_batch, fetch);
+	fetch->request =
+		lts_api_batch(fetch->env->api, &fetch->lease->shard, limit, max_bytes, from,
+			      cursor_is_none(end) ? NULL : end, on_api_batch, fetch);
 	lts_api_watch(fetch->request, on_api_part);
 }
 

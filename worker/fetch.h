@@ -32,9 +32,9 @@ struct fetch {
 
 /* `from`: nanoseconds, "begin" or "end". */
 void fetch_cursor(struct fetch *fetch, const char *from);
-/* end none: without one. */
+/* end none: without one. A body above max_bytes is LTS_TOOBIG. */
 void fetch_batch(struct fetch *fetch, const struct cursor *from, const struct cursor *end,
-		 unsigned limit);
+		 unsigned limit, size_t max_bytes);
 /* `done` will not be called. */
 void fetch_cancel(struct fetch *fetch);
 

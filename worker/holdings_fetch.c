@@ -61,9 +61,9 @@ holding_fetch_cursor(void *arg, struct shard *shard, const char *from)
 
 void
 holding_fetch_batch(void *arg, struct shard *shard, const struct cursor *from,
-		    const struct cursor *end, unsigned limit)
+		    const struct cursor *end, unsigned limit, size_t bytes)
 {
-	fetch_batch(now_of(holding_of(shard)), from, end, limit);
+	fetch_batch(now_of(holding_of(shard)), from, end, limit, bytes);
 }
 
 bool
@@ -74,7 +74,7 @@ holding_fetch_early(void *arg, struct shard *shard, const struct cursor *from,
 	if (!TAILQ_EMPTY(&h->no_room) || h->used_bytes + bytes > h->config.budget_bytes)
 		return false;
 	h->used_bytes += bytes;
-	fetch_batch(early_of(holding_of(shard)), from, end, limit);
+	fetch_batch(early_of(holding_of(shard)), from, end, limit, bytes);
 	return true;
 }
 

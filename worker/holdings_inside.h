@@ -62,7 +62,7 @@ holding_of(struct shard *shard)
 void holding_init_fetches(struct holdings *h, struct holding *holding);
 void holding_fetch_cursor(void *arg, struct shard *shard, const char *from);
 void holding_fetch_batch(void *arg, struct shard *shard, const struct cursor *from,
-			 const struct cursor *end, unsigned limit);
+			 const struct cursor *end, unsigned limit, size_t bytes);
 bool holding_fetch_early(void *arg, struct shard *shard, const struct cursor *from,
 			 const struct cursor *end, unsigned limit, size_t bytes);
 void holding_take_early(void *arg, struct shard *shard);

@@ -47,7 +47,8 @@ shard_create(const struct shard_config *config, const struct shard_ops *ops, voi
 	s->end_ns = assign->end_ns;
 	s->suspect = assign->suspect;
 	s->limit = config->batch_size;
-	s->last_bytes = config->first_bytes;
+	s->room_bytes =
+		config->first_bytes < config->max_bytes ? config->first_bytes : config->max_bytes;
 	s->close = LEASE_RELEASED;
 	s->state = assign->seal_only ? SHARD_DRAINING : SHARD_INITIALIZING;
 	atomic_store(&lease->letting_go, assign->seal_only);

@@ -31,9 +31,9 @@ struct shard_ops {
 	void (*take)(void *arg, struct shard *shard, const struct cursor *start,
 		     enum lease_origin ahead);
 	void (*fetch_cursor)(void *arg, struct shard *shard, const char *from);
-	/* end none: without one. The bytes were reserved. */
+	/* end none: without one. The bytes were reserved: a larger answer is LTS_TOOBIG. */
 	void (*fetch_batch)(void *arg, struct shard *shard, const struct cursor *from,
-			    const struct cursor *end, unsigned limit);
+			    const struct cursor *end, unsigned limit, size_t bytes);
 	/* Whatever is under way: the request, the wait, the place in the queue for room. */
 	void (*cancel_fetch)(void *arg, struct shard *shard);
 	/* The batch behind the one under way, at the same time. False: no room, and nobody
@@ -64,6 +64,7 @@ struct shard_config { /* shared by all shards of the worker */
 	int64_t fetch_interval_ms;
 	enum expired_policy on_expired;
 	const struct service_clock *clock;
+	size_t max_bytes;   /* max_body_bytes */
 	size_t first_bytes; /* reserved when the size of a shard's answers is not known yet */
 };
 

@@ -49,12 +49,12 @@ shard_on_head(struct shard *s, const struct batch_head *head, int64_t now_ms)
 		return;
 	if (!is_worth_it(s, head) || !is_before_end(s, head, now_ms))
 		return;
-	if (!s->ops->fetch_early(s->arg, s, &head->next, &s->end, s->limit, s->last_bytes))
+	if (!s->ops->fetch_early(s->arg, s, &head->next, &s->end, s->limit, s->room_bytes))
 		return;
 	early->how = EARLY_ASKED;
 	early->from = head->next;
 	early->end = s->end;
-	early->reserved = s->last_bytes;
+	early->reserved = s->room_bytes;
 }
 
 void

@@ -17,6 +17,8 @@ enum {
 	SHARD_END_EMPTIES = 6,
 	SHARD_AHEAD_ASKS = 6,
 	SHARD_TOO_BIG_TRIES = 6,
+	SHARD_ROOM_LEAST = 64 << 10,
+	SHARD_ROOM_GROWTH = 16, /* from the least to 16 MiB in two steps */
 };
 
 static void
@@ -80,14 +82,14 @@ ask(struct shard *s, enum fetch_what what, const struct cursor *from, const stru
 {
 	s->what = what;
 	if (!s->reserved) {
-		if (!s->ops->reserve(s->arg, s, s->last_bytes)) {
+		if (!s->ops->reserve(s->arg, s, s->room_bytes)) {
 			s->how = FETCH_NO_ROOM;
 			return;
 		}
-		s->reserved = s->last_bytes;
+		s->reserved = s->room_bytes;
 	}
 	s->how = FETCH_ASKED;
-	s->ops->fetch_batch(s->arg, s, from, end, limit);
+	s->ops->fetch_batch(s->arg, s, from, end, limit, s->reserved);
 }
 
 static void
@@ -258,6 +260,19 @@ makes_progress(const struct shard *s, const struct batch *batch)
 	return true;
 }
 
+/* What one answer needed, the next may need as well; it goes down by steps, for a batch that is
+ * cut short, as at the tail, says little about the next. */
+static void
+set_room(struct shard *s, size_t bytes)
+{
+	size_t least = s->room_bytes - s->room_bytes / 8;
+	if (bytes < SHARD_ROOM_LEAST)
+		bytes = SHARD_ROOM_LEAST;
+	if (bytes < least)
+		bytes = least;
+	s->room_bytes = bytes < s->config->max_bytes ? bytes : s->config->max_bytes;
+}
+
 static void
 on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 {
@@ -286,7 +301,7 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 		on_empty(s, batch, now_ms);
 		return;
 	}
-	s->last_bytes = batch->bytes;
+	set_room(s, batch->bytes + batch->bytes / 4);
 	s->idle_ms = 0;
 	s->empties = 0;
 	if (cursor_equal(&s->next, &s->suspect.cursor))
@@ -316,13 +331,29 @@ on_expired(struct shard *s, const char *text)
 /* It cannot be asked for in smaller pieces. One such answer may be a fault; all of them are not.
  */
 static void
-on_too_big(struct shard *s)
+on_least_too_big(struct shard *s)
 {
 	static const char text[] = "an answer of ten records is above max_body_bytes";
 	if (++s->too_big == SHARD_TOO_BIG_TRIES)
 		shard_get_stuck(s, LTS_TOOBIG, text);
 	else
 		retry(s, LTS_TOOBIG, text, -1);
+}
+
+/* Above what was reserved for it, or above max_body_bytes. */
+static void
+on_too_big(struct shard *s)
+{
+	if (s->reserved < s->config->max_bytes) {
+		set_room(s, SHARD_ROOM_GROWTH * s->reserved);
+	} else if (s->limit > SHARD_LIMIT_MIN) {
+		s->limit = s->limit / 2 < SHARD_LIMIT_MIN ? SHARD_LIMIT_MIN : s->limit / 2;
+	} else {
+		on_least_too_big(s);
+		return;
+	}
+	shard_unreserve(s);
+	ask_batch(s);
 }
 
 static void
@@ -335,13 +366,7 @@ on_error(struct shard *s, const struct shard_answer *answer)
 	} else if (answer->err == LTS_EXPIRED && s->what == FETCH_BATCH) {
 		on_expired(s, answer->text);
 	} else if (answer->err == LTS_TOOBIG && s->what == FETCH_BATCH) {
-		if (s->limit == SHARD_LIMIT_MIN) {
-			on_too_big(s);
-			return;
-		}
-		s->limit = s->limit / 2 < SHARD_LIMIT_MIN ? SHARD_LIMIT_MIN : s->limit / 2;
-		shard_unreserve(s);
-		ask_batch(s);
+		on_too_big(s);
 	} else {
 		if (answer->err == LTS_INVALID)
 			s->suspect.attempts = 0; /* it was the bound, maybe */

@@ -70,8 +70,8 @@ struct shard {
 	bool taken;               /* the delivery thread knows the shard */
 	struct batch *ready;      /* fetched ahead */
 	struct shard_early early;
-	size_t reserved;   /* for the request under way */
-	size_t last_bytes; /* of the last answer: what the next will take */
+	size_t reserved;   /* for the request under way, which may not bring more */
+	size_t room_bytes; /* what the next will be given */
 	unsigned limit;
 	struct suspect suspect; /* ahead of us, or where we stand; attempts 0: none */
 	enum lease_state close; /* how it is let go */

@@ -242,6 +242,7 @@ start_holdings(struct worker *w)
 		.shard = { .batch_size = (unsigned)w->options.consume_batch_size,
 			   .fetch_interval_ms = w->options.fetch_interval_ms,
 			   .on_expired = (enum expired_policy)w->options.on_expired,
+			   .max_bytes = (size_t)w->options.max_body_bytes,
 			   .first_bytes = 1 << 20 },
 		.budget_bytes = (size_t)w->options.memory_budget_bytes,
 		.slot = w->slot,

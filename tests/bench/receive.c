@@ -130,8 +130,8 @@ on_batch(void *arg, struct lts_answer *answer)
 static void
 ask(struct source *source)
 {
-	lts_api_batch(source->receiver->api, &source->shard, LIMIT, &source->next, NULL, on_batch,
-		      source);
+	lts_api_batch(source->receiver->api, &source->shard, LIMIT, 0, &source->next, NULL,
+		      on_batch, source);
 }
 
 static void

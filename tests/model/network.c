@@ -410,7 +410,7 @@ lts_api_cursor(struct lts_api *api, const struct shard_id *shard, const char *fr
 }
 
 struct lts_request *
-lts_api_batch(struct lts_api *api, const struct shard_id *shard, unsigned limit,
+lts_api_batch(struct lts_api *api, const struct shard_id *shard, unsigned limit, size_t max_bytes,
 	      const struct cursor *start, const struct cursor *end, lts_api_done *done, void *arg)
 {
 	int in_flight = 0;

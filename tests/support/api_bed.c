@@ -96,7 +96,7 @@ api_bed_begin(struct api_bed *bed, enum lts_op op, lts_api_done *done, void *arg
 	case LTS_OP_CURSOR:
 		return lts_api_cursor(bed->api, &shard, "begin", done, arg);
 	case LTS_OP_BATCH:
-		return lts_api_batch(bed->api, &shard, 1000, &start, &end, done, arg);
+		return lts_api_batch(bed->api, &shard, 1000, 0, &start, &end, done, arg);
 	}
 	abort();
 }

@@ -36,10 +36,11 @@ op_fetch_cursor(void *arg, struct shard *shard, const char *from)
 
 static void
 op_fetch_batch(void *arg, struct shard *shard, const struct cursor *from,
-	       const struct cursor *end, unsigned limit)
+	       const struct cursor *end, unsigned limit, size_t bytes)
 {
 	struct shard_bed *bed = arg;
 	bed->from = *from;
+	bed->room_bytes = bytes;
 	SAY(bed, "batch %s %s %u\n", from->text, or_dash(end->text), limit);
 }
 
@@ -59,6 +60,7 @@ op_fetch_early(void *arg, struct shard *shard, const struct cursor *from,
 		return false;
 	bed->used_bytes += (int64_t)bytes;
 	bed->early = *from;
+	bed->room_bytes = bytes;
 	SAY(bed, "early %s %s %u\n", from->text, or_dash(end->text), limit);
 	return true;
 }
@@ -211,6 +213,7 @@ shard_bed_init(struct shard_bed *bed, int64_t end_ns)
 		.fetch_interval_ms = BED_FETCH_INTERVAL_MS,
 		.clock = &bed->clock,
 		.first_bytes = BED_FIRST_BYTES,
+		.max_bytes = BED_MAX_BYTES,
 	};
 	buf_init(&bed->said, 0);
 	make(bed, end_ns, &(struct suspect){ 0 });

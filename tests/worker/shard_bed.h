@@ -7,7 +7,12 @@
 
 #include "worker/shard.h"
 
-enum { BED_BATCH = 100, BED_FIRST_BYTES = 1000, BED_FETCH_INTERVAL_MS = 200 };
+enum {
+	BED_BATCH = 100,
+	BED_FIRST_BYTES = 1 << 20,
+	BED_MAX_BYTES = BED_FIRST_BYTES,
+	BED_FETCH_INTERVAL_MS = 200,
+};
 
 struct shard_bed {
 	struct shard_config config;
@@ -23,6 +28,7 @@ struct shard_bed {
 	uint64_t fetched, delivered, dropped; /* records */
 	struct batch *submitted;
 	struct cursor from, early; /* of the request under way, and of the early one */
+	size_t room_bytes;  /* its answer may have no more */
 };
 
 void shard_bed_init(struct shard_bed *bed, int64_t end_ns);

@@ -306,16 +306,41 @@ START_TEST(limit_grows_back_after_a_large_body)
 }
 END_TEST
 
-START_TEST(last_answers_size_is_what_the_next_reserves)
+START_TEST(room_for_an_answer_follows_the_last_ones)
 {
+	enum { KIB = 1024, FIRST = BED_FIRST_BYTES / KIB };
+	bed.config.max_bytes = 16 * BED_FIRST_BYTES;
 	shard_bed_fetching(&bed);
-	ck_assert_int_eq(bed.used_bytes, BED_FIRST_BYTES);
-	shard_bed_batch(&bed, "20", 5, 700);
-	ck_assert_int_eq(bed.used_bytes, 700 + 700);
-	shard_bed_batch(&bed, "30", 5, 900);
-	ck_assert_int_eq(bed.used_bytes, 700 + 900);
+	ck_assert_uint_eq(bed.room_bytes, FIRST * KIB);
+	ck_assert_int_eq(bed.used_bytes, FIRST * KIB);
+	shard_bed_batch(&bed, "20", 5, 2000 * KIB); /* a quarter more than it */
+	ck_assert_uint_eq(bed.room_bytes, 2500 * KIB);
+	ck_assert_int_eq(bed.used_bytes, (2000 + 2500) * KIB);
+	shard_bed_batch(&bed, "30", 5, 100 * KIB); /* an eighth less */
 	shard_bed_delivered(&bed, LTS_OK);
-	ck_assert_int_eq(bed.used_bytes, 900 + 900);
+	ck_assert_uint_eq(bed.room_bytes, 2500 * KIB / 8 * 7);
+	ck_assert_int_eq(bed.used_bytes, 100 * KIB + 2500 * KIB / 8 * 7);
+}
+END_TEST
+
+START_TEST(answer_above_its_room_is_asked_for_again_with_more)
+{
+	bed.config.max_bytes = 20 * BED_FIRST_BYTES;
+	shard_bed_fetching(&bed);
+	shard_bed_error(&bed, LTS_TOOBIG, -1);
+	shard_bed_expect(&bed, "batch 10 - 100\n");
+	ck_assert_uint_eq(bed.room_bytes, 16 * BED_FIRST_BYTES);
+	ck_assert_int_eq(bed.used_bytes, 16 * BED_FIRST_BYTES);
+	bed.full = true;
+	shard_bed_error(&bed, LTS_TOOBIG, -1);
+	shard_bed_expect(&bed, "");
+	ck_assert_int_eq(bed.used_bytes, 0);
+	bed.full = false;
+	shard_on_room(bed.shard, bed.now_ms);
+	shard_bed_expect(&bed, "batch 10 - 100\n");
+	ck_assert_uint_eq(bed.room_bytes, 20 * BED_FIRST_BYTES);
+	shard_bed_error(&bed, LTS_TOOBIG, -1); /* now it is max_body_bytes */
+	shard_bed_expect(&bed, "batch 10 - 50\n");
 }
 END_TEST
 
@@ -392,7 +417,8 @@ suite_shard(void)
 	tcase_add_loop_test(tc, any_error_is_tried_again_from_the_same_place, 0, 7);
 	tcase_add_test(tc, body_above_the_cap_is_asked_for_in_halves_down_to_ten_then_stuck);
 	tcase_add_test(tc, limit_grows_back_after_a_large_body);
-	tcase_add_test(tc, last_answers_size_is_what_the_next_reserves);
+	tcase_add_test(tc, room_for_an_answer_follows_the_last_ones);
+	tcase_add_test(tc, answer_above_its_room_is_asked_for_again_with_more);
 	tcase_add_test(tc, shard_without_room_asks_when_there_is_some);
 	tcase_add_test(tc, late_timer_does_nothing);
 	tcase_add_test(tc, delivery_error_makes_the_shard_stuck);

@@ -1,6 +1,6 @@
 /*
- * test_http_tls.c - whom the HTTP client trusts: `openssl s_server` with a certificate of
- * its own.
+ * test_http_tls.c - whom the HTTP client trusts, and that it resumes its TLS sessions: `openssl
+ * s_server` with a certificate of its own, whose page says how the connection began.
  */
 #include <check.h>
 #include <ev.h>
@@ -28,6 +28,7 @@ struct outcome {
 	enum lts_err err;
 	bool reached;
 	int status;
+	bool resumed;
 };
 
 /* Starts it with stdin and stderr closed off, and `out` as stdout; -1: /dev/null too. */
@@ -131,21 +132,42 @@ on_done(void *arg, struct http_result *result)
 	out->err = result->err;
 	out->reached = result->reached;
 	out->status = result->status;
+	out->resumed = result->body->len && strstr(result->body->data, "\nReused, TLSv1.");
 }
 
-static struct outcome
-get_trusting(const char *ca_file)
+static void
+start_get(struct http *http, struct outcome *out)
 {
-	struct http_config config = { .ca_file = ca_file, .max_connections = 2 };
-	struct http *http = http_create(loop, &config);
-	struct outcome out = { .done = 0 };
+	*out = (struct outcome){ .done = 0 };
 	char url[64];
 	snprintf(url, sizeof(url), "https://127.0.0.1:%u/", port);
 	struct http_request request = {
 		.method = "GET", .url = url, .max_body_bytes = 1 << 20, .timeout_ms = 15000
 	};
-	http_start(http, &request, on_done, &out);
+	http_start(http, &request, on_done, out);
+}
+
+static struct outcome
+get(struct http *http)
+{
+	struct outcome out;
+	start_get(http, &out);
 	until_count(loop, &out.done, 1);
+	return out;
+}
+
+static struct http *
+trust(const char *ca_file)
+{
+	struct http_config config = { .ca_file = ca_file, .max_connections = 2 };
+	return http_create(loop, &config);
+}
+
+static struct outcome
+get_trusting(const char *ca_file)
+{
+	struct http *http = trust(ca_file);
+	struct outcome out = get(http);
 	http_destroy(&http);
 	return out;
 }
@@ -195,6 +217,27 @@ START_TEST(missing_ca_file_is_refused_before_a_request)
 }
 END_TEST
 
+/* The server ends each connection with its answer. Two calls at a time: curl by itself would keep
+ * a session for each of its handles alone. */
+START_TEST(session_is_resumed_once_its_connection_is_lost)
+{
+	static const char *const versions[] = { "-tls1_3", "-tls1_2" };
+	start_server("subjectAltName=IP:127.0.0.1", versions[_i]);
+	struct http *http = trust(cert);
+	ck_assert(!get(http).resumed);
+	for (int i = 0; i < 3; i++) {
+		struct outcome out, other;
+		start_get(http, &out);
+		start_get(http, &other);
+		until_count(loop, &out.done, 1);
+		until_count(loop, &other.done, 1);
+		ck_assert(!out.err && out.resumed);
+		ck_assert(!other.err && other.resumed);
+	}
+	http_destroy(&http);
+}
+END_TEST
+
 Suite *
 suite_http_tls(void)
 {
@@ -207,6 +250,7 @@ suite_http_tls(void)
 	tcase_add_test(tc, wrong_host_is_refused_before_a_request);
 	tcase_add_test(tc, old_tls_is_refused_before_a_request);
 	tcase_add_test(tc, missing_ca_file_is_refused_before_a_request);
+	tcase_add_loop_test(tc, session_is_resumed_once_its_connection_is_lost, 0, 2);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

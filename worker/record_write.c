@@ -98,6 +98,8 @@ write_gathered(int fd, int64_t offset, enum record_format format, const struct r
 			err = write_all(fd, place(offset, *written - before), &iov,
 					scratch->len ? 1 : 0, written);
 	}
+	if (scratch->cap > 4 * WRITE_SCRATCH)
+		buf_fini(scratch); /* for one huge record */
 	return err;
 }
 

@@ -187,7 +187,7 @@ file_flush(struct sink_stream *stream, bool seal, struct sink_position *position
 	if (stream->fd >= 0 && stream->synced < stream->len) {
 		if (fdatasync(stream->fd) < 0)
 			return LTS_SYNC;
-		stream->started = stream->synced = stream->len;
+		stream->synced = stream->len;
 	}
 	bool done = stream->fd >= 0 && stream->len && (seal || wants_rotation(stream));
 	/* What somebody has touched never gets a final name. */

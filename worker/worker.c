@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,8 @@
 enum {
 	WORKER_BEAT_MS = 250,    /* at the most; see set_beat */
 	WORKER_ORPHAN_MS = 1000, /* what a worker without a supervisor may still take */
+	WORKER_MMAP_BYTES = 1 << 20,
+	WORKER_TRIM_BYTES = 4 << 20,
 };
 
 struct worker {
@@ -382,10 +385,20 @@ log_counters(const struct worker *w, int64_t start_ms)
 		 LOG_INT("ms", clock_mono_ms() - start_ms));
 }
 
+/* What the budget counts is all that is held: large bodies leave no holes in the heap, as they
+ * would once malloc has seen them come and go, and what is free on its top goes back. */
+static void
+bound_heap(void)
+{
+	mallopt(M_MMAP_THRESHOLD, WORKER_MMAP_BYTES);
+	mallopt(M_TRIM_THRESHOLD, WORKER_TRIM_BYTES);
+}
+
 enum exit_code
 worker_run(void)
 {
 	struct worker w = { .exit = EXIT_DONE };
+	bound_heap();
 	w.loop = ev_default_loop(0);
 	w.log = log_create("worker");
 	log_add_fd(w.log, STDERR_FILENO, LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT);

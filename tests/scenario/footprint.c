@@ -1,16 +1,18 @@
 /*
  * footprint.c - what an agent costs, and that it costs no more after a while.
  *
- * Real programs against lts-sim. Holds the memory of an idle agent, and that deaths of
- * workers leave no descriptor behind. Without meaning under ASan, where the memory part
- * is left out.
+ * Real programs against lts-sim. Holds the memory of an idle agent and of one whose sink stands
+ * still, and that deaths of workers leave no descriptor behind. Without meaning under ASan, where
+ * the memory part is left out.
  */
 #include "tests/suites.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/support/one_host.h"
 
@@ -32,10 +34,11 @@ memory_kib(pid_t pid, const char *const *names)
 	return sum;
 }
 
+static const char *const private[] = { "Private_Clean:", "Private_Dirty:", NULL };
+
 static void
 expect_small(pid_t pid)
 {
-	static const char *const private[] = { "Private_Clean:", "Private_Dirty:", NULL };
 	static const char *const resident[] = { "Rss:", NULL };
 	ck_assert_int_gt(memory_kib(pid, resident), 0);
 	ck_assert_int_le(memory_kib(pid, private), 6 * 1024);
@@ -55,6 +58,56 @@ START_TEST(idle_agent_is_small)
 	expect_small(pids[0]);
 	expect_small(pids[1]);
 	agent_stop(&h.agent);
+	one_host_end(&h);
+}
+END_TEST
+
+enum { BUDGET_KIB = 16 << 10, OWN_KIB = 16 << 10, BACKLOG = 96 << 20, PIECE = 1 << 20 };
+
+/* Takes what is in the pipe, up to a piece; false: that was the end. */
+static bool
+read_piece(int fd)
+{
+	static char piece[PIECE];
+	size_t len = 0;
+	ssize_t got = 1;
+	while (len < PIECE && (got = read(fd, piece, PIECE - len)) > 0)
+		len += (size_t)got;
+	return got > 0;
+}
+
+/* Its sink takes nothing for a while, and then a piece at a time. */
+START_TEST(memory_stays_within_the_budget_whatever_the_records_and_the_sink)
+{
+	static const unsigned sizes[] = { 100, 500, 65536 };
+	struct one_host h;
+	int fds[2];
+	pid_t workers[AGENT_WORKERS_MAX];
+	char sim[128];
+	unsigned records = BACKLOG / 16 / sizes[_i];
+	scenario_begin(&h.scenario);
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	snprintf(sim, sizeof(sim), "--tls off --shards 16 --records %u --record_bytes %u",
+		 records, sizes[_i]);
+	sim_start(&h.sim, &h.scenario, sim);
+	agent_init(&h.agent, &h.sim, "host",
+		   "--sink stdout --end_time end --memory_budget 16MiB --max_body_bytes 8MiB "
+		   "--consume_batch_size 100 --heartbeat_timeout 30s");
+	h.agent.out_fd = fds[1];
+	agent_start(&h.agent);
+	close(fds[1]);
+	until("each shard has brought what it may",
+	      sim_number(&h.sim, "served_records") * sizes[_i] >= 8 << 20 ||
+		      sim_number(&h.sim, "requests/batch/200") >= 2 * 16);
+	ck_assert_uint_eq(agent_workers(&h.agent, workers), 1);
+	for (size_t took = 0; took < BACKLOG / 2; took += PIECE) {
+		ck_assert_int_le(memory_kib(workers[0], private), BUDGET_KIB + OWN_KIB);
+		ck_assert(read_piece(fds[0]));
+	}
+	while (read_piece(fds[0]))
+		;
+	close(fds[0]);
+	ck_assert_int_eq(agent_wait(&h.agent), 0);
 	one_host_end(&h);
 }
 END_TEST
@@ -110,8 +163,12 @@ suite_footprint(void)
 {
 	Suite *suite = suite_create("footprint");
 	TCase *tc = scenario_case(suite, "footprint");
-	if (PATIENCE_SLOWNESS == 1)
+	if (PATIENCE_SLOWNESS == 1) {
 		tcase_add_test(tc, idle_agent_is_small);
+		tcase_add_loop_test(
+			tc, memory_stays_within_the_budget_whatever_the_records_and_the_sink, 0,
+			3);
+	}
 	tcase_add_test(tc, deaths_of_workers_leave_no_descriptor_and_no_zombie);
 	return suite;
 }

@@ -64,8 +64,7 @@ struct shard_config { /* shared by all shards of the worker */
 	int64_t fetch_interval_ms;
 	enum expired_policy on_expired;
 	const struct service_clock *clock;
-	size_t max_bytes;   /* max_body_bytes */
-	size_t first_bytes; /* reserved when the size of a shard's answers is not known yet */
+	size_t max_bytes, first_bytes; /* max_body_bytes; reserved while sizes are not known */
 };
 
 /* An answer to fetch_cursor or fetch_batch. */

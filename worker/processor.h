@@ -1,0 +1,105 @@
+/*
+ * processor.h - the user's code on the records: one interface for plugins, child processes
+ * and commands.
+ *
+ * All calls come from the delivery thread. One processor per worker, one processor_shard
+ * per shard held. A piece is a batch or a part of one; at most one of a shard is under way.
+ * What to do about a verdict (again, later, in halves, to the dead letters) is the
+ * caller's: worker/attempt.h.
+ */
+#ifndef WORKER_PROCESSOR_H
+#define WORKER_PROCESSOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/ids.h"
+#include "worker/batch_scan.h"
+
+struct processor;
+struct processor_shard;
+
+struct piece { /* borrowed until its verdict is another than PENDING, or its shard is closed */
+	const struct record *records;
+	size_t n;
+	struct cursor cursor; /* where its batch starts */
+	struct cursor next;   /* where its batch ends */
+	size_t first;         /* of its records in the batch */
+	unsigned attempts;    /* that failed, before this one */
+};
+
+enum verdict_kind {
+	VERDICT_PENDING,  /* under way: `look` tells, after a `turn` */
+	VERDICT_ACK,      /* done with, and safe as far as the user's code is concerned */
+	VERDICT_LATER,    /* not now: again after a while; no attempt is counted */
+	VERDICT_REFUSED,  /* an attempt failed */
+	VERDICT_ROLLBACK, /* done with; the shard goes on at `rollback` */
+};
+
+struct verdict {
+	enum verdict_kind kind;
+	bool saved;             /* a checkpoint behind this piece is wanted: checkpoint_mode=manual */
+	bool persistent;        /* and at once */
+	bool has_bad;           /* REFUSED: it is known which */
+	size_t bad;             /* record of the piece */
+	struct cursor rollback; /* ROLLBACK */
+	char error[200];        /* REFUSED, LATER: for people; printable */
+};
+
+/* Why a shard ends. */
+enum processor_reason { PROCESSOR_STOPPING, PROCESSOR_LEASE_LOST, PROCESSOR_FINISHED };
+
+struct processor_ops {
+	/* checkpoint: where the shard goes on. Any error stops the shard, `why_out` says why. */
+	enum lts_err (*open)(struct processor *processor, const struct shard_id *shard,
+			     const struct cursor *checkpoint, struct processor_shard **out,
+			     struct buf *why_out);
+	void (*process)(struct processor_shard *shard, const struct piece *piece,
+			struct verdict *out);
+	/* What has become of the piece under way. NULL: never PENDING. */
+	void (*look)(struct processor_shard *shard, struct verdict *out);
+	/* The checkpoint is committed. NULL: need not know. */
+	void (*committed)(struct processor_shard *shard, const struct cursor *checkpoint);
+	/* Ends the user's part for this shard; a piece under way is given up. May wait,
+	 * boundedly. out->saved as after a piece: STOPPING and FINISHED only. */
+	void (*close)(struct processor_shard **shard, enum processor_reason reason,
+		      struct verdict *out);
+	/* For those that are PENDING; NULL for others. fd: readable when a turn is wanted; -1:
+	 * none now. due_ms: CLOCK_MONOTONIC milliseconds of the next turn in any case. turn:
+	 * does what can be done without waiting. */
+	int (*fd)(const struct processor *processor);
+	int64_t (*due_ms)(const struct processor *processor);
+	void (*turn)(struct processor *processor, int64_t now_ms);
+	void (*destroy)(struct processor **processor);
+};
+
+/* Every processor starts with this. */
+struct processor {
+	const struct processor_ops *ops;
+};
+
+struct processor_config {
+	const char *spec; /* `plugin:FILE.so[?args]`, `exec:COMMAND`, `batch:COMMAND` */
+	struct log *log;
+	enum record_format format;
+	int64_t timeout_ms;    /* process_timeout: of one piece, for those who can be ended singly */
+	size_t max_body_bytes; /* the largest batch */
+};
+
+/* Whether the specification names a processor, rather than a plain sink. */
+bool processor_is_named(const char *spec);
+/* LTS_INVALID: no such processor, or it cannot be used: `why_out` has a line. */
+enum lts_err processor_create(const struct processor_config *config, struct processor **out,
+			      struct buf *why_out) LTS_MUST_USE;
+
+/* The kinds, for processor_create alone; `what` is behind the colon. */
+enum lts_err processor_plugin_create(const char *what, const struct processor_config *config,
+				     struct processor **out, struct buf *why_out) LTS_MUST_USE;
+enum lts_err processor_exec_create(const char *what, const struct processor_config *config,
+				   struct processor **out, struct buf *why_out) LTS_MUST_USE;
+enum lts_err processor_batch_create(const char *what, const struct processor_config *config,
+				    struct processor **out, struct buf *why_out) LTS_MUST_USE;
+
+#endif

@@ -82,6 +82,7 @@ board_place(const struct board *board)
 		place.since_ms =
 			atomic_load_explicit(&board->stage_since_ms, memory_order_relaxed);
 		place.records = atomic_load_explicit(&board->records, memory_order_relaxed);
+		place.first = atomic_load_explicit(&board->first, memory_order_relaxed);
 		place.shard = board->shard;
 		place.cursor = board->cursor;
 		atomic_thread_fence(memory_order_acquire);

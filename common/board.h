@@ -30,6 +30,8 @@ struct board_counters {
 	_Atomic uint64_t fetched_records, fetched_bytes;     /* accepted by the scanner */
 	_Atomic uint64_t delivered_records, delivered_bytes; /* taken by the sink */
 	_Atomic uint64_t dropped_records; /* fetched, then given back undelivered */
+	_Atomic uint64_t dead_letters;    /* fetched, then put aside */
+	_Atomic uint64_t attempts;        /* of the user's code that failed */
 	_Atomic uint64_t batches, empty_batches, commits;
 	_Atomic uint64_t refused;   /* answers that were not what they should be */
 	_Atomic uint64_t retries;   /* requests repeated after an error */
@@ -43,7 +45,8 @@ struct board {
 	_Atomic uint32_t version; /* of the place below: odd while being written */
 	_Atomic uint32_t stage;
 	_Atomic int64_t stage_since_ms;
-	_Atomic uint32_t records;      /* of the batch that is being submitted; else 0 */
+	_Atomic uint32_t records;      /* that are being submitted; else 0 */
+	_Atomic uint32_t first;        /* of them, in the batch that starts at the cursor */
 	_Atomic uint32_t fault_thread; /* enum board_thread */
 	struct shard_id shard;
 	struct cursor cursor;
@@ -57,7 +60,7 @@ struct board_place {
 	bool torn;
 	enum board_stage stage;
 	int64_t since_ms;
-	uint32_t records;
+	uint32_t records, first;
 	struct shard_id shard;
 	struct cursor cursor;
 };
@@ -74,12 +77,13 @@ void board_enter(struct board *board, enum board_stage stage, const struct shard
 struct board_place board_place(const struct board *board);
 const char *board_stage_name(enum board_stage stage);
 
-/* fetched = delivered + dropped + this, of one life of the worker. */
+/* fetched = delivered + dead letters + dropped + this, of one life of the worker. */
 static inline uint64_t
 board_in_flight(const struct board *board)
 {
 	/* In this order the counters of a running worker cannot make it less than none. */
-	uint64_t done = board->counters.delivered_records + board->counters.dropped_records;
+	uint64_t done = board->counters.delivered_records + board->counters.dead_letters +
+			board->counters.dropped_records;
 	return board->counters.fetched_records - done;
 }
 

@@ -27,6 +27,8 @@ struct time_spec {
 
 enum record_format { RECORD_LABELS, RECORD_CONTENT };
 enum expired_policy { EXPIRED_STOP, EXPIRED_BEGIN, EXPIRED_END };
+enum checkpoint_mode { CHECKPOINT_AUTO, CHECKPOINT_MANUAL };
+enum poison_policy { POISON_DEADLETTER, POISON_STOP };
 enum sign_date { SIGN_DATE_SHORT, SIGN_DATE_FULL };
 
 /* Texts are NULL when not given and have no default; they belong to the struct. ca_file
@@ -47,7 +49,12 @@ struct options {
 	char *ca_file;
 	int64_t on_expired;                       /* enum expired_policy */
 	int64_t rotate_bytes, rotate_interval_ms; /* 0: off */
-	int64_t log_level, log_format;            /* enum log_level, enum log_format */
+	int64_t checkpoint_mode;                  /* enum checkpoint_mode */
+	int64_t max_attempts;
+	int64_t on_poison;                          /* enum poison_policy */
+	char *deadletter_dir;                       /* NULL: `deadletter` in state_dir */
+	int64_t batch_max_records, batch_linger_ms; /* 0: off */
+	int64_t log_level, log_format;              /* enum log_level, enum log_format */
 	char *log_file;
 	bool is_test;
 	int64_t sign_date; /* enum sign_date */

@@ -17,6 +17,7 @@ static const char *const group_titles[OPTION_GROUPS] = {
 	[GROUP_CREDENTIALS] = "Credentials, all from one source",
 	[GROUP_CONSUMING] = "What is consumed",
 	[GROUP_OUTPUT] = "Where it goes",
+	[GROUP_PROCESSING] = "Code of yours as the sink",
 	[GROUP_TIMING] = "Times",
 	[GROUP_LOG] = "The log",
 	[GROUP_PROGRAM] = "This start",

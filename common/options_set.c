@@ -138,25 +138,20 @@ static bool
 set_sink(struct options *options, const struct option_spec *option, const char *value,
 	 struct buf *why_out)
 {
-	static const char *const later[] = { "plugin:", "exec:", "batch:" };
+	static const char *const kinds[] = { "file:", "plugin:", "exec:", "batch:" };
 	static const char *const words[] = { "stdout", "null" };
 
-	for (unsigned i = 0; i < 3; i++) {
-		if (strncasecmp(value, later[i], strlen(later[i])) == 0) {
-			SAY(why_out,
-			    "'%s' is not available in this version; must be stdout, null "
-			    "or file:DIR",
-			    later[i]);
-			return false;
-		}
-	}
 	for (unsigned i = 0; i < 2; i++) {
 		if (strcasecmp(value, words[i]) == 0)
 			return set_text(options, option, words[i], why_out);
 	}
-	if (strncmp(value, "file:", 5) == 0 && value[5])
-		return set_text(options, option, value, why_out);
-	SAY(why_out, "must be stdout, null or file:DIR");
+	for (unsigned i = 0; i < 4; i++) {
+		size_t len = strlen(kinds[i]);
+		if (strncmp(value, kinds[i], len) == 0 && value[len])
+			return set_text(options, option, value, why_out);
+	}
+	SAY(why_out, "must be stdout, null, file:DIR, plugin:FILE.so[?args], exec:COMMAND or "
+		     "batch:COMMAND");
 	return false;
 }
 

@@ -28,6 +28,12 @@ static const struct option_word formats[] = {
 static const struct option_word expired_policies[] = {
 	{ "stop", EXPIRED_STOP }, { "begin", EXPIRED_BEGIN }, { "end", EXPIRED_END }, { NULL, 0 }
 };
+static const struct option_word checkpoint_modes[] = {
+	{ "auto", CHECKPOINT_AUTO }, { "manual", CHECKPOINT_MANUAL }, { NULL, 0 }
+};
+static const struct option_word poison_policies[] = {
+	{ "deadletter", POISON_DEADLETTER }, { "stop", POISON_STOP }, { NULL, 0 }
+};
 static const struct option_word sign_dates[] = {
 	{ "short", SIGN_DATE_SHORT }, { "full", SIGN_DATE_FULL }, { NULL, 0 }
 };
@@ -104,7 +110,9 @@ const struct option_spec options_table[] = {
 	  RANGE(1, PATH_BYTES), .argument = "DIR",
 	  .help = "checkpoints and locks; made with mode 0700; one supervisor each" },
 	{ OPT(sink, SINK, OUTPUT), AT(sink), .initial = "stdout", RANGE(1, PATH_BYTES),
-	  .argument = "SINK", .help = "where records go: stdout, null, or file:DIR" },
+	  .argument = "SINK",
+	  .help = "where records go: stdout, null, file:DIR; or to code of yours: "
+		  "plugin:FILE.so[?args], exec:COMMAND, batch:COMMAND" },
 	{ OPT(format, WORD, OUTPUT), AT(format), .initial = "labels", .words = formats,
 	  .argument = "WORD",
 	  .help = "of a record, on one line: labels is its JSON object, byte for byte; content is "
@@ -115,6 +123,27 @@ const struct option_spec options_table[] = {
 	{ OPT(rotate_interval, MS, OUTPUT), AT(rotate_interval_ms), .initial = "off",
 	  RANGE(SECOND, 366 * DAY), .off = true, .argument = "SPAN",
 	  .help = "the file sink begins a new file after this long" },
+
+	{ OPT(checkpoint_mode, WORD, PROCESSING), AT(checkpoint_mode), .initial = "auto",
+	  .words = checkpoint_modes, .argument = "WORD",
+	  .help = "auto: what your code has acknowledged is behind the checkpoint; manual: only "
+		  "what it has saved" },
+	{ OPT(max_attempts, INT, PROCESSING), AT(max_attempts), .initial = "5", RANGE(1, 1000),
+	  .argument = "N",
+	  .help = "failures of the same records before they are tried in halves, until the one "
+		  "that fails stands alone" },
+	{ OPT(on_poison, WORD, PROCESSING), AT(on_poison), .initial = "deadletter",
+	  .words = poison_policies, .argument = "WORD",
+	  .help = "what becomes of a record that fails alone: it is put aside in deadletter_dir, "
+		  "or its shard stops" },
+	{ OPT(deadletter_dir, TEXT, PROCESSING), AT(deadletter_dir), RANGE(1, PATH_BYTES),
+	  .absent = "STATE_DIR/deadletter", .argument = "DIR",
+	  .help = "records that were put aside, a line of JSON each" },
+	{ OPT(batch_max_records, INT, PROCESSING), AT(batch_max_records), .initial = "1000",
+	  RANGE(1, 1000), .argument = "N", .help = "most records for one batch:COMMAND" },
+	{ OPT(batch_linger, MS, PROCESSING), AT(batch_linger_ms), .initial = "off",
+	  RANGE(1, HOUR), .off = true, .argument = "SPAN",
+	  .help = "how long to wait for more records for one batch:COMMAND" },
 
 	{ OPT(heartbeat_interval, MS, TIMING), AT(heartbeat_interval_ms), .initial = "1s",
 	  RANGE(10, 10 * MINUTE), .argument = "SPAN",

@@ -61,6 +61,12 @@ let_go(struct store_txn *txn, struct lease_record *lease, const struct checkpoin
 							  .cursor = move->to });
 }
 
+static bool
+moves(const struct checkpoint_move *move)
+{
+	return !cursor_equal(&move->from, &move->to) || move->from_done != move->to_done;
+}
+
 static enum lts_err
 apply(struct store_txn *txn, struct checkpoint_move *move, uint32_t slot, int64_t now_ms,
       int64_t now_ns)
@@ -76,20 +82,23 @@ apply(struct store_txn *txn, struct checkpoint_move *move, uint32_t slot, int64_
 	if (err || !epoch_equal(lease.epoch, move->epoch) || lease.state == LEASE_RELEASED ||
 	    lease.state == LEASE_PAUSED)
 		return LTS_OK;
-	if (lease.state == LEASE_FINISHED && !cursor_equal(&move->from, &move->to))
+	if (lease.state == LEASE_FINISHED && moves(move))
 		return LTS_OK;
-	if (!cursor_equal(&record.cursor, &move->from))
+	if (!cursor_equal(&record.cursor, &move->from) || record.done != move->from_done)
 		return LTS_OK;
 	/* Past its deadline a shard does not move; what was committed may still be
 	 * sealed. */
-	if (!cursor_equal(&move->from, &move->to) && move->deadline_ms <= now_ms) {
+	if (moves(move) && move->deadline_ms <= now_ms) {
 		move->result = LTS_EXPIRED;
 		return LTS_OK;
 	}
 	move->result = LTS_OK;
-	if (!cursor_equal(&move->from, &move->to))
+	if (moves(move))
 		record.committed_ns = now_ns;
 	record.cursor = move->to;
+	record.done = move->to_done;
+	record.dead_letters += move->dead_letters;
+	record.attempts = move->attempts;
 	record.position = move->position;
 	record.records += move->records;
 	record.bytes += move->bytes;

@@ -10,11 +10,16 @@
 struct checkpoint_move {
 	struct shard_id shard;
 	struct epoch epoch;
-	int64_t deadline_ms;    /* the lease's, CLOCK_BOOTTIME, read after the write lock was
-				   taken */
-	struct cursor from, to; /* equal: nothing moved, only what follows is stored */
+	int64_t deadline_ms; /* the lease's, CLOCK_BOOTTIME, read after the write lock was
+				taken */
+	/* Equal, and the records done with behind them too: nothing moved, only what follows is
+	 * stored. */
+	struct cursor from, to;
+	uint64_t from_done, to_done;
 	struct sink_position position;
 	uint64_t records, bytes; /* delivered between from and to */
+	uint64_t dead_letters;   /* put aside between them */
+	uint32_t attempts;       /* that failed behind `to` */
 	bool gap; /* some of what lay between had been dropped by the service: an event */
 	struct cursor published; /* what stands at the service by now; none: nothing new */
 	enum lease_state close;  /* LEASE_RELEASED, _FINISHED, _PAUSED: also let go; 0: go on */
@@ -23,7 +28,7 @@ struct checkpoint_move {
 };
 
 /* Applies each move that is still allowed. LTS_GONE: the stored lease has another epoch,
- * or is let go, or is finished and the move is one, or the stored cursor is not `from`:
+ * or is let go, or is finished and the move is one, or the stored place is not `from`:
  * somebody else's by now. LTS_EXPIRED: the cursor is to move and the deadline is not
  * after now_ms: nobody else's on this host yet. Both change nothing. The return value is
  * about the transaction as a whole. */

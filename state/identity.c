@@ -86,6 +86,7 @@ identity_claim(struct store *store, const struct identity_record *mine,
 	else if ((err = compare(&identity, mine, why_out)))
 		goto out;
 	identity.boot_count++;
+	identity.schema = SCHEMA_VERSION;
 	identity_encode(&identity, &value);
 	err = store_put(&txn, STORE_META, identity_key, &value);
 	if (!err)

@@ -29,22 +29,31 @@ end(struct packer *p, struct schema_value *out)
 }
 
 static struct unpacker
-open_value(const void *data, size_t len)
+open_version(const void *data, size_t len, uint8_t *version_out)
 {
 	struct unpacker u = { .data = data, .len = len };
-	if (!unpack_crc(&u) || unpack_u8(&u) != SCHEMA_VERSION)
+	if (!unpack_crc(&u))
+		u.bad = true;
+	*version_out = unpack_u8(&u);
+	if (*version_out < 1 || *version_out > SCHEMA_VERSION)
 		u.bad = true;
 	return u;
+}
+
+/* Of a value that is the same in all versions. */
+static struct unpacker
+open_value(const void *data, size_t len)
+{
+	uint8_t version;
+	return open_version(data, len, &version);
 }
 
 const char *
 lease_state_name(enum lease_state state)
 {
 	static const char *const names[] = {
-		[LEASE_HELD] = "held",
-		[LEASE_RELEASED] = "released",
-		[LEASE_FINISHED] = "finished",
-		[LEASE_PAUSED] = "paused",
+		[LEASE_HELD] = "held",         [LEASE_RELEASED] = "released",
+		[LEASE_FINISHED] = "finished", [LEASE_PAUSED] = "paused",
 		[LEASE_STUCK] = "stuck",
 	};
 	if (state < LEASE_HELD || state > LEASE_STUCK)
@@ -169,13 +178,17 @@ checkpoint_encode(const struct checkpoint_record *r, struct schema_value *out)
 	pack_i64(&p, r->committed_ns);
 	pack_i64(&p, r->finished_end_ns);
 	pack_u8(&p, r->forced);
+	pack_u64(&p, r->done);
+	pack_u64(&p, r->dead_letters);
+	pack_u32(&p, r->attempts);
 	end(&p, out);
 }
 
 enum lts_err
 checkpoint_decode(const void *data, size_t len, struct checkpoint_record *out)
 {
-	struct unpacker u = open_value(data, len);
+	uint8_t version;
+	struct unpacker u = open_version(data, len, &version);
 	struct checkpoint_record r = { 0 };
 	unpack_text(&u, r.shard.text, sizeof(r.shard.text));
 	r.epoch.value = unpack_u64(&u);
@@ -188,6 +201,11 @@ checkpoint_decode(const void *data, size_t len, struct checkpoint_record *out)
 	r.committed_ns = unpack_i64(&u);
 	r.finished_end_ns = unpack_i64(&u);
 	r.forced = unpack_u8(&u) != 0;
+	if (version >= 2) {
+		r.done = unpack_u64(&u);
+		r.dead_letters = unpack_u64(&u);
+		r.attempts = unpack_u32(&u);
+	}
 	if (!unpack_done(&u) || cursor_is_none(&r.cursor))
 		return LTS_BADDATA;
 	*out = r;

@@ -1,9 +1,9 @@
 /*
  * schema.h - the records in LMDB, who writes each, and their bytes.
  *
- * Every value is a version, its fields (common/pack.h), and a CRC-32 of both. A value
- * that does not decode, or names another key than it is stored under, is LTS_BADDATA and
- * never used.
+ * Every value is a version (1 is read, too), its fields (common/pack.h), and a CRC-32 of both.
+ * One that does not decode, or names another key than it is stored under, is LTS_BADDATA and not
+ * used.
  *
  *   table        key                   written by
  *   meta         "identity"            the supervisor, before the first worker exists
@@ -18,12 +18,10 @@
 #ifndef STATE_SCHEMA_H
 #define STATE_SCHEMA_H
 
-#include <stddef.h>
-
 #include "common/err.h"
 #include "common/ids.h"
 
-enum { SCHEMA_VERSION = 1, SCHEMA_VALUE_MAX = 1024 };
+enum { SCHEMA_VERSION = 2, SCHEMA_VALUE_MAX = 1024 };
 
 struct identity_record {
 	uint32_t schema;
@@ -37,7 +35,6 @@ struct identity_record {
 struct start_record {
 	int64_t start_ns; /* what `end` meant when this instance first started */
 };
-
 enum lease_state {
 	LEASE_HELD = 1,
 	LEASE_RELEASED, /* given up: to a sibling, or back to the service */
@@ -50,16 +47,14 @@ struct lease_record {
 	struct shard_id shard;
 	struct epoch epoch;
 	enum lease_state state;
-	uint32_t slot; /* the worker */
-	uint32_t home; /* the consumer that the service granted the shard to */
+	uint32_t slot, home; /* the worker; the consumer that the service granted the shard to */
 	uint32_t pid;
 	int64_t since_ns;
 };
 
 /* Where a sink stands: for the file sink the segment's number and the bytes in it. */
 struct sink_position {
-	uint64_t segment;
-	uint64_t offset;
+	uint64_t segment, offset;
 };
 
 struct checkpoint_record {
@@ -72,6 +67,10 @@ struct checkpoint_record {
 	int64_t committed_ns;
 	int64_t finished_end_ns; /* the end_time it was finished for; 0: not */
 	bool forced;             /* set by a reset: wins once against the service's */
+	uint64_t
+		done; /* so many records behind `cursor` are done with as well; since version 2 */
+	uint64_t dead_letters; /* put aside since the beginning, by this instance */
+	uint32_t attempts;     /* that failed with the records that come next */
 };
 
 struct worker_record {

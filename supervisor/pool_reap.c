@@ -92,6 +92,8 @@ bury(struct pool_slot *s)
 	       LOG_TEXT("killed_by_us", s->exit.ours ? "true" : NULL),
 	       LOG_UINT("fetched", counters->fetched_records),
 	       LOG_UINT("delivered", counters->delivered_records),
+	       LOG_UINT("dead_letters", counters->dead_letters),
+	       LOG_UINT("attempts", counters->attempts),
 	       LOG_UINT("dropped", counters->dropped_records),
 	       LOG_UINT("in_flight", board_in_flight(s->board)),
 	       LOG_TEXT("stage", in_order ? NULL : board_stage_name(place.stage)),

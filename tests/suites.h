@@ -60,7 +60,7 @@
 	X(state_damage) X(clocks) \
 	X(network) X(terminal) \
 	X(remains) X(output_files) \
-	X(manager)
+	X(manager) X(plugins)
 /* clang-format on */
 
 #define DECLARE(name) Suite *suite_##name(void);

@@ -9,7 +9,7 @@ SUPPORT = $(filter-out %/sys_spy.o $(OBJ)/tests/support/test_%,$(call objs,tests
 # linked instead.
 MODEL_OUT = $(addprefix $(OBJ)/,common/channel.o common/clock.o common/http.o common/http_head.o \
 	common/http_setup.o common/log.o common/log_line.o common/lts_api.o common/lts_answer.o \
-	common/xalloc.o state/dump.o state/dump_json.o state/events.o state/human.o state/proc.o \
+	common/xalloc.o state/dump.o state/dump_json.o state/events.o state/proc.o \
 	state/snapshot.o state/store.o state/table.o state/verify.o supervisor/spawn.o \
 	supervisor/state_dir.o worker/sink.o worker/sink_file.o worker/sink_null.o \
 	worker/sink_stdout.o worker/segment.o)
@@ -27,13 +27,19 @@ $(BIN)/test-sink/lts-supervisor: $(OBJ)/supervisor/main.o $(call objs,supervisor
 $(BIN)/test-sink/lts-worker: $(OBJ)/worker/main.o $(filter-out %/sink.o,$(call objs,worker)) \
 	$(call objs,tests/sink) $(STATE) $(COMMON)
 
+# Plugins for scenarios.
+TEST_PLUGINS = $(patsubst tests/plugin/%.c,$(BIN)/test-plugin/%.so,$(wildcard tests/plugin/*.c))
+$(BIN)/test-plugin/%.so: tests/plugin/%.c worker/lts_processor.h
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC $(LDFLAGS_$(MODE)) -shared -o $@ $<
+
 $(BIN)/lts-model: $(MODEL)
 
 $(BIN)/lts-proof: LIBS = $(LIBS_TEST)
 $(BIN)/lts-model: LIBS = $(MODEL_WRAP:%=-Wl,--wrap=%) -lcrypto -lcjson -linih
 $(BIN)/lts-bench: $(OBJ)/tests/bench/main.o $(call objs,tests/bench) $(OBJ)/tests/sim/sim_record.o $(call objs,worker) $(STATE) $(COMMON)
 
-tests: $(BIN)/lts-tests $(BIN)/lts-model $(TEST_SINK)
+tests: $(BIN)/lts-tests $(BIN)/lts-model $(TEST_SINK) $(TEST_PLUGINS)
 
 proof: all $(BIN)/lts-proof $(BIN)/lts-model
 

@@ -18,8 +18,11 @@ struct batch {
 	struct lts_api *api;    /* borrowed: takes the body's memory back; NULL: it is freed */
 	struct record *records; /* point into body */
 	size_t n_records;
-	size_t bytes; /* of the body and the array; what the budget counts */
-	bool gap;     /* not records: the service had dropped those behind `from` */
+	size_t bytes;   /* of the body and the array; what the budget counts */
+	bool gap;       /* not records: the service had dropped those behind `from` */
+	size_t counted; /* records that the board has counted already as delivered, dead or
+			   dropped */
+	struct cursor rollback; /* the shard goes on here, and not at `to`; none: it does not */
 };
 
 struct batch *batch_create(struct lease *lease, const struct cursor *from);

@@ -5,7 +5,7 @@
  * never commit a position that is not durable, report one that is not committed, nor try an
  * fsync again. Held by tests/worker/test_commit.c, test_commit_lease.c and the scenarios.
  */
-#include "worker/commit.h"
+#include "worker/process.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,52 +13,21 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/handoff.h"
 #include "common/xalloc.h"
-#include "state/checkpoint.h"
-#include "state/worker_record.h"
 
 enum { COMMIT_RETRY_MS = 1000, COMMIT_LAZY_MS = 1000 };
-
-/* What the delivery thread knows of a shard. */
-struct track {
-	struct track *next_dirty;
-	struct lease *lease;
-	struct sink_stream *stream; /* NULL once closed */
-	bool dirty;                 /* in the committer's list */
-	bool gone; /* no longer ours: it does not move; what is committed is sealed */
-	struct cursor committed, reached;
-	struct sink_position position; /* of the last flush */
-	struct sink_position safe;     /* of the last commit */
-	uint64_t records, bytes;       /* between committed and reached */
-	struct cursor published;       /* not yet stored; none: nothing new */
-	bool gap;
-	enum lease_state close;
-	int64_t end_ns;
-};
-
-struct committer {
-	struct committer_config config;
-	struct store *store;
-	struct sink *sink;
-	struct worker_record self;
-	struct track *dirty;
-	size_t n_dirty;
-	int64_t due_ms;
-	struct checkpoint_move *moves; /* room for n_dirty */
-	size_t moves_cap;
-};
 
 static void
 stage(struct committer *c, enum board_stage stage, const struct track *track)
 {
 	atomic_store(&c->config.board->records, 0);
+	atomic_store(&c->config.board->first, 0);
 	board_enter(c->config.board, stage, track ? &track->lease->shard : NULL,
 		    track ? &track->committed : NULL, clock_boot_ms());
 }
 
-static void
-die(struct committer *c, enum exit_code code, const char *what)
+void
+committer_die(struct committer *c, enum exit_code code, const char *what)
 {
 	log_error(c->config.log, "ending this worker", LOG_TEXT("reason", what),
 		  LOG_TEXT("system", errno ? strerror(errno) : NULL), LOG_INT("exit", code));
@@ -70,12 +39,13 @@ static void
 check_state(struct committer *c, enum lts_err err)
 {
 	if (err == LTS_SYNC)
-		die(c, EXIT_SYNC_FAILED, "state environment could not be synced");
+		committer_die(c, EXIT_SYNC_FAILED, "state environment could not be synced");
 	if (err == LTS_BADDATA)
-		die(c, EXIT_DAMAGED,
-		    "state environment is damaged or was replaced: see lts-state verify");
+		committer_die(
+			c, EXIT_DAMAGED,
+			"state environment is damaged or was replaced: see lts-state verify");
 	if (err == LTS_SYS)
-		die(c, EXIT_FAILED, "state environment failed");
+		committer_die(c, EXIT_FAILED, "state environment failed");
 }
 
 enum lts_err
@@ -95,7 +65,9 @@ committer_create(const struct committer_config *config, struct committer **out,
 		(void)ignored;
 	} else {
 		store_check_readers(c->store);
-		err = sink_create(&config->sink, &c->sink, why_out);
+		err = processor_is_named(config->sink.spec)
+			      ? process_create(c, why_out)
+			      : sink_create(&config->sink, &c->sink, why_out);
 	}
 	stage(c, BOARD_IDLE, NULL);
 	if (err)
@@ -111,6 +83,8 @@ committer_destroy(struct committer **committer)
 	struct committer *c = *committer;
 	if (!c)
 		return;
+	if (c->processor)
+		c->processor->ops->destroy(&c->processor);
 	if (c->sink)
 		c->sink->ops->destroy(&c->sink);
 	store_close(&c->store);
@@ -119,8 +93,8 @@ committer_destroy(struct committer **committer)
 	*committer = NULL;
 }
 
-static void
-mark_dirty(struct committer *c, struct track *track, int64_t due_ms)
+void
+committer_mark_dirty(struct committer *c, struct track *track, int64_t due_ms)
 {
 	if (due_ms < c->due_ms)
 		c->due_ms = due_ms;
@@ -194,6 +168,7 @@ committer_take(struct committer *c, struct lease *lease, const struct lease_take
 	struct track *track = xcalloc(1, sizeof(*track));
 	track->lease = lease;
 	track->committed = track->reached = out->checkpoint.cursor;
+	track->committed_done = track->reached_done = out->checkpoint.done;
 	track->position = track->safe = out->checkpoint.position;
 	lease->delivery_side = track;
 	stage(c, BOARD_SUBMIT, track);
@@ -201,17 +176,22 @@ committer_take(struct committer *c, struct lease *lease, const struct lease_take
 				 why_out);
 	stage(c, BOARD_IDLE, NULL);
 	if (err == LTS_SYNC)
-		die(c, EXIT_SYNC_FAILED, "sink could not be synced");
+		committer_die(c, EXIT_SYNC_FAILED, "sink could not be synced");
+	if (!err && c->processor)
+		err = process_open(c, track, why_out);
 	return err; /* also when the sink is not well: the lease is ours */
 }
 
 enum lts_err
-committer_submit(struct committer *c, const struct batch *batch, struct buf *why_out)
+committer_submit(struct committer *c, struct batch *batch, int64_t *due_ms_out,
+		 struct buf *why_out)
 {
 	struct track *track = batch->lease->delivery_side;
 	enum lts_err err = LTS_OK;
 	if (track->gone || atomic_load(&track->lease->deadline_ms) <= clock_boot_ms())
 		return LTS_GONE;
+	if (c->processor)
+		return process_batch(c, batch, due_ms_out, why_out);
 	if (!cursor_equal(&batch->from, &track->reached))
 		abort(); /* the loop hands them over in order, each where the last one ended */
 	if (batch->n_records) {
@@ -223,18 +203,26 @@ committer_submit(struct committer *c, const struct batch *batch, struct buf *why
 		stage(c, BOARD_IDLE, NULL);
 	}
 	if (err == LTS_SYNC)
-		die(c, EXIT_SYNC_FAILED, "sink could not be synced");
+		committer_die(c, EXIT_SYNC_FAILED, "sink could not be synced");
 	else if (err == LTS_CLOSED)
-		die(c, EXIT_USAGE, "nobody reads the sink any more");
+		committer_die(c, EXIT_USAGE, "nobody reads the sink any more");
 	if (err)
 		return err;
 	track->reached = batch->to;
+	track->reached_done = 0;
 	track->gap |= batch->gap;
 	track->records += batch->n_records;
 	for (size_t i = 0; i < batch->n_records; i++)
 		track->bytes += batch->records[i].len + 1;
-	mark_dirty(c, track, clock_mono_ms() + c->config.interval_ms);
+	committer_mark_dirty(c, track, clock_mono_ms() + c->config.interval_ms);
 	return LTS_OK;
+}
+
+void
+committer_give_up(struct committer *c, struct lease *lease)
+{
+	if (c->processor && lease->delivery_side && lease->delivery_side->process)
+		process_give_up(c, lease->delivery_side);
 }
 
 void
@@ -244,7 +232,7 @@ committer_published(struct committer *c, struct lease *lease, const struct curso
 	if (!track || track->gone)
 		return;
 	track->published = *cursor;
-	mark_dirty(c, track, clock_mono_ms() + COMMIT_LAZY_MS);
+	committer_mark_dirty(c, track, clock_mono_ms() + COMMIT_LAZY_MS);
 }
 
 void
@@ -275,9 +263,11 @@ committer_close(struct committer *c, struct lease *lease, enum lease_state state
 	struct track *track = lease->delivery_side;
 	if (!track || (track->gone && !track->stream))
 		return LTS_GONE;
+	process_close(c, track,
+		      state == LEASE_FINISHED ? PROCESSOR_FINISHED : PROCESSOR_STOPPING);
 	track->close = track->gone ? LEASE_RELEASED : state;
 	track->end_ns = end_ns;
-	mark_dirty(c, track, 0);
+	committer_mark_dirty(c, track, 0);
 	return LTS_OK;
 }
 
@@ -302,6 +292,8 @@ committer_forget(struct committer *c, struct lease *lease)
 	if (!track)
 		return;
 	undirty(c, track);
+	process_close(c, track, PROCESSOR_LEASE_LOST);
+	process_free(track);
 	if (track->stream)
 		c->sink->ops->close(&track->stream);
 	free(track);
@@ -325,18 +317,22 @@ flush_sinks(struct committer *c)
 	struct checkpoint_move *move = c->moves;
 	for (struct track *t = c->dirty; t; t = t->next_dirty, move++) {
 		errno = 0;
-		if (t->stream) {
+		if (t->stream && !t->held) {
 			stage(c, BOARD_FLUSH, t);
 			if (c->sink->ops->flush(t->stream, t->close != 0, &t->position))
-				die(c, EXIT_SYNC_FAILED, "sink could not be synced");
+				committer_die(c, EXIT_SYNC_FAILED, "sink could not be synced");
 		}
 		*move = (struct checkpoint_move){ .shard = t->lease->shard,
 						  .epoch = t->lease->epoch,
 						  .from = t->committed,
 						  .to = t->reached,
+						  .from_done = t->committed_done,
+						  .to_done = t->reached_done,
 						  .position = t->position,
 						  .records = t->records,
 						  .bytes = t->bytes,
+						  .dead_letters = t->dead_letters,
+						  .attempts = t->attempts,
 						  .gap = t->gap,
 						  .published = t->published,
 						  .close = t->close,
@@ -368,6 +364,7 @@ lose(struct committer *c, struct track *t, committer_report *report, void *arg)
 	bool closing = t->close != 0;
 	t->gone = true;
 	t->close = 0;
+	process_close(c, t, PROCESSOR_LEASE_LOST);
 	if (t->stream)
 		c->sink->ops->close(&t->stream);
 	report(arg, t->lease, LTS_GONE, closing);
@@ -383,9 +380,12 @@ fall_back(struct committer *c, struct track *t, committer_report *report, void *
 	struct buf why;
 	buf_init(&why, 0);
 	t->gone = true;
+	process_close(c, t, PROCESSOR_LEASE_LOST);
 	t->reached = t->committed;
+	t->reached_done = t->committed_done;
+	t->held = false;
 	t->position = t->safe;
-	t->records = t->bytes = 0;
+	t->records = t->bytes = t->dead_letters = 0;
 	t->published.text[0] = '\0';
 	t->gap = false;
 	if (t->stream) {
@@ -398,7 +398,7 @@ fall_back(struct committer *c, struct track *t, committer_report *report, void *
 	buf_fini(&why);
 	if (t->close) {
 		t->close = LEASE_RELEASED;
-		mark_dirty(c, t, 0);
+		committer_mark_dirty(c, t, 0);
 	} else {
 		report(arg, t->lease, LTS_GONE, false);
 	}
@@ -412,7 +412,7 @@ remind(struct committer *c, struct track *t)
 	if (t->stream && c->sink->ops->due_ms)
 		due_ms = c->sink->ops->due_ms(t->stream);
 	if (due_ms != INT64_MAX)
-		mark_dirty(c, t, due_ms);
+		committer_mark_dirty(c, t, due_ms);
 }
 
 /* Step three: what is committed may be acted on. */
@@ -427,13 +427,15 @@ settle(struct committer *c, struct track *t, const struct checkpoint_move *move,
 	c->self.records += t->records;
 	c->self.bytes += t->bytes;
 	t->committed = move->to;
+	t->committed_done = move->to_done;
 	t->safe = move->position;
-	t->records = t->bytes = 0;
+	t->records = t->bytes = t->dead_letters = 0;
+	process_committed(c, t);
 	t->gap = false;
 	t->published = (struct cursor){ 0 };
 	enum lts_err err = t->stream ? c->sink->ops->committed(t->stream) : LTS_OK;
 	if (err == LTS_SYNC)
-		die(c, EXIT_SYNC_FAILED, "sink directory could not be synced");
+		committer_die(c, EXIT_SYNC_FAILED, "sink directory could not be synced");
 	if (err) /* BADDATA: it was removed or replaced under us */
 		log_error(c->config.log, "segment not sealed",
 			  LOG_TEXT("shard", t->lease->shard.text),

@@ -21,8 +21,16 @@ struct committer_config { /* pointers are borrowed for the committer's life */
 	struct sink_config sink;
 	struct board *board;
 	struct log *log;
-	struct worker_record self; /* who we are; counters zero */
-	int64_t interval_ms;       /* checkpoint_interval */
+	struct worker_record self;  /* who we are; counters zero */
+	int64_t interval_ms;        /* checkpoint_interval */
+	struct {                    /* with a processor as the sink */
+		int64_t timeout_ms; /* process_timeout */
+		size_t max_body_bytes;
+		unsigned max_attempts;
+		bool manual; /* checkpoint_mode */
+		enum poison_policy on_poison;
+		const char *deadletter_dir;
+	} process;
 };
 
 /* A shard that turned out not to be ours any more, or whose closing is committed. */
@@ -40,9 +48,11 @@ enum lts_err committer_take(struct committer *c, struct lease *lease,
 			    const struct lease_take *take, struct lease_taken *out,
 			    struct buf *why_out) LTS_MUST_USE;
 /* Appends to the sink. LTS_GONE: not ours, or past its deadline. LTS_NOSPACE: try again.
- * Others: `why_out`. */
-enum lts_err committer_submit(struct committer *c, const struct batch *batch,
+ * Others: `why_out`. With a processor LTS_AGAIN: see process_batch. */
+enum lts_err committer_submit(struct committer *c, struct batch *batch, int64_t *due_ms_out,
 			      struct buf *why_out) LTS_MUST_USE;
+/* The batch in hand goes back as it is. */
+void committer_give_up(struct committer *c, struct lease *lease);
 void committer_published(struct committer *c, struct lease *lease, const struct cursor *cursor);
 /* An event, for people: the shard stopped, and why. */
 void committer_stuck(struct committer *c, struct lease *lease, const char *why);
@@ -52,6 +62,12 @@ enum lts_err committer_close(struct committer *c, struct lease *lease, enum leas
 			     int64_t end_ns) LTS_MUST_USE;
 /* Forgets the shard. What was not committed was never there. */
 void committer_forget(struct committer *c, struct lease *lease);
+
+/* What a processor waits for: its descriptor (-1: none), when it wants its turn in any case
+ * (CLOCK_MONOTONIC milliseconds; INT64_MAX: not), and that turn. */
+int committer_processor_fd(const struct committer *c);
+int64_t committer_turn_ms(const struct committer *c);
+void committer_turn(struct committer *c, int64_t now_ms);
 
 /* When the next commit is due, CLOCK_MONOTONIC milliseconds; INT64_MAX: nothing to
  * commit. */

@@ -7,10 +7,12 @@
  */
 #include "worker/delivery.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,9 +20,10 @@
 #include "common/handoff.h"
 #include "common/xalloc.h"
 #include "worker/fault.h"
+#include "worker/processor.h"
 
 /* How long it is before a full disk is asked again. */
-enum { BLOCKED_RETRY_MS = 500 };
+enum { BLOCKED_RETRY_MS = 500, PARKED_LOOK_MS = 500, POLL_MOST_MS = 60 * 1000 };
 
 struct done_item {
 	struct done_item *next;
@@ -31,17 +34,18 @@ struct delivery {
 	struct committer_config config;
 	struct committer *committer; /* the thread's */
 	unsigned flushes;            /* asked for since the last commit; the thread's */
-	/* For want of space, to be tried again at retry_ms; the thread's. At most a take
-	 * or a batch of each shard, and nothing else of that shard but PUBLISHED comes
-	 * meanwhile. */
+	/* To be tried again, each at its time; the thread's. At most a take or a batch of
+	 * each shard, and nothing else of that shard but PUBLISHED comes meanwhile. */
 	struct delivery_order *parked;
-	int64_t retry_ms;
-	bool no_space; /* the last commit found none; the thread's */
+	int64_t retry_ms; /* the first of those times, or of a look whether they are let go */
+	bool no_space;    /* the last commit found none; the thread's */
 	void (*wake)(void *);
 	void *wake_arg;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t more;
+	int wake_fd; /* instead, when a processor's descriptor is waited for as well; else -1 */
+	bool turn;   /* the processor's is ready; the thread's */
 	struct delivery_order *orders, **orders_end;
 	struct done_item *dones, **dones_end;
 };
@@ -59,6 +63,8 @@ delivery_put(struct delivery *d, struct delivery_order *order)
 	d->orders_end = &order->next;
 	pthread_cond_signal(&d->more);
 	pthread_mutex_unlock(&d->lock);
+	if (d->wake_fd >= 0 && eventfd_write(d->wake_fd, 1) < 0)
+		abort();
 }
 
 bool
@@ -93,9 +99,32 @@ complete(struct delivery *d, const struct delivery_done *done)
 	d->wake(d->wake_arg);
 }
 
+/* For an order, or for the processor. */
+static void
+poll_until(struct delivery *d, int64_t due_ms)
+{
+	struct pollfd fds[2] = { { .fd = d->wake_fd, .events = POLLIN },
+				 { .fd = committer_processor_fd(d->committer),
+				   .events = POLLIN } };
+	int64_t wait_ms = due_ms - clock_mono_ms();
+	eventfd_t ignored;
+	if (wait_ms > POLL_MOST_MS)
+		wait_ms = POLL_MOST_MS;
+	poll(fds, 2, wait_ms > 0 ? (int)wait_ms : 0);
+	if (fds[0].revents)
+		eventfd_read(d->wake_fd, &ignored);
+	d->turn = fds[1].revents != 0;
+}
+
 static void
 wait_until(struct delivery *d, int64_t due_ms)
 {
+	if (d->wake_fd >= 0) {
+		pthread_mutex_unlock(&d->lock);
+		poll_until(d, due_ms);
+		pthread_mutex_lock(&d->lock);
+		return;
+	}
 	if (due_ms == INT64_MAX) {
 		pthread_cond_wait(&d->more, &d->lock);
 		return;
@@ -111,8 +140,12 @@ next_order(struct delivery *d)
 	int64_t due_ms = committer_due_ms(d->committer);
 	if (d->parked && d->retry_ms < due_ms)
 		due_ms = d->retry_ms;
+	if (committer_turn_ms(d->committer) < due_ms)
+		due_ms = committer_turn_ms(d->committer);
+	if (committer_processor_fd(d->committer) >= 0)
+		poll_until(d, 0);
 	pthread_mutex_lock(&d->lock);
-	while (!d->orders && clock_mono_ms() < due_ms)
+	while (!d->orders && !d->turn && clock_mono_ms() < due_ms)
 		wait_until(d, due_ms);
 	struct delivery_order *order = clock_mono_ms() < due_ms ? d->orders : NULL;
 	if (order) {
@@ -136,24 +169,42 @@ on_committer_report(void *arg, struct lease *lease, enum lts_err result, bool cl
 	complete(d, &done);
 }
 
-/* True: there is no space, and the order is kept until there is; the other shards go on.
- */
+/* A batch that a processor has under way may still come to its end in time. */
 static bool
-park(struct delivery *d, struct delivery_order *order, const char *why)
+gives_up(struct delivery_order *order)
 {
-	if (atomic_load(&order->lease->letting_go))
+	int64_t now_ms = clock_mono_ms();
+	if (!atomic_load(&order->lease->letting_go))
 		return false;
-	if (!order->blocked) {
+	if (!order->give_up_ms)
+		order->give_up_ms = now_ms + (order->due_ms == INT64_MAX ? PARKED_LOOK_MS : 0);
+	return order->give_up_ms <= now_ms;
+}
+
+/* True: the order is kept until due_ms, and the other shards go on. Said is it when that is a
+ * while. */
+static bool
+park(struct delivery *d, struct delivery_order *order, int64_t due_ms, enum lts_err err,
+     const char *why)
+{
+	int64_t now_ms = clock_mono_ms(), look_ms = now_ms + PARKED_LOOK_MS;
+	order->due_ms = due_ms;
+	if (gives_up(order))
+		return false;
+	if (!order->blocked && due_ms > now_ms && due_ms != INT64_MAX) {
 		struct delivery_done done = { .kind = DELIVERY_BLOCKED,
 					      .lease = order->lease,
-					      .err = LTS_NOSPACE };
+					      .err = err };
 		strncpy(done.why, why, sizeof(done.why) - 1);
 		complete(d, &done);
+		order->blocked = true;
 	}
-	order->blocked = true;
+	if (look_ms > due_ms)
+		look_ms = due_ms;
+	if (!d->parked || look_ms < d->retry_ms)
+		d->retry_ms = look_ms;
 	order->next = d->parked;
 	d->parked = order;
-	d->retry_ms = clock_mono_ms() + BLOCKED_RETRY_MS;
 	return true;
 }
 
@@ -168,7 +219,8 @@ do_take(struct delivery *d, struct delivery_order *order)
 	if (why.len)
 		memcpy(done.why, why.data, why.len + 1);
 	buf_fini(&why);
-	if (done.err == LTS_NOSPACE && park(d, order, "state"))
+	if (done.err == LTS_NOSPACE &&
+	    park(d, order, clock_mono_ms() + BLOCKED_RETRY_MS, LTS_NOSPACE, "state"))
 		return false;
 	complete(d, &done);
 	return true;
@@ -181,30 +233,60 @@ do_batch(struct delivery *d, struct delivery_order *order)
 				      .lease = order->lease,
 				      .batch = order->batch };
 	struct buf why;
+	int64_t due_ms = 0;
 	buf_init(&why, sizeof(done.why) - 1);
-	done.err = committer_submit(d->committer, order->batch, &why);
+	done.err = committer_submit(d->committer, order->batch, &due_ms, &why);
+	if (done.err == LTS_NOSPACE)
+		due_ms = clock_mono_ms() + BLOCKED_RETRY_MS;
 	done.commits = atomic_load(&d->config.board->counters.commits);
 	if (why.len)
 		memcpy(done.why, why.data, why.len + 1);
 	buf_fini(&why);
-	if (done.err == LTS_NOSPACE && park(d, order, done.why))
-		return false;
+	if (done.err == LTS_NOSPACE || done.err == LTS_AGAIN) {
+		if (park(d, order, due_ms, done.err, done.why))
+			return false;
+		committer_give_up(d->committer, order->lease);
+	}
 	complete(d, &done);
 	return true;
 }
 
-/* Those that had no space, once more. */
+/* Those that are due, that are let go, and after a turn those that waited for it. */
 static void
-retry(struct delivery *d)
+retry(struct delivery *d, bool turned)
 {
 	struct delivery_order *order = d->parked;
+	int64_t now_ms = clock_mono_ms();
 	d->parked = NULL;
+	d->retry_ms = now_ms + PARKED_LOOK_MS;
 	while (order) {
 		struct delivery_order *next = order->next;
-		if (order->kind == DELIVERY_TAKE ? do_take(d, order) : do_batch(d, order))
+		bool due = order->due_ms <= now_ms || (turned && order->due_ms == INT64_MAX) ||
+			   atomic_load(&order->lease->letting_go);
+		if (!due) {
+			if (order->due_ms < d->retry_ms)
+				d->retry_ms = order->due_ms;
+			order->next = d->parked;
+			d->parked = order;
+		} else if (order->kind == DELIVERY_TAKE ? do_take(d, order)
+							: do_batch(d, order)) {
 			free(order);
+		}
 		order = next;
 	}
+}
+
+/* What the processor has to do, and those that wait. */
+static void
+go_on(struct delivery *d)
+{
+	int64_t now_ms = clock_mono_ms();
+	bool turned = d->turn || committer_turn_ms(d->committer) <= now_ms;
+	d->turn = false;
+	if (turned)
+		committer_turn(d->committer, now_ms);
+	if (d->parked && (turned || d->retry_ms <= now_ms))
+		retry(d, turned);
 }
 
 static void
@@ -282,13 +364,13 @@ run(void *arg)
 					   : EXIT_FAILED);
 	}
 	buf_fini(&why);
-	bool go_on = true;
-	while (go_on) {
+	bool running = true;
+	while (running) {
 		struct delivery_order *order = next_order(d);
-		if (!order && d->parked && d->retry_ms <= clock_mono_ms())
-			retry(d);
+		if (!order || d->turn)
+			go_on(d);
 		if (order) {
-			go_on = order->kind != DELIVERY_STOP;
+			running = order->kind != DELIVERY_STOP;
 			if (obey(d, order))
 				free(order);
 		}
@@ -308,6 +390,9 @@ delivery_create(const struct committer_config *config, void (*wake)(void *), voi
 	struct delivery *d = xcalloc(1, sizeof(*d));
 	d->config = *config;
 	d->wake = wake;
+	d->wake_fd = processor_is_named(config->sink.spec)
+			     ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+			     : -1;
 	d->wake_arg = arg;
 	d->orders_end = &d->orders;
 	d->dones_end = &d->dones;
@@ -350,6 +435,8 @@ delivery_destroy(struct delivery **delivery)
 	free_orders(d->parked);
 	while (delivery_next(d, &done))
 		batch_destroy(&done.batch);
+	if (d->wake_fd >= 0)
+		close(d->wake_fd);
 	pthread_cond_destroy(&d->more);
 	pthread_mutex_destroy(&d->lock);
 	free(d);

@@ -22,7 +22,7 @@ enum delivery_kind {
 	DELIVERY_FLUSH,     /* completion when everything before it is committed */
 	DELIVERY_STOP,      /* completion: the thread has ended */
 	DELIVERY_GONE,      /* completion only: the shard is not ours any more */
-	DELIVERY_BLOCKED,   /* completion only: no space for now; why */
+	DELIVERY_BLOCKED,   /* completion only: it waits for a while; NOSPACE: for space, why */
 };
 
 struct delivery_order {
@@ -35,7 +35,9 @@ struct delivery_order {
 	struct cursor cursor;
 	enum lease_state close;
 	int64_t end_ns;
-	bool blocked; /* the thread's: it has said that there is no space */
+	bool blocked;       /* the thread's: it has said that it waits */
+	int64_t due_ms;     /* the thread's, while it is parked */
+	int64_t give_up_ms; /* the thread's: the shard is being let go; 0: not known to be */
 };
 
 struct delivery_done {

@@ -158,7 +158,7 @@ static void
 op_drop(void *arg, struct shard *shard, struct batch *batch)
 {
 	struct holdings *h = arg;
-	board_add(&h->config.board->counters.dropped_records, batch->n_records);
+	board_add(&h->config.board->counters.dropped_records, batch->n_records - batch->counted);
 	op_release(arg, shard, batch->bytes);
 	batch_destroy(&batch);
 }
@@ -268,6 +268,7 @@ holdings_assign(struct holdings *h, const struct message_assign *assign)
 	holding->assign = *assign;
 	holding->lease.shard = assign->shard;
 	holding->lease.epoch = assign->epoch;
+	holding->lease.suspect = assign->suspect;
 	atomic_store(&holding->lease.deadline_ms, assign->deadline_ms);
 	holding_init_fetches(h, holding);
 	ev_init(&holding->timer, on_timer);
@@ -343,7 +344,9 @@ on_delivered(struct holdings *h, struct holding *holding, struct delivery_done *
 {
 	struct batch *batch = done->batch;
 	if (!done->err) {
-		board_add(&h->config.board->counters.delivered_records, batch->n_records);
+		bool rest = cursor_is_none(&batch->rollback); /* else it is dropped */
+		board_add(&h->config.board->counters.delivered_records,
+			  rest ? batch->n_records - batch->counted : 0);
 		board_add(&h->config.board->counters.delivered_bytes, batch->body.len);
 		holding->uncommitted = true;
 		holding->commits = done->commits;
@@ -373,6 +376,8 @@ holdings_on_done(struct holdings *h, struct delivery_done *done)
 		break;
 	case DELIVERY_BLOCKED:
 		holding->blocked = true;
+		if (done->err != LTS_NOSPACE)
+			break;
 		log_error(h->config.log, "no space: deliveries pause until there is",
 			  LOG_TEXT("shard", holding->lease.shard.text),
 			  LOG_TEXT("what", done->why));

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "common/ids.h"
+#include "common/message.h"
 
 struct lease {
 	struct shard_id shard;
@@ -18,6 +19,7 @@ struct lease {
 	_Atomic int64_t deadline_ms; /* CLOCK_BOOTTIME; past it the shard may be another host's */
 	_Atomic bool letting_go;     /* set by the loop: what cannot be delivered now is given
 					back */
+	struct suspect suspect;      /* the loop's until the take, then the delivery thread's */
 	struct shard *loop_side;     /* touched on the loop only */
 	struct track *delivery_side; /* touched on the delivery thread only */
 };

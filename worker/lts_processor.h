@@ -45,7 +45,7 @@ struct lts_tracker {
 	const char *(*get_current_cursor)(struct lts_tracker *tracker);
 	/* The shard goes on from this cursor after the call, e.g. get_checkpoint's. */
 	void (*rollback)(struct lts_tracker *tracker, const char *cursor);
-	/* With LTS_PROCESSOR_FAILED: why, and which record of the batch (or SIZE_MAX: not known). */
+	/* With LTS_PROCESSOR_FAILED: why, and which record of the batch (SIZE_MAX: not known). */
 	void (*refuse)(struct lts_tracker *tracker, size_t index, const char *error);
 };
 

@@ -16,6 +16,7 @@
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/ids.h"
+#include "common/options.h"
 #include "worker/batch_scan.h"
 
 struct processor;
@@ -27,6 +28,7 @@ struct piece { /* borrowed until its verdict is another than PENDING, or its sha
 	struct cursor cursor; /* where its batch starts */
 	struct cursor next;   /* where its batch ends */
 	size_t first;         /* of its records in the batch */
+	bool last;            /* it ends its batch */
 	unsigned attempts;    /* that failed, before this one */
 };
 
@@ -40,7 +42,7 @@ enum verdict_kind {
 
 struct verdict {
 	enum verdict_kind kind;
-	bool saved;             /* a checkpoint behind this piece is wanted: checkpoint_mode=manual */
+	bool saved;             /* checkpoint_mode=manual: the checkpoint may be behind this */
 	bool persistent;        /* and at once */
 	bool has_bad;           /* REFUSED: it is known which */
 	size_t bad;             /* record of the piece */
@@ -84,7 +86,7 @@ struct processor_config {
 	const char *spec; /* `plugin:FILE.so[?args]`, `exec:COMMAND`, `batch:COMMAND` */
 	struct log *log;
 	enum record_format format;
-	int64_t timeout_ms;    /* process_timeout: of one piece, for those who can be ended singly */
+	int64_t timeout_ms;    /* process_timeout: of a piece, where it can be ended singly */
 	size_t max_body_bytes; /* the largest batch */
 };
 

@@ -106,7 +106,7 @@ drain(struct shard *s)
 static bool
 is_poison(const struct shard *s)
 {
-	return s->suspect.attempts >= SUSPECT_ATTEMPTS_MAX &&
+	return !s->config->isolates && s->suspect.attempts >= SUSPECT_ATTEMPTS_MAX &&
 	       cursor_equal(&s->next, &s->suspect.cursor);
 }
 
@@ -216,9 +216,10 @@ void
 shard_on_delivered(struct shard *s, struct batch *batch, enum lts_err err, const char *why,
 		   int64_t now_ms)
 {
+	struct cursor rollback = err ? (struct cursor){ 0 } : batch->rollback;
 	s->orders++;
 	s->in_hand = false;
-	if (err) {
+	if (err || !cursor_is_none(&rollback)) {
 		s->ops->drop(s->arg, s, batch);
 	} else {
 		s->ops->release(s->arg, s, batch->bytes);
@@ -230,6 +231,10 @@ shard_on_delivered(struct shard *s, struct batch *batch, enum lts_err err, const
 		else
 			shard_get_stuck(s, err, why);
 		return;
+	}
+	if (!cursor_is_none(&rollback) && s->state == SHARD_FETCHING) {
+		drop_ready(s);
+		shard_roll_back(s, &rollback);
 	}
 	shard_pump(s, now_ms);
 }

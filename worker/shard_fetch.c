@@ -71,8 +71,9 @@ static unsigned
 batch_limit(const struct shard *s)
 {
 	bool at_suspect = s->suspect.attempts && cursor_equal(&s->next, &s->suspect.cursor);
-	if (at_suspect && s->suspect.count >= SHARD_LIMIT_MIN && s->suspect.count < s->limit)
-		return s->suspect.count;
+	unsigned most = s->suspect.first + s->suspect.count;
+	if (at_suspect && most >= SHARD_LIMIT_MIN && most < s->limit)
+		return most;
 	return s->limit;
 }
 
@@ -168,6 +169,19 @@ fetch_towards_end(struct shard *s, int64_t now_ms)
 		ask_next(s, now_ms);
 	else
 		wait_for(s, (s->end_ns - service_ns) / 1000000 + 1);
+}
+
+void
+shard_roll_back(struct shard *s, const struct cursor *to)
+{
+	if (s->what != FETCH_END)
+		shard_stop_fetch(s);
+	s->next = *to;
+	s->n_passed = 0; /* it is no circle */
+	s->at_end = false;
+	s->resumed = false;
+	s->empties = 0;
+	s->idle_ms = 0;
 }
 
 void

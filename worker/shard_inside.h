@@ -94,6 +94,8 @@ void shard_fetch_more(struct shard *s, int64_t now_ms);
 void shard_ask_cursor(struct shard *s, enum fetch_what what);
 /* Who is ahead, ours or the service's position? Then it is taken again. */
 void shard_ask_ahead(struct shard *s);
+/* Goes on here, wherever that is; what was fetched ahead is gone. */
+void shard_roll_back(struct shard *s, const struct cursor *to);
 /* Cancels whatever is asked for or waited for, early or not. */
 void shard_stop_fetch(struct shard *s);
 

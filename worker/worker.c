@@ -22,6 +22,7 @@
 #include "worker/fault.h"
 #include "worker/holdings.h"
 #include "worker/parent.h"
+#include "worker/processor.h"
 
 enum {
 	WORKER_BEAT_MS = 250,    /* at the most; see set_beat */
@@ -39,6 +40,7 @@ struct worker {
 	uint32_t slot;
 	char instance[16];
 	struct consumer_name name;
+	char *deadletter_dir;
 	struct lts_api *api;
 	struct delivery *delivery;
 	struct holdings *holdings;
@@ -213,6 +215,8 @@ open_logs(struct worker *w)
 static void
 start_delivery(struct worker *w)
 {
+	const char *dir = w->options.deadletter_dir;
+	w->deadletter_dir = dir ? xstrdup(dir) : xasprintf("%s/deadletter", w->options.state_dir);
 	struct committer_config config = {
 		.state_dir = w->options.state_dir,
 		.sink = { .spec = w->options.sink,
@@ -229,6 +233,12 @@ start_delivery(struct worker *w)
 			  .pid_start = worker_pid_start((uint32_t)getpid()),
 			  .started_ns = clock_wall_ns() },
 		.interval_ms = w->options.checkpoint_interval_ms,
+		.process = { .timeout_ms = w->options.process_timeout_ms,
+			     .max_body_bytes = (size_t)w->options.max_body_bytes,
+			     .max_attempts = (unsigned)w->options.max_attempts,
+			     .manual = w->options.checkpoint_mode == CHECKPOINT_MANUAL,
+			     .on_poison = (enum poison_policy)w->options.on_poison,
+			     .deadletter_dir = w->deadletter_dir },
 	};
 	w->delivery = delivery_create(&config, on_delivery_wake, w);
 }
@@ -246,6 +256,7 @@ start_holdings(struct worker *w)
 			   .fetch_interval_ms = w->options.fetch_interval_ms,
 			   .on_expired = (enum expired_policy)w->options.on_expired,
 			   .max_bytes = (size_t)w->options.max_body_bytes,
+			   .isolates = processor_is_named(w->options.sink),
 			   .first_bytes = 1 << 20 },
 		.budget_bytes = (size_t)w->options.memory_budget_bytes,
 		.slot = w->slot,
@@ -380,6 +391,7 @@ log_counters(const struct worker *w, int64_t start_ms)
 	const struct board_counters *counters = &w->board->counters;
 	log_info(w->log, "worker done", LOG_UINT("records", counters->delivered_records),
 		 LOG_UINT("bytes", counters->delivered_bytes),
+		 LOG_UINT("dead_letters", counters->dead_letters),
 		 LOG_UINT("batches", counters->batches), LOG_UINT("commits", counters->commits),
 		 LOG_UINT("commit_ms", counters->commit_ms),
 		 LOG_INT("ms", clock_mono_ms() - start_ms));
@@ -417,6 +429,7 @@ worker_run(void)
 	holdings_destroy(&w.holdings);
 	if (w.configured)
 		delivery_destroy(&w.delivery);
+	free(w.deadletter_dir);
 	lts_api_destroy(&w.api);
 	parent_destroy(&w.parent);
 	options_fini(&w.options);

@@ -15,7 +15,7 @@
 
 START_TEST(seed_command_line_works_as_it_stands)
 {
-	attempt_begin();
+	options_attempt_begin();
 	attempt_args("--endpoint", "https://lts-access.cn-north-4.myhuaweicloud.com:8102",
 		     "--project_id", "0123456789abcdef0123456789abcdef", "--region", "cn-north-4",
 		     "--group_id", "g-1", "--stream_id", "s-1", "--ak", "AK", "--sk", "SK",
@@ -73,7 +73,7 @@ END_TEST
 
 START_TEST(dash_underscore_and_equals_are_the_same)
 {
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--consume-batch-size", "77", "--log-level=DEBUG", "--state_dir=/a=b", NULL);
 	attempt_succeeds();
@@ -86,7 +86,7 @@ END_TEST
 
 START_TEST(last_on_the_command_line_wins)
 {
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--consumer_count", "2", "--consumer-count=3", NULL);
 	attempt_succeeds();
@@ -97,7 +97,7 @@ END_TEST
 
 START_TEST(bare_is_test_is_true_and_takes_only_a_truth)
 {
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--is_test", "--consumer_count", "2", NULL);
 	attempt_succeeds();
@@ -105,17 +105,17 @@ START_TEST(bare_is_test_is_true_and_takes_only_a_truth)
 	ck_assert_int_eq(attempt.options.consumer_count, 2);
 	attempt_end();
 
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--is_test", "off", "--is_test", NULL);
 	attempt_succeeds();
 	ck_assert(attempt.options.is_test);
 	attempt_end();
 
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--is_test", "maybe", NULL);
-	attempt_refused("argument 'maybe': only options are expected, as --name value");
+	options_attempt_refused("argument 'maybe': only options are expected, as --name value");
 	attempt_end();
 }
 END_TEST
@@ -124,7 +124,7 @@ START_TEST(command_line_beats_environment_beats_file)
 {
 	char count[] = "LTS_CONSUMER_COUNT=3", size[] = "LTS_CONSUME_BATCH_SIZE=30";
 
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--consumer_count", "2", NULL);
 	attempt_env(count);
@@ -144,7 +144,7 @@ START_TEST(unknown_and_empty_variables_are_left_alone)
 	     help[] = "LTS_HELP=true";
 	char odd[] = "LTS_", none[] = "NOEQUALS", sdk[] = "HUAWEICLOUD_SDK_REGION=x";
 
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_env(unknown);
 	attempt_env(empty);
@@ -164,7 +164,7 @@ END_TEST
 
 START_TEST(file_may_have_comments_dashes_blanks_and_one_section)
 {
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_config("; a comment\n# another\n\n  consumer-count = 5   ; "
 		       "why\r\n[lts]\n\tsink: file:/data dir\nformat=Content");
@@ -183,7 +183,7 @@ START_TEST(long_line_of_a_file_is_taken_whole)
 	memset(dir, 'd', 2000);
 	dir[2000] = '\0';
 	text = xasprintf("sink = null\nstate_dir = %s  ; comment\nconsumer_count = 6\n", dir);
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_config(text);
 	attempt_succeeds();
@@ -198,7 +198,7 @@ END_TEST
 static void
 assert_file_refused(const char *text, const char *why)
 {
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_config(text);
 	ck_assert_int_eq(attempt_load(), LTS_INVALID);
@@ -220,7 +220,9 @@ START_TEST(file_errors_name_file_and_line)
 	assert_file_refused("help = true\n", ":1: belongs on the command line");
 	assert_file_refused("config = x\n", ":1: belongs on the command line");
 	assert_file_refused("sk = \x01\n", ":1: must be printable");
-	assert_file_refused("sink =\n", ":1: must be stdout, null or file:DIR");
+	assert_file_refused("sink =\n", ":1: must be stdout, null, file:DIR, "
+					"plugin:FILE.so[?args], exec:COMMAND or "
+					"batch:COMMAND");
 	assert_file_refused("= 5\n", ":1: a name is missing");
 	assert_file_refused("sink = null\n[lts\n", ":2: neither");
 	assert_file_refused(text, ":2: line too long");
@@ -230,36 +232,37 @@ END_TEST
 
 START_TEST(file_that_cannot_be_read_is_named)
 {
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--config", "/nonexistent/lts.conf", NULL);
-	attempt_refused("option 'config': '/nonexistent/lts.conf' from the command line: "
-			"cannot be read: "
-			"No such file or directory");
+	options_attempt_refused("option 'config': '/nonexistent/lts.conf' from the command line: "
+				"cannot be read: "
+				"No such file or directory");
 	attempt_end();
 
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--config", "/tmp", NULL);
-	attempt_refused("option 'config': '/tmp' from the command line: cannot be read: "
-			"Is a directory");
+	options_attempt_refused("option 'config': '/tmp' from the command line: cannot be read: "
+				"Is a directory");
 	attempt_end();
 }
 END_TEST
 
 START_TEST(unknown_option_names_the_nearest)
 {
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--consum_batch-sise", "5", NULL);
-	attempt_refused("option 'consum_batch-sise' from the command line: there is no "
-			"such option; did you mean "
-			"'consume_batch_size'?");
+	options_attempt_refused("option 'consum_batch-sise' from the command line: there is no "
+				"such option; did you mean "
+				"'consume_batch_size'?");
 	attempt_end();
 
-	attempt_begin();
+	options_attempt_begin();
 	attempt_args("--entirely-else=1", NULL);
-	attempt_refused("option 'entirely-else' from the command line: there is no such option");
+	options_attempt_refused(
+		"option 'entirely-else' from the command line: there is no such option");
 	attempt_end();
 }
 END_TEST
@@ -269,20 +272,20 @@ START_TEST(stray_arguments_and_missing_values_are_refused)
 	static const char *const strays[] = { "x", "-x", "--", "-", "" };
 
 	for (size_t i = 0; i < sizeof(strays) / sizeof(strays[0]); i++) {
-		attempt_begin();
+		options_attempt_begin();
 		attempt_required();
 		attempt_arg(strays[i]);
 		ck_assert_int_eq(attempt_load(), LTS_INVALID);
 		ck_assert_ptr_nonnull(strstr(attempt.error.data, "only options are expected"));
 		attempt_end();
 	}
-	attempt_begin();
+	options_attempt_begin();
 	attempt_args("--sink", "--region", "x", NULL);
-	attempt_refused("option 'sink': from the command line: needs a value");
+	options_attempt_refused("option 'sink': from the command line: needs a value");
 	attempt_end();
-	attempt_begin();
+	options_attempt_begin();
 	attempt_args("--sink", NULL);
-	attempt_refused("option 'sink': from the command line: needs a value");
+	options_attempt_refused("option 'sink': from the command line: needs a value");
 	attempt_end();
 }
 END_TEST
@@ -291,12 +294,12 @@ START_TEST(bad_variable_is_named)
 {
 	char size[] = "LTS_CONSUME_BATCH_SIZE=5\n";
 
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_env(size);
-	attempt_refused("option 'consume_batch_size': '5?' from LTS_CONSUME_BATCH_SIZE: "
-			"must be a whole number, 10 to "
-			"1000");
+	options_attempt_refused("option 'consume_batch_size': '5?' from LTS_CONSUME_BATCH_SIZE: "
+				"must be a whole number, 10 to "
+				"1000");
 	attempt_end();
 }
 END_TEST
@@ -305,7 +308,7 @@ END_TEST
 
 START_TEST(secrets_are_wiped_from_argv)
 {
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--ak", "AKVALUE", "--sk=SKVALUE", "--security-token", "TOKENVALUE", "--sk",
 		     "SECOND", NULL);
@@ -325,7 +328,7 @@ START_TEST(secrets_are_wiped_also_when_something_is_wrong)
 {
 	char sk[] = "HUAWEICLOUD_SDK_SK=SKVALUE";
 
-	attempt_begin();
+	options_attempt_begin();
 	attempt_args("--wrong", "--ak", "AKVALUE", NULL);
 	attempt_env(sk);
 	ck_assert_int_eq(attempt_load(), LTS_INVALID);
@@ -342,7 +345,7 @@ START_TEST(secrets_leave_the_environment)
 	char region[] = "LTS_REGION=eu-west-101", token[] = "HUAWEICLOUD_SDK_SECURITY_TOKEN=T";
 	char ak2[] = "HUAWEICLOUD_SDK_AK=OTHER";
 
-	attempt_begin();
+	options_attempt_begin();
 	attempt_args("--project_id", "p", "--group_id", "g", "--stream_id", "s",
 		     "--consumer_group_name", "c", "--start_time", "end", NULL);
 	attempt_env(path);
@@ -371,7 +374,7 @@ START_TEST(token_of_the_sdk_does_not_join_keys_from_elsewhere)
 {
 	char token[] = "HUAWEICLOUD_SDK_SECURITY_TOKEN=stale";
 
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--ak", "A", "--sk", "S", NULL);
 	attempt_env(token);
@@ -383,37 +386,38 @@ END_TEST
 
 START_TEST(half_of_the_keys_is_refused)
 {
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--ak", "A", NULL);
-	attempt_refused("option 'sk': required when 'ak' is given");
+	options_attempt_refused("option 'sk': required when 'ak' is given");
 	attempt_end();
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--sk", "A", NULL);
-	attempt_refused("option 'ak': required when 'sk' is given");
+	options_attempt_refused("option 'ak': required when 'sk' is given");
 	attempt_end();
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--security_token", "A", NULL);
-	attempt_refused("option 'ak': required when 'security_token' is given");
+	options_attempt_refused("option 'ak': required when 'security_token' is given");
 	attempt_end();
 }
 END_TEST
 
 START_TEST(secret_is_never_in_the_message)
 {
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--ak", "A", "--sk", "SECRET VALUE", NULL);
-	attempt_refused("option 'sk': from the command line: must be printable, without blanks");
+	options_attempt_refused(
+		"option 'sk': from the command line: must be printable, without blanks");
 	attempt_end();
 }
 END_TEST
 
 START_TEST(wiped_secrets_read_as_not_given_the_second_time)
 {
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--ak", "A", "--sk=S", NULL);
 	attempt_succeeds();

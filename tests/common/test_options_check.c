@@ -11,28 +11,28 @@
 
 START_TEST(everything_missing_is_named_at_once)
 {
-	attempt_begin();
+	options_attempt_begin();
 	attempt_args("--region", "r", "--stream_id", "s", NULL);
-	attempt_refused("option 'project_id', 'group_id', 'consumer_group_name', "
-			"'start_time': required, and not given "
-			"by command line, environment or configuration file");
+	options_attempt_refused("option 'project_id', 'group_id', 'consumer_group_name', "
+				"'start_time': required, and not given "
+				"by command line, environment or configuration file");
 	attempt_end();
 }
 END_TEST
 
 START_TEST(help_and_version_miss_nothing)
 {
-	attempt_begin();
+	options_attempt_begin();
 	attempt_args("--help", NULL);
 	attempt_succeeds();
 	ck_assert(attempt.options.help);
 	attempt_end();
-	attempt_begin();
+	options_attempt_begin();
 	attempt_args("--version", "--config", "/nonexistent", NULL);
 	attempt_succeeds();
 	ck_assert(attempt.options.version);
 	attempt_end();
-	attempt_begin();
+	options_attempt_begin();
 	attempt_args("-h", NULL);
 	attempt_succeeds();
 	ck_assert(attempt.options.help);
@@ -42,7 +42,7 @@ END_TEST
 
 START_TEST(region_is_read_from_the_endpoint_or_required)
 {
-	attempt_begin();
+	options_attempt_begin();
 	attempt_args("--project_id", "p", "--group_id", "g", "--stream_id", "s",
 		     "--consumer_group_name", "c", "--start_time", "end", "--endpoint",
 		     "LTS-access.cn-south-1.myhuaweicloud.com", NULL);
@@ -57,28 +57,29 @@ START_TEST(region_is_read_from_the_endpoint_or_required)
 			 attempt.error.data);
 	attempt_end();
 
-	attempt_begin();
+	options_attempt_begin();
 	attempt_args("--project_id", "p", "--group_id", "g", "--stream_id", "s",
 		     "--consumer_group_name", "c", "--start_time", "end", NULL);
-	attempt_refused("option 'endpoint' or 'region': one of them is required");
+	options_attempt_refused("option 'endpoint' or 'region': one of them is required");
 	attempt_end();
 }
 END_TEST
 
 START_TEST(start_after_end_is_refused)
 {
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--start_time", "1767322801", "--end_time", "1767322800000", NULL);
-	attempt_refused("option 'start_time': 2026-01-02T03:00:01.000000000Z is after end_time, "
-			"2026-01-02T03:00:00.000000000Z");
+	options_attempt_refused(
+		"option 'start_time': 2026-01-02T03:00:01.000000000Z is after end_time, "
+		"2026-01-02T03:00:00.000000000Z");
 	attempt_end();
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--start_time", "1767322800", "--end_time", "1767322800000", NULL);
 	attempt_succeeds();
 	attempt_end();
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--start_time", "1767322800", "--end_time", "0", NULL);
 	attempt_succeeds();
@@ -88,13 +89,13 @@ END_TEST
 
 START_TEST(heartbeats_must_fit_six_times_into_their_timeout)
 {
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--heartbeat_interval", "10s", "--heartbeat_timeout", "60s", NULL);
-	attempt_refused("option 'heartbeat_interval': 10s: must be below a sixth of "
-			"heartbeat_timeout, which is 1m");
+	options_attempt_refused("option 'heartbeat_interval': 10s: must be below a sixth of "
+				"heartbeat_timeout, which is 1m");
 	attempt_end();
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--heartbeat_interval", "9999ms", NULL);
 	attempt_succeeds();
@@ -109,7 +110,7 @@ START_TEST(export_comes_back_the_same_without_secrets)
 	struct options back;
 	struct buf text, again, error;
 
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_args("--ak", "AKVALUE", "--sk", "SKVALUE", "--security_token", "TVALUE",
 		     "--start_time", "1", "--end_time", "end", "--sink", "file:/x y=z",

@@ -180,17 +180,29 @@ START_TEST(sink_is_checked_by_form)
 	assert_value("sink", "STDOUT", "stdout");
 	assert_value("sink", "null", "null");
 	assert_value("sink", "file:/var/log/lts", "file:/var/log/lts");
-	assert_value_refused("sink", "file:", "must be stdout, null or file:DIR");
-	assert_value_refused("sink", "kafka", "must be stdout, null or file:DIR");
-	assert_value_refused("sink", "plugin:x.so",
-			     "'plugin:' is not available in this version; must be "
-			     "stdout, null or file:DIR");
-	assert_value_refused("sink", "exec:cat",
-			     "'exec:' is not available in this version; must be stdout, "
-			     "null or file:DIR");
-	assert_value_refused("sink", "batch:cat",
-			     "'batch:' is not available in this version; must be stdout, "
-			     "null or file:DIR");
+	assert_value("sink", "plugin:x.so?a=b", "plugin:x.so?a=b");
+	assert_value("sink", "exec:cat >> all", "exec:cat >> all");
+	assert_value("sink", "batch:gzip >> out.gz", "batch:gzip >> out.gz");
+	const char *const none[] = { "file:", "kafka", "plugin:", "exec:", "batch:" };
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		assert_value_refused("sink", none[i],
+				     "must be stdout, null, file:DIR, plugin:FILE.so[?args], "
+				     "exec:COMMAND or batch:COMMAND");
+}
+END_TEST
+
+START_TEST(processing_is_checked_by_word_and_range)
+{
+	assert_value("checkpoint_mode", "MANUAL", "manual");
+	assert_value("on_poison", "stop", "stop");
+	assert_value("max_attempts", "1", "1");
+	assert_value("deadletter_dir", "/var/dead", "/var/dead");
+	assert_value("batch_max_records", "10", "10");
+	assert_value("batch_linger", "2s", "2s");
+	assert_value("batch_linger", "off", "off");
+	assert_value_refused("max_attempts", "0", "must be 1 to 1000");
+	assert_value_refused("checkpoint_mode", "x", "must be one of auto, manual");
+	assert_value_refused("on_poison", "skip", "must be one of deadletter, stop");
 }
 END_TEST
 
@@ -227,7 +239,7 @@ START_TEST(endpoint_becomes_a_url)
 	assert_url("http://localhost:9000/", "http://localhost:9000");
 	assert_url("http://[::1]:9000", "http://[::1]:9000");
 	assert_url("[2001:db8::1]", "https://[2001:db8::1]:8102");
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_succeeds();
 	char *url = options_endpoint_url(&attempt.options);
@@ -287,7 +299,7 @@ START_TEST(random_values_never_crash)
 	unsigned seed = 11;
 	char value[64];
 
-	attempt_begin();
+	options_attempt_begin();
 	buf_init(&why, 512);
 	for (int round = 0; round < 60000; round++) {
 		const struct option_spec *option =
@@ -314,7 +326,7 @@ START_TEST(random_command_lines_and_files_never_crash)
 	char text[200];
 
 	for (int round = 0; round < 300; round++) {
-		attempt_begin();
+		options_attempt_begin();
 		for (int n = rand_r(&seed) % 5; n > 0; n--) {
 			size_t len = (size_t)rand_r(&seed) % 20;
 			for (size_t i = 0; i < len; i++)
@@ -346,6 +358,7 @@ suite_options_value(void)
 	tcase_add_test(values, values_outside_their_range_are_refused);
 	tcase_add_test(values, words_and_truths_are_read_in_any_case);
 	tcase_add_test(values, sink_is_checked_by_form);
+	tcase_add_test(values, processing_is_checked_by_word_and_range);
 	tcase_add_test(values, names_that_would_change_a_path_are_refused);
 	tcase_add_test(values, endpoint_becomes_a_url);
 	tcase_add_test(values, endpoint_that_could_mislead_is_refused);

@@ -122,6 +122,41 @@ START_TEST(move_from_elsewhere_is_refused)
 }
 END_TEST
 
+START_TEST(records_done_with_behind_the_cursor_are_part_of_the_place)
+{
+	struct checkpoint_move move = move_of("0", now, "100", "100");
+	move.to_done = 7;
+	move.dead_letters = 1;
+	move.attempts = 3;
+	ck_assert_int_eq(result_of(move), LTS_OK);
+	ck_assert_uint_eq(stored("0").done, 7);
+	ck_assert_uint_eq(stored("0").dead_letters, 1);
+	ck_assert_uint_eq(stored("0").attempts, 3);
+	ck_assert_int_eq(stored("0").committed_ns, 5000);
+	expect_refused(move); /* from its beginning, as before */
+	expect_refused(move_of("0", now, "100", "200"));
+	move.from_done = 8;
+	expect_refused(move);
+	move.from_done = 7;
+	move.to = cursor_of("200");
+	move.to_done = 0;
+	move.attempts = 0;
+	ck_assert_int_eq(result_of(move), LTS_OK);
+	ck_assert_uint_eq(stored("0").done, 0);
+	ck_assert_uint_eq(stored("0").dead_letters, 2);
+	ck_assert_uint_eq(stored("0").attempts, 0);
+}
+END_TEST
+
+START_TEST(move_behind_the_cursor_is_refused_past_its_deadline)
+{
+	struct checkpoint_move move = move_of("0", now, "100", "100");
+	move.to_done = 7;
+	move.deadline_ms = STATE_ENV_NOW_MS;
+	expect_refused_as(move, LTS_EXPIRED);
+}
+END_TEST
+
 START_TEST(move_past_its_deadline_is_refused)
 {
 	struct checkpoint_move move = move_of("0", now, "100", "200");
@@ -337,6 +372,8 @@ suite_checkpoint(void)
 	tcase_add_test(tc, epoch_from_the_future_cannot_move_checkpoint);
 	tcase_add_test(tc, move_from_elsewhere_is_refused);
 	tcase_add_test(tc, move_past_its_deadline_is_refused);
+	tcase_add_test(tc, records_done_with_behind_the_cursor_are_part_of_the_place);
+	tcase_add_test(tc, move_behind_the_cursor_is_refused_past_its_deadline);
 	tcase_add_test(tc, shard_never_taken_is_gone);
 	tcase_add_loop_test(tc, lease_let_go_cannot_move, 0, 2);
 	tcase_add_test(tc, closing_without_moving_keeps_the_age);

@@ -313,6 +313,8 @@ START_TEST(local_position_keeps_counts_sink_and_finish)
 	struct checkpoint_record local = left_behind(), stored;
 	struct lease_take take = take_of("0", epoch_of(2, 1));
 	local.finished_end_ns = 123;
+	local.done = 5;
+	local.dead_letters = 2;
 	put_checkpoint(&local);
 	ck_assert_int_eq(state_env_take(&env, &take, NULL), LTS_OK);
 	ck_assert_int_eq(state_env_checkpoint(&env, "0", &stored), LTS_OK);
@@ -322,6 +324,8 @@ START_TEST(local_position_keeps_counts_sink_and_finish)
 	ck_assert_uint_eq(stored.position.offset, 4096);
 	ck_assert_uint_eq(stored.records, 10);
 	ck_assert_uint_eq(stored.bytes, 1000);
+	ck_assert_uint_eq(stored.done, 5);
+	ck_assert_uint_eq(stored.dead_letters, 2);
 }
 END_TEST
 
@@ -330,6 +334,8 @@ START_TEST(position_of_another_host_keeps_the_sink_and_is_not_finished)
 	struct checkpoint_record local = left_behind(), stored;
 	struct lease_take take = take_of("0", epoch_of(2, 1));
 	local.finished_end_ns = 123;
+	local.done = 5;
+	local.dead_letters = 2;
 	put_checkpoint(&local);
 	take.service = cursor_of("900");
 	take.ahead = LEASE_FROM_SERVICE;
@@ -341,6 +347,8 @@ START_TEST(position_of_another_host_keeps_the_sink_and_is_not_finished)
 	ck_assert_uint_eq(stored.position.segment, 3); /* our own file goes on where it was */
 	ck_assert_uint_eq(stored.position.offset, 4096);
 	ck_assert_uint_eq(stored.records, 10);
+	ck_assert_uint_eq(stored.done, 0); /* which was behind our own place */
+	ck_assert_uint_eq(stored.dead_letters, 2);
 }
 END_TEST
 

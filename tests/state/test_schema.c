@@ -44,6 +44,9 @@ static const struct checkpoint_record checkpoint = {
 	.committed_ns = 5,
 	.finished_end_ns = 6,
 	.forced = true,
+	.done = 11,
+	.dead_letters = 12,
+	.attempts = 13,
 };
 static const struct worker_record worker = {
 	.slot = 255,
@@ -69,7 +72,7 @@ static const struct event_record event = {
 };
 
 /* Each kind of value by number, so that a loop test sees them all. */
-enum { KINDS = 6 };
+enum { KIND_CHECKPOINT = 3, KINDS = 6 };
 
 static void
 encode_kind(int kind, struct schema_value *out)
@@ -116,7 +119,8 @@ decode_kind(int kind, const uint8_t *data, size_t len)
 	enum lts_err err = kind == 0   ? identity_decode(copy, len, &out.identity)
 			   : kind == 1 ? start_decode(copy, len, &out.start)
 			   : kind == 2 ? lease_decode(copy, len, &out.lease)
-			   : kind == 3 ? checkpoint_decode(copy, len, &out.checkpoint)
+			   : kind == KIND_CHECKPOINT
+				   ? checkpoint_decode(copy, len, &out.checkpoint)
 			   : kind == 4 ? worker_decode(copy, len, &out.worker)
 				       : event_decode(copy, len, &out.event);
 	free(copy);
@@ -198,6 +202,9 @@ START_TEST(checkpoint_comes_back)
 	ck_assert_int_eq(r.committed_ns, 5);
 	ck_assert_int_eq(r.finished_end_ns, 6);
 	ck_assert(r.forced);
+	ck_assert_uint_eq(r.done, 11);
+	ck_assert_uint_eq(r.dead_letters, 12);
+	ck_assert_uint_eq(r.attempts, 13);
 }
 END_TEST
 
@@ -270,8 +277,31 @@ START_TEST(wrong_version_is_refused_though_its_crc_is_right)
 		value.data[0] = (uint8_t)version;
 		sign(&value);
 		ck_assert_int_eq(decode_kind(_i, value.data, value.len),
-				 version == SCHEMA_VERSION ? LTS_OK : LTS_BADDATA);
+				 version == SCHEMA_VERSION ||
+						 (version == 1 && _i != KIND_CHECKPOINT)
+					 ? LTS_OK
+					 : LTS_BADDATA);
 	}
+}
+END_TEST
+
+START_TEST(checkpoint_of_version_1_comes_back_with_nothing_done)
+{
+	struct schema_value value;
+	struct checkpoint_record r;
+	checkpoint_encode(&checkpoint, &value);
+	value.len -= 8 + 8 + 4;
+	value.data[0] = 1;
+	sign(&value);
+	ck_assert_int_eq(checkpoint_decode(value.data, value.len, &r), LTS_OK);
+	ck_assert_str_eq(r.cursor.text, "1767322800000000003");
+	ck_assert(r.forced);
+	ck_assert_uint_eq(r.done, 0);
+	ck_assert_uint_eq(r.dead_letters, 0);
+	ck_assert_uint_eq(r.attempts, 0);
+	value.data[0] = 2;
+	sign(&value);
+	ck_assert_int_eq(checkpoint_decode(value.data, value.len, &r), LTS_BADDATA);
 }
 END_TEST
 
@@ -377,6 +407,7 @@ suite_schema(void)
 	tcase_add_loop_test(tc, zeroes_are_refused, 0, KINDS);
 	tcase_add_test(tc, lease_in_no_state_is_refused);
 	tcase_add_test(tc, checkpoint_without_a_cursor_is_refused);
+	tcase_add_test(tc, checkpoint_of_version_1_comes_back_with_nothing_done);
 	tcase_add_test(tc, longest_texts_fit);
 	tcase_add_test(tc, event_kinds_have_names);
 	suite_add_tcase(suite, tc);

@@ -17,7 +17,7 @@
 struct attempt attempt;
 
 void
-attempt_begin(void)
+options_attempt_begin(void)
 {
 	memset(&attempt, 0, sizeof(attempt));
 	options_init(&attempt.options);
@@ -101,7 +101,7 @@ attempt_succeeds(void)
 }
 
 void
-attempt_refused(const char *why)
+options_attempt_refused(const char *why)
 {
 	ck_assert_int_eq(attempt_load(), LTS_INVALID);
 	ck_assert_str_eq(attempt.error.data, why);
@@ -113,7 +113,7 @@ attempt_with(const char *name, const char *value)
 {
 	char *text = xasprintf("--%s=%s", name, value);
 
-	attempt_begin();
+	options_attempt_begin();
 	attempt_required();
 	attempt_arg(text);
 	free(text);

@@ -24,7 +24,7 @@ struct attempt {
 
 extern struct attempt attempt;
 
-void attempt_begin(void);
+void options_attempt_begin(void);
 void attempt_end(void);
 /* One argument (copied), several up to NULL, a variable (borrowed). */
 void attempt_arg(const char *text);
@@ -38,7 +38,7 @@ void attempt_required(void);
 /* Holds also that what is refused is refused in one clean line. */
 enum lts_err attempt_load(void);
 void attempt_succeeds(void);
-void attempt_refused(const char *why);
+void options_attempt_refused(const char *why);
 /* begin, required, --name=value, load. */
 enum lts_err attempt_with(const char *name, const char *value);
 

@@ -182,7 +182,8 @@ commit_bed_submit(struct commit_bed *bed, struct lease *lease, const char *from,
 		  unsigned first, unsigned last)
 {
 	struct batch *batch = commit_bed_batch(lease, from, to, first, last);
-	enum lts_err err = committer_submit(bed->committer, batch, &bed->why);
+	int64_t due_ms;
+	enum lts_err err = committer_submit(bed->committer, batch, &due_ms, &bed->why);
 	batch_destroy(&batch);
 	return err;
 }

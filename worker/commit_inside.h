@@ -1,0 +1,53 @@
+/*
+ * commit_inside.h - the committer's inside, for its own files: commit.c (takes, appends and
+ * commits) and process.c (the user's code between the records and their commit).
+ */
+#ifndef WORKER_COMMIT_INSIDE_H
+#define WORKER_COMMIT_INSIDE_H
+
+#include "common/handoff.h"
+#include "state/checkpoint.h"
+#include "state/worker_record.h"
+#include "worker/commit.h"
+
+/* What the delivery thread knows of a shard. */
+struct track {
+	struct track *next_dirty;
+	struct lease *lease;
+	struct sink_stream *stream; /* NULL once closed */
+	struct process *process;    /* with a processor only */
+	bool dirty;                 /* in the committer's list */
+	bool gone; /* no longer ours: it does not move; what is committed is sealed */
+	struct cursor committed, reached;      /* reached: what the next commit may name... */
+	uint64_t committed_done, reached_done; /* ...and so many records behind it */
+	struct sink_position position;         /* of the last flush */
+	struct sink_position safe;             /* of the last commit */
+	bool held; /* dead letters behind `position` are not behind `reached`: no flush */
+	uint64_t records, bytes; /* between committed and reached */
+	uint64_t dead_letters;   /* between them */
+	uint32_t attempts;       /* that failed behind them */
+	struct cursor published; /* not yet stored; none: nothing new */
+	bool gap;
+	enum lease_state close;
+	int64_t end_ns;
+};
+
+struct committer {
+	struct committer_config config;
+	struct store *store;
+	struct sink *sink;           /* with a processor the file of its dead letters */
+	struct processor *processor; /* NULL: a plain sink */
+	struct worker_record self;
+	struct track *dirty;
+	size_t n_dirty;
+	int64_t due_ms;
+	struct checkpoint_move *moves; /* room for n_dirty */
+	size_t moves_cap;
+};
+
+/* The next commit holds this shard, at due_ms at the latest. */
+void committer_mark_dirty(struct committer *c, struct track *track, int64_t due_ms);
+void committer_die(struct committer *c, enum exit_code code, const char *what)
+	__attribute__((noreturn));
+
+#endif

@@ -1,0 +1,474 @@
+/*
+ * process.c - a shard's batches through the user's code.
+ *
+ * In a worker's delivery thread. Owns the processor's side of each shard, and what is not
+ * saved yet. Must never let a commit name a record that was neither acknowledged nor made a
+ * dead letter, nor go on behind a dead letter that is not committed. What is tried next is
+ * worker/attempt.c's. Held by tests/worker/test_process.c and tests/scenario/plugins.c.
+ */
+#include "worker/process.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/xalloc.h"
+#include "state/human.h"
+#include "worker/attempt.h"
+
+enum { PROCESS_COMMIT_MS = 50, PROCESS_LAZY_MS = 500 };
+
+struct process {
+	struct processor_shard *shard; /* NULL once closed */
+	struct attempt attempt;
+	struct cursor at;                      /* where the next batch starts */
+	uint64_t done;                         /* so many records behind it are done with */
+	bool begun;                            /* a batch is in hand */
+	bool pending;                          /* its piece is under way */
+	bool unwritten;                        /* a dead letter is not committed yet */
+	uint64_t records, bytes, dead_letters; /* done with, but not saved */
+	struct cursor rolled_back;             /* the last from this batch's start; none */
+	char error[200];                       /* of the last attempt that failed */
+};
+
+static enum lts_err
+create_dead_letters(struct committer *c, struct buf *why_out)
+{
+	char *spec = xasprintf("file:%s", c->config.process.deadletter_dir);
+	struct sink_config config = { .spec = spec,
+				      .instance = c->config.sink.instance,
+				      .format = RECORD_LABELS };
+	enum lts_err err = sink_create(&config, &c->sink, why_out);
+	free(spec);
+	return err;
+}
+
+enum lts_err
+process_create(struct committer *c, struct buf *why_out)
+{
+	struct processor_config config = { .spec = c->config.sink.spec,
+					   .log = c->config.log,
+					   .format = c->config.sink.format,
+					   .timeout_ms = c->config.process.timeout_ms,
+					   .max_body_bytes = c->config.process.max_body_bytes };
+	enum lts_err err = processor_create(&config, &c->processor, why_out);
+	return err ? err : create_dead_letters(c, why_out);
+}
+
+/* ---- the calls ---- */
+
+static void
+enter(struct committer *c, const struct track *t, const struct cursor *cursor, size_t first,
+      size_t n)
+{
+	struct board *board = c->config.board;
+	atomic_store(&board->records, (uint32_t)n);
+	atomic_store(&board->first, (uint32_t)first);
+	board_enter(board, BOARD_SUBMIT, &t->lease->shard, cursor, clock_boot_ms());
+}
+
+static void
+leave(struct committer *c)
+{
+	board_enter(c->config.board, BOARD_IDLE, NULL, NULL, clock_boot_ms());
+}
+
+/* Over its opening workers have died, again and again. */
+static bool
+cannot_open(const struct committer *c, const struct suspect *suspect)
+{
+	return suspect->attempts >= c->config.process.max_attempts && !suspect->count;
+}
+
+enum lts_err
+process_open(struct committer *c, struct track *t, struct buf *why_out)
+{
+	const struct suspect *suspect = &t->lease->suspect;
+	if (cannot_open(c, suspect)) {
+		enum lts_err ignored =
+			buf_printf(why_out, "%u workers died or hung as its processor was made",
+				   suspect->attempts);
+		(void)ignored;
+		return LTS_BADDATA;
+	}
+	struct process *p = xcalloc(1, sizeof(*p));
+	t->process = p;
+	p->at = t->committed;
+	p->done = t->committed_done;
+	attempt_init(&p->attempt, c->config.process.max_attempts, t->lease->epoch.value);
+	enter(c, t, &t->committed, 0, 0);
+	enum lts_err err = c->processor->ops->open(c->processor, &t->lease->shard, &t->committed,
+						   &p->shard, why_out);
+	leave(c);
+	return err;
+}
+
+static struct piece
+piece_of(const struct process *p, const struct batch *batch)
+{
+	const struct attempt *a = &p->attempt;
+	return (struct piece){ .records = batch->records + a->done,
+			       .n = a->to - a->done,
+			       .cursor = batch->from,
+			       .next = batch->to,
+			       .first = a->done,
+			       .last = a->to == a->n,
+			       .attempts = a->failed };
+}
+
+static struct verdict
+call(struct committer *c, struct track *t, const struct batch *batch)
+{
+	struct process *p = t->process;
+	struct piece piece = piece_of(p, batch);
+	struct verdict verdict = { .kind = VERDICT_REFUSED };
+	enter(c, t, &batch->from, piece.first, piece.n);
+	if (p->pending)
+		c->processor->ops->look(p->shard, &verdict);
+	else
+		c->processor->ops->process(p->shard, &piece, &verdict);
+	leave(c);
+	p->pending = verdict.kind == VERDICT_PENDING;
+	return verdict;
+}
+
+/* ---- how far it is ---- */
+
+static bool
+all_is_saved(const struct track *t)
+{
+	return cursor_equal(&t->reached, &t->process->at) && t->reached_done == t->process->done;
+}
+
+/* The next commit may name the place where we are. */
+static void
+save(struct committer *c, struct track *t, bool at_once)
+{
+	struct process *p = t->process;
+	if (t->held && c->sink->ops->flush(t->stream, false, &t->position))
+		committer_die(c, EXIT_SYNC_FAILED, "dead letters could not be synced");
+	t->held = false;
+	t->reached = p->at;
+	t->reached_done = p->done;
+	t->records += p->records;
+	t->bytes += p->bytes;
+	t->dead_letters += p->dead_letters;
+	p->records = p->bytes = p->dead_letters = 0;
+	committer_mark_dirty(c, t, at_once ? 0 : clock_mono_ms() + c->config.interval_ms);
+}
+
+/* The records up to `done` of the batch are done with. */
+static void
+move_to(struct committer *c, struct track *t, const struct batch *batch, uint64_t done)
+{
+	struct process *p = t->process;
+	bool saved = all_is_saved(t);
+	bool over = done >= batch->n_records;
+	p->at = over ? batch->to : batch->from;
+	p->done = over ? done - batch->n_records : done;
+	/* Between two places without a record that was acknowledged nobody needs to save. */
+	if (!c->config.process.manual || (saved && !p->records))
+		save(c, t, false);
+}
+
+/* ---- verdicts ---- */
+
+static void
+count_piece(struct committer *c, struct track *t, struct batch *batch)
+{
+	struct process *p = t->process;
+	size_t n = p->attempt.to - p->attempt.done;
+	for (size_t i = p->attempt.done; i < p->attempt.to; i++)
+		p->bytes += batch->records[i].len + 1;
+	p->records += n;
+	board_add(&c->config.board->counters.delivered_records, n);
+	batch->counted += n;
+}
+
+static void
+acknowledge(struct committer *c, struct track *t, struct batch *batch, const struct verdict *v)
+{
+	struct process *p = t->process;
+	if (cursor_equal(&p->rolled_back, &batch->from))
+		p->rolled_back = (struct cursor){ 0 };
+	count_piece(c, t, batch);
+	t->attempts = 0;
+	p->error[0] = '\0';
+	attempt_ack(&p->attempt);
+	move_to(c, t, batch, p->attempt.done);
+	if (v->saved)
+		save(c, t, v->persistent);
+}
+
+static void
+refuse(struct committer *c, struct track *t, const struct batch *batch, size_t bad,
+       const char *error)
+{
+	struct process *p = t->process;
+	struct attempt *a = &p->attempt;
+	size_t first = a->done, n = a->to - a->done;
+	board_add(&c->config.board->counters.attempts, 1);
+	snprintf(p->error, sizeof(p->error), "%s", error[0] ? error : "refused");
+	attempt_refused(a, bad, clock_mono_ms());
+	t->attempts = a->failed;
+	committer_mark_dirty(c, t, clock_mono_ms() + PROCESS_LAZY_MS);
+	log_warn(c->config.log, "records refused", LOG_TEXT("shard", t->lease->shard.text),
+		 LOG_TEXT("cursor", batch->from.text), LOG_UINT("first", first),
+		 LOG_UINT("records", n), LOG_UINT("attempts", a->failed),
+		 LOG_TEXT("text", p->error));
+}
+
+static void
+roll_back(struct committer *c, struct track *t, struct batch *batch, const struct verdict *v)
+{
+	struct process *p = t->process;
+	if (cursor_is_none(&v->rollback)) {
+		refuse(c, t, batch, SIZE_MAX, "rolled back to no cursor");
+		return;
+	}
+	if (cursor_equal(&p->rolled_back, &batch->from)) {
+		refuse(c, t, batch, SIZE_MAX, "rolled back from here again");
+		return;
+	}
+	p->rolled_back = batch->from;
+	count_piece(c, t, batch);
+	t->attempts = 0;
+	batch->rollback = v->rollback;
+	p->attempt.done = p->attempt.n; /* the rest of it comes again */
+	move_to(c, t, batch, p->attempt.to);
+	if (v->saved)
+		save(c, t, v->persistent);
+	p->at = v->rollback;
+	p->done = 0;
+	p->records = p->bytes = 0; /* they come again before they are saved */
+	if (!c->config.process.manual)
+		save(c, t, false); /* also when we die before it is there again */
+}
+
+static void
+obey(struct committer *c, struct track *t, struct batch *batch, const struct verdict *v)
+{
+	struct process *p = t->process;
+	switch (v->kind) {
+	case VERDICT_PENDING:
+		break;
+	case VERDICT_ACK:
+		acknowledge(c, t, batch, v);
+		break;
+	case VERDICT_LATER:
+		attempt_later(&p->attempt, clock_mono_ms());
+		break;
+	case VERDICT_REFUSED:
+		refuse(c, t, batch, v->has_bad ? v->bad : SIZE_MAX, v->error);
+		break;
+	case VERDICT_ROLLBACK:
+		roll_back(c, t, batch, v);
+		break;
+	}
+}
+
+/* ---- poison ---- */
+
+static char *
+dead_letter(const struct track *t, const struct batch *batch)
+{
+	const struct process *p = t->process;
+	const struct record *record = &batch->records[p->attempt.done];
+	char *text = xstrndup(record->text, record->len);
+	cJSON *letter = cJSON_CreateObject();
+	cJSON_AddStringToObject(letter, "shard", t->lease->shard.text);
+	cJSON_AddStringToObject(letter, "cursor", batch->from.text);
+	cJSON_AddNumberToObject(letter, "index", (double)p->attempt.done);
+	cJSON_AddNumberToObject(letter, "attempts", p->attempt.failed);
+	cJSON_AddStringToObject(letter, "error", p->error);
+	cJSON_AddStringToObject(letter, "time", human_time(clock_wall_ns()).text);
+	cJSON_AddRawToObject(letter, "record", text);
+	char *line = cJSON_PrintUnformatted(letter);
+	cJSON_Delete(letter);
+	free(text);
+	if (!line)
+		abort();
+	return line;
+}
+
+static void
+say_poison(struct committer *c, const struct track *t, const struct batch *batch,
+	   const char *fate)
+{
+	const struct process *p = t->process;
+	log_error(c->config.log, "poison record", LOG_TEXT("shard", t->lease->shard.text),
+		  LOG_TEXT("cursor", batch->from.text), LOG_UINT("index", p->attempt.done),
+		  LOG_UINT("attempts", p->attempt.failed), LOG_TEXT("next", fate),
+		  LOG_TEXT("text", p->error));
+}
+
+/* To the dead letters; nothing of the shard goes on before that is committed. */
+static enum lts_err
+put_aside(struct committer *c, struct track *t, struct batch *batch, struct buf *why_out)
+{
+	struct process *p = t->process;
+	if (!p->error[0])
+		snprintf(p->error, sizeof(p->error), "%u workers died or hung over it",
+			 p->attempt.failed);
+	if (c->config.process.on_poison == POISON_STOP) {
+		enum lts_err ignored = buf_printf(
+			why_out, "poison record %zu behind cursor %s: %u attempts: %s",
+			p->attempt.done, batch->from.text, p->attempt.failed, p->error);
+		(void)ignored;
+		say_poison(c, t, batch, "the shard stops");
+		return LTS_BADDATA;
+	}
+	char *line = dead_letter(t, batch);
+	struct record letter = { line, strlen(line) };
+	enum lts_err err = c->sink->ops->submit(t->stream, &letter, 1, why_out);
+	free(line);
+	if (err == LTS_SYNC)
+		committer_die(c, EXIT_SYNC_FAILED, "dead letters could not be synced");
+	if (err)
+		return err;
+	say_poison(c, t, batch, "put aside");
+	board_add(&c->config.board->counters.dead_letters, 1);
+	batch->counted++;
+	p->dead_letters++;
+	p->error[0] = '\0';
+	t->attempts = 0;
+	t->held = true;
+	attempt_bury(&p->attempt);
+	move_to(c, t, batch, p->attempt.done);
+	if (!t->held) {
+		p->unwritten = true;
+		committer_mark_dirty(c, t, 0);
+	}
+	return LTS_OK;
+}
+
+/* ---- a batch ---- */
+
+static void
+begin_batch(struct committer *c, struct track *t, struct batch *batch)
+{
+	struct process *p = t->process;
+	struct suspect suspect = { 0 };
+	if (!cursor_equal(&batch->from, &p->at))
+		abort(); /* the loop hands them over in order, each where the last one ended */
+	/* The same records come from the same cursor, if any do. */
+	if (batch->gap || !batch->n_records)
+		p->done = 0;
+	size_t skip = p->done < batch->n_records ? (size_t)p->done : batch->n_records;
+	board_add(&c->config.board->counters.dropped_records, skip);
+	batch->counted = skip;
+	if (cursor_equal(&t->lease->suspect.cursor, &batch->from)) {
+		suspect = t->lease->suspect;
+		t->lease->suspect.attempts = 0;
+	}
+	attempt_begin(&p->attempt, batch->n_records, skip, &suspect);
+	p->error[0] = '\0';
+	p->begun = true;
+	if (attempt_is_over(&p->attempt))
+		move_to(c, t, batch, p->done);
+}
+
+static enum lts_err
+step(struct committer *c, struct track *t, struct batch *batch, int64_t *due_ms_out,
+     struct buf *why_out)
+{
+	struct process *p = t->process;
+	struct attempt *a = &p->attempt;
+	int64_t now_ms = clock_mono_ms();
+	*due_ms_out = now_ms;
+	if (p->unwritten) {
+		*due_ms_out = now_ms + PROCESS_COMMIT_MS;
+	} else if (a->poison) {
+		enum lts_err err = put_aside(c, t, batch, why_out);
+		if (err)
+			return err;
+	} else if (a->due_ms <= now_ms) {
+		struct verdict verdict = call(c, t, batch);
+		obey(c, t, batch, &verdict);
+		if (p->pending)
+			*due_ms_out = INT64_MAX;
+	}
+	if (!p->pending && a->due_ms > *due_ms_out)
+		*due_ms_out = a->due_ms;
+	return attempt_is_over(a) ? LTS_OK : LTS_AGAIN;
+}
+
+enum lts_err
+process_batch(struct committer *c, struct batch *batch, int64_t *due_ms_out, struct buf *why_out)
+{
+	struct track *t = batch->lease->delivery_side;
+	struct process *p = t->process;
+	enum lts_err err = LTS_OK;
+	if (!p->begun)
+		begin_batch(c, t, batch);
+	if (!attempt_is_over(&p->attempt))
+		err = step(c, t, batch, due_ms_out, why_out);
+	if (err == LTS_AGAIN || err == LTS_NOSPACE)
+		return err;
+	p->begun = false;
+	t->gap |= batch->gap && !err;
+	return err;
+}
+
+void
+process_give_up(struct committer *c, struct track *t)
+{
+	if (t->process->pending) /* its records go */
+		process_close(c, t, PROCESSOR_STOPPING);
+	t->process->begun = false;
+}
+
+void
+process_close(struct committer *c, struct track *t, enum processor_reason reason)
+{
+	struct process *p = t->process;
+	struct verdict verdict = { 0 };
+	if (!p || !p->shard)
+		return;
+	enter(c, t, &p->at, 0, 0);
+	c->processor->ops->close(&p->shard, reason, &verdict);
+	leave(c);
+	p->pending = false;
+	if (verdict.saved && reason != PROCESSOR_LEASE_LOST)
+		save(c, t, true);
+}
+
+void
+process_committed(struct committer *c, struct track *t)
+{
+	struct process *p = t->process;
+	if (!p)
+		return;
+	p->unwritten = false;
+	if (p->shard && c->processor->ops->committed)
+		c->processor->ops->committed(p->shard, &t->committed);
+}
+
+void
+process_free(struct track *t)
+{
+	free(t->process);
+	t->process = NULL;
+}
+
+int
+committer_processor_fd(const struct committer *c)
+{
+	bool has = c->processor && c->processor->ops->fd;
+	return has ? c->processor->ops->fd(c->processor) : -1;
+}
+
+int64_t
+committer_turn_ms(const struct committer *c)
+{
+	bool has = c->processor && c->processor->ops->due_ms;
+	return has ? c->processor->ops->due_ms(c->processor) : INT64_MAX;
+}
+
+void
+committer_turn(struct committer *c, int64_t now_ms)
+{
+	if (c->processor && c->processor->ops->turn)
+		c->processor->ops->turn(c->processor, now_ms);
+}

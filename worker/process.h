@@ -1,0 +1,31 @@
+/*
+ * process.h - a shard's batches through the user's code: piece by piece, again, or to the
+ * dead letters.
+ *
+ * In the delivery thread, part of the committer. Moves what the next commit may name
+ * (track->reached) only behind what was acknowledged, or is with the dead letters.
+ */
+#ifndef WORKER_PROCESS_H
+#define WORKER_PROCESS_H
+
+#include "worker/commit_inside.h"
+#include "worker/processor.h"
+
+/* The processor, and the sink of what it does not take. */
+enum lts_err process_create(struct committer *c, struct buf *why_out) LTS_MUST_USE;
+/* Behind the take. Any error stops the shard. */
+enum lts_err process_open(struct committer *c, struct track *t, struct buf *why_out) LTS_MUST_USE;
+/* One step on with this batch. LTS_AGAIN: it is not over; once more at *due_ms_out
+ * (CLOCK_MONOTONIC; INT64_MAX: after a turn of the processor). LTS_OK: it is;
+ * batch->rollback says whether the shard goes on elsewhere than at its end. LTS_BADDATA: the
+ * shard stops at a poison record. LTS_NOSPACE, and others: the dead letters' sink. */
+enum lts_err process_batch(struct committer *c, struct batch *batch, int64_t *due_ms_out,
+			   struct buf *why_out) LTS_MUST_USE;
+/* The batch in hand is taken away. */
+void process_give_up(struct committer *c, struct track *t);
+/* Its last call: what it saves then is behind the next commit. NULL-safe, more than once. */
+void process_close(struct committer *c, struct track *t, enum processor_reason reason);
+void process_committed(struct committer *c, struct track *t);
+void process_free(struct track *t);
+
+#endif

@@ -15,6 +15,8 @@
 
 #include "worker/json_string.h"
 
+enum { FLAT_WAIT = 15 };
+
 /* The byte at p, or 0, which no token begins with or goes on with. */
 static inline unsigned char
 peek(const struct json_skip *skip, const char *p)
@@ -35,6 +37,7 @@ json_skip_init(struct json_skip *skip, enum json_skip_way way, const char *text,
 		.begin = text,
 		.end = text + len,
 		.string = json_string_choose(way),
+		.flat = json_flat_choose(way),
 	};
 }
 
@@ -171,10 +174,25 @@ skip_open(struct json_skip *skip, const char *p, unsigned depth, unsigned char o
 	return space(skip, p + 1);
 }
 
+/* The records of a body are alike: where one is not flat the next are not either. */
+static const char *
+skip_flat(struct json_skip *skip, const char *p)
+{
+	const char *end = NULL;
+	if (skip->flat_wait)
+		skip->flat_wait--;
+	else if (skip->flat && !(end = skip->flat(skip, p)))
+		skip->flat_wait = FLAT_WAIT;
+	return end;
+}
+
 const char *
 json_skip_object(struct json_skip *skip, const char *p, unsigned depth, json_member_fn *fn,
 		 void *arg)
 {
+	const char *end = fn || depth >= JSON_SKIP_DEPTH ? NULL : skip_flat(skip, p);
+	if (end)
+		return end;
 	p = skip_open(skip, p, depth, '{');
 	if (p && peek(skip, p) == '}')
 		return p + 1;

@@ -26,10 +26,14 @@ struct json_skip;
 
 /* Over the rest of a string; p is behind its opening quote. */
 typedef const char *json_string_fn(struct json_skip *skip, const char *p);
+/* Over a whole object of the simplest kind; NULL: it is another, or wrong, or near the end. */
+typedef const char *json_flat_fn(const struct json_skip *skip, const char *p);
 
 struct json_skip {
 	const char *begin, *end;
 	json_string_fn *string;
+	json_flat_fn *flat;   /* NULL: this way has none */
+	unsigned flat_wait;   /* so many objects are not worth a try */
 	size_t line_breaks;   /* raw CR and LF passed between tokens so far */
 	const char *fault;    /* NULL: all well so far */
 	const char *expected; /* static text */

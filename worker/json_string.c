@@ -176,12 +176,20 @@ skip_string_sse2(struct json_skip *skip, const char *p)
 }
 #endif
 
+#ifdef __x86_64__
+bool
+json_has_avx2(void)
+{
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+	       __builtin_cpu_supports("pclmul");
+}
+#endif
+
 json_string_fn *
 json_string_choose(enum json_skip_way way)
 {
 #ifdef __x86_64__
-	if (way == JSON_SKIP_BEST && __builtin_cpu_supports("avx2") &&
-	    __builtin_cpu_supports("bmi"))
+	if (way == JSON_SKIP_BEST && json_has_avx2())
 		return json_string_avx2;
 #endif
 #ifdef __SSE2__
@@ -189,4 +197,14 @@ json_string_choose(enum json_skip_way way)
 		return skip_string_sse2;
 #endif
 	return json_string_portable;
+}
+
+json_flat_fn *
+json_flat_choose(enum json_skip_way way)
+{
+#ifdef __x86_64__
+	if (way == JSON_SKIP_BEST && json_has_avx2())
+		return json_flat_avx2;
+#endif
+	return NULL;
 }

@@ -17,6 +17,7 @@
 /* How this machine goes over strings; what is asked for and missing is replaced by what is
  * there. The answers are the same, faults included. */
 json_string_fn *json_string_choose(enum json_skip_way way);
+json_flat_fn *json_flat_choose(enum json_skip_way way);
 
 /* One byte at a time where it must be, and eight where it can. */
 const char *json_string_portable(struct json_skip *skip, const char *p);
@@ -59,7 +60,10 @@ json_string_short(const struct json_skip *skip, const char *p)
 }
 
 #ifdef __x86_64__
+bool json_has_avx2(void);
 const char *json_string_avx2(struct json_skip *skip, const char *p);
+/* The simplest kind is strings and plain integers without spaces, as machines write them. */
+const char *json_flat_avx2(const struct json_skip *skip, const char *p);
 #endif
 
 #endif

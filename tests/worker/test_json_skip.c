@@ -336,6 +336,40 @@ START_TEST(a_number_may_be_long)
 }
 END_TEST
 
+/* Flat objects have a way of their own: each byte of some is replaced, doubled and left out. */
+START_TEST(flat_objects_with_one_wrong_byte_are_judged_alike)
+{
+	static const char *const objects[] = {
+		"{\"a\":\"b\",\"c\":1,\"d\":\"\"}",
+		"{\"\":0,\"key\":1234567890,\"x\":\"\\u4e2d\\\"\\\\\",\"last\":9}",
+		"{\"content\":\"\xe6\x97\xa5\xe5\xbf\x97 {not: \\\"a\\\", object}, 1,2 and so "
+		"on, and on, and on,"
+		" until the second step is full of it, and then "
+		"some\",\"n\":10,\"m\":\"\xf0\x9f\x98\x80\"}",
+		"{\"a\":{\"b\":1},\"c\":[1,2],\"d\":-1.5e3,\"e\":true,\"f\":null, \"g\":\"\"}",
+	};
+	static const char others[] = "\"\\{}[]:,0159 \t\n\x01-+.eEtu\x7f\x80\xe6\xf0\xff";
+	for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
+		size_t len = strlen(objects[i]);
+		char *text = xmalloc(len + 2);
+		ck_assert(is_json_text(objects[i]));
+		for (size_t at = 0; at < len; at++) {
+			for (const char *other = others; *other; other++) {
+				memcpy(text, objects[i], len);
+				text[at] = *other;
+				is_json(text, len);
+				memmove(text + at + 1, objects[i] + at, len - at);
+				is_json(text, len + 1);
+			}
+			memcpy(text, objects[i], at);
+			memcpy(text + at, objects[i] + at + 1, len - at - 1);
+			is_json(text, len - 1);
+		}
+		free(text);
+	}
+}
+END_TEST
+
 Suite *suite_json_skip(void);
 
 Suite *
@@ -355,6 +389,7 @@ suite_json_skip(void)
 	tcase_add_test(tc, nesting_ends_at_128);
 	tcase_add_test(tc, endless_opening_is_refused);
 	tcase_add_test(tc, a_number_may_be_long);
+	tcase_add_test(tc, flat_objects_with_one_wrong_byte_are_judged_alike);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

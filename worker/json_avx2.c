@@ -1,9 +1,10 @@
 /*
- * json_string_avx2.c - over a JSON string 32 bytes at a time, UTF-8 and escapes included.
+ * json_avx2.c - over a JSON string, or a flat object, 64 bytes at a time, UTF-8 and escapes
+ * included.
  *
  * In the worker, on its loop. Owns nothing. Must never read behind the end, run on a machine
  * without AVX2, nor judge a fault itself: where anything is wrong the portable way goes over the
- * string again, and what that says counts. Held by tests/worker/test_json_skip.c,
+ * same again, and what that says counts. Held by tests/worker/test_json_skip.c,
  * test_batch_scan_cjson.c and tests/fuzz/fuzz_batch_scan.c.
  */
 #include "worker/json_string.h"
@@ -13,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define AVX2 __attribute__((target("avx2,bmi")))
+#define AVX2 __attribute__((target("avx2,bmi,pclmul")))
 
 enum {
 	HALF = 32,
@@ -223,6 +224,19 @@ up_to_first(uint64_t mask)
 	return mask ^ (mask - 1);
 }
 
+#define BOTH(field) (a.field | b.field << HALF)
+
+/* UTF-8 and escapes: a bit for each byte that is wrong as part of a string. */
+AVX2 static inline uint64_t
+look_closer(const char *p, uint64_t backslashes, struct carry *carry, uint64_t *escaped_out)
+{
+	struct marks a = mark(p), b = mark(p + HALF);
+	uint64_t escaped = escaped_bytes(backslashes, carry);
+	*escaped_out = escaped;
+	return ~BOTH(right) |
+	       escape_faults(escaped, BOTH(escape), BOTH(hex), BOTH(u) & escaped, carry);
+}
+
 AVX2 const char *
 json_string_avx2(struct json_skip *skip, const char *string)
 {
@@ -232,7 +246,6 @@ json_string_avx2(struct json_skip *skip, const char *string)
 		return json_string_portable(skip, string);
 	for (; skip->end - p >= STEP; p += STEP) {
 		struct marks a = mark(p), b = mark(p + HALF);
-#define BOTH(field) (a.field | b.field << HALF)
 		uint64_t escaped = escaped_bytes(BOTH(backslash), &carry);
 		uint64_t quotes = BOTH(quote) & ~escaped;
 		uint64_t faults = ~BOTH(right) | escape_faults(escaped, BOTH(escape), BOTH(hex),
@@ -243,5 +256,134 @@ json_string_avx2(struct json_skip *skip, const char *string)
 			return p + __builtin_ctzll(quotes) + 1;
 	}
 	return json_string_portable(skip, resume(p, &carry));
+}
+
+/* ---- flat objects ---- */
+
+/* What is cheap to know of each byte of a step. */
+struct glance {
+	uint64_t quote, backslash, high /* not ASCII */, control;
+};
+
+AVX2 static inline struct glance
+glance(const char *p)
+{
+	__m256i x = load(p);
+	return (struct glance){
+		.quote = equals(x, '"'),
+		.backslash = equals(x, '\\'),
+		.high = bits(x),
+		.control = bits(control_characters(x)),
+	};
+}
+
+/* What may stand outside strings. */
+struct tokens {
+	uint64_t colon, comma, brace, digit, zero;
+};
+
+AVX2 static inline struct tokens
+tokens(const char *p)
+{
+	const __m256i nine = _mm256_set1_epi8(9);
+	__m256i x = load(p), value = _mm256_sub_epi8(x, _mm256_set1_epi8('0'));
+	return (struct tokens){
+		.colon = equals(x, ':'),
+		.comma = equals(x, ','),
+		.brace = equals(x, '}'),
+		.digit = bits(_mm256_cmpeq_epi8(_mm256_max_epu8(value, nine), nine)),
+		.zero = equals(x, '0'),
+	};
+}
+
+/* Each bit becomes the sum of all up to it, without carries. */
+AVX2 static inline uint64_t
+sums(uint64_t x)
+{
+	return (uint64_t)_mm_cvtsi128_si64(_mm_clmulepi64_si128(_mm_set_epi64x(0, (long long)x),
+								_mm_set1_epi8((char)0xff), 0));
+}
+
+/* The bits one further on, and in the first place what the step before had in its last. */
+static inline uint64_t
+behind(uint64_t x, uint64_t before)
+{
+	return x << 1 | before >> (STEP - 1);
+}
+
+/* Of one step, outside strings but for the two kinds of quotes; and of the step before it. */
+struct layout {
+	uint64_t open, close, colon, comma, end, number, zero /* that a number begins with */;
+	uint64_t in_string, odd; /* inside a string; behind an odd number of colons and commas */
+};
+
+/*
+ * A bit for each byte that may not stand where it stands in { "a":"b", "c":1, ... } written
+ * without spaces. What is not such an object, however right, has a fault as well.
+ */
+static inline uint64_t
+layout_faults(const struct layout *l, const struct layout *before, uint64_t first)
+{
+	uint64_t tokens = l->colon | l->comma | l->end | l->number | first;
+	uint64_t faults = ~(tokens | l->open | l->close | l->in_string);
+	faults |= first << 1 & ~l->open;
+	faults |= behind(l->close, before->close) & ~(l->colon | l->comma | l->end);
+	faults |= behind(l->colon, before->colon) & ~(l->open | l->number);
+	faults |= behind(l->comma, before->comma) & ~l->open;
+	faults |= behind(l->number, before->number) & ~(l->number | l->comma | l->end);
+	faults |= behind(l->zero, before->zero) & l->number;
+	return faults | (l->colon & ~l->odd) | (l->comma & l->odd) | (l->end & ~l->odd);
+}
+
+/* The step's layout, strings and escapes being known. */
+AVX2 static inline struct layout
+lay_out(const char *p, uint64_t quotes, const struct layout *before)
+{
+	struct tokens a = tokens(p), b = tokens(p + HALF);
+	struct layout l = { .in_string = sums(quotes) ^ (0 - (before->in_string >> (STEP - 1))) };
+	uint64_t outside = ~(l.in_string | quotes);
+	l.open = quotes & l.in_string;
+	l.close = quotes & ~l.in_string;
+	l.colon = BOTH(colon) & outside;
+	l.comma = BOTH(comma) & outside;
+	l.end = BOTH(brace) & outside;
+	l.number = BOTH(digit) & outside;
+	l.zero = BOTH(zero) & l.number & behind(l.colon, before->colon);
+	l.odd = sums(l.colon | l.comma) ^ (0 - (before->odd >> (STEP - 1)));
+	return l;
+}
+
+AVX2 const char *
+json_flat_avx2(const struct json_skip *skip, const char *p)
+{
+	struct layout before = { 0 };
+	struct carry carry = { 0 };
+	uint64_t high_before = 0, first = 1; /* the brace that opens it */
+	if (p - skip->begin < BEHIND || skip->end == p || *p != '{')
+		return NULL;
+	for (; skip->end - p >= STEP; p += STEP, first = 0) {
+		struct glance a = glance(p), b = glance(p + HALF);
+		uint64_t faults = BOTH(control), escaped = 0, high = BOTH(high);
+		if (BOTH(backslash) | high | high_before >> (STEP - BEHIND) | carry.escaped |
+		    carry.hex)
+			faults |= look_closer(p, BOTH(backslash), &carry, &escaped);
+		high_before = high;
+		uint64_t quotes = BOTH(quote) & ~escaped;
+		if (!quotes && before.in_string >> (STEP - 1)) { /* in the middle of a string */
+			if (faults)
+				return NULL;
+			before = (struct layout){ .in_string = before.in_string,
+						  .odd = before.odd };
+			continue;
+		}
+		struct layout l = lay_out(p, quotes, &before);
+		faults |= layout_faults(&l, &before, first);
+		if (faults & up_to_first(l.end))
+			return NULL;
+		if (l.end)
+			return p + __builtin_ctzll(l.end) + 1;
+		before = l;
+	}
+	return NULL;
 }
 #endif

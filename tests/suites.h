@@ -45,6 +45,7 @@
 	X(delivery) X(segment) \
 	X(sink_file) X(sink_crash) \
 	X(record_write) X(sink_stdout) \
+	X(child) \
 	X(model)
 
 /* One word for each file of tests/scenario. */

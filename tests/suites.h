@@ -45,7 +45,7 @@
 	X(delivery) X(segment) \
 	X(sink_file) X(sink_crash) \
 	X(record_write) X(sink_stdout) \
-	X(child) \
+	X(child) X(exec_frame) X(processor_exec) \
 	X(model)
 
 /* One word for each file of tests/scenario. */

@@ -1,0 +1,317 @@
+/*
+ * processor_exec.c - sink=exec:COMMAND: one long-lived child per worker gets the batches and
+ * answers for each.
+ *
+ * In a worker's delivery thread. Owns the child, and of each shard what it was asked. Must
+ * never take for done what the child did not acknowledge, nor blame a piece for a death while
+ * others were under way as well: those go again, one at a time, until the guilty one is known.
+ * Held by tests/worker/test_processor_exec.c and the exec scenarios.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "worker/exec_inside.h"
+
+enum {
+	RESTART_MS = 100, /* the shortest and */
+	RESTART_MAX_MS = 5000,
+	LET_GO_MS = 500,    /* of a piece under way, when its shard ends */
+	SHUTDOWN_MS = 5000, /* for its answer, and */
+	END_MS = 1000,      /* for its end, when the last shard is closed */
+};
+
+/* ---- deaths ---- */
+
+/* One that was alone is to blame; of several nobody knows which, so they go again, singly. */
+static void
+settle(struct processor_exec *exec, unsigned asked, unsigned batches, const char *error)
+{
+	for (struct processor_shard *s = exec->shards; s; s = s->next) {
+		bool is_batch = s->asked == ASKED_BATCH;
+		s->asked = ASKED_NOTHING;
+		s->ready = false;
+		if (is_batch)
+			s->danger = s->piece.cursor;
+		if (is_batch && asked == 1)
+			exec_judge(s, VERDICT_REFUSED, error);
+		else if (s->verdict.kind == VERDICT_PENDING && batches == 0 && !exec->proved)
+			exec_judge(s, VERDICT_LATER, error);
+	}
+}
+
+/* Nobody who could not start needs to be told of each attempt. */
+static void
+log_death(struct processor_exec *exec, const char *why, unsigned batches, int64_t wait_ms,
+	  bool is_news)
+{
+	if (batches || exec->proved)
+		log_warn(exec->log, "the processor's child ended: it is started again",
+			 LOG_TEXT("why", why), LOG_UINT("batches_under_way", batches));
+	else if (is_news)
+		log_error(exec->log, "the processor does not work: it is started again and again",
+			  LOG_TEXT("why", why), LOG_TEXT("command", exec->command),
+			  LOG_INT("next_in_ms", wait_ms));
+}
+
+static void
+on_death(struct processor_exec *exec, const char *why, int64_t now_ms)
+{
+	char error[sizeof(((struct verdict *)0)->error)];
+	unsigned batches = exec_count_asked(exec, ASKED_BATCH);
+	unsigned asked = exec_count_asked(exec, ASKED_NOTHING);
+	int64_t level_ms = exec->backoff.ceiling_ms, wait_ms = 0;
+	snprintf(error, sizeof(error), "the child %.180s", why);
+	if (exec->proved)
+		backoff_reset(&exec->backoff);
+	if (batches == 0 && !exec->proved)
+		wait_ms = backoff_next_ms(&exec->backoff, -1);
+	log_death(exec, why, batches, wait_ms,
+		  !exec->failing || exec->backoff.ceiling_ms != level_ms);
+	exec->failing = batches == 0 && !exec->proved;
+	exec->start_ms = now_ms + wait_ms;
+	settle(exec, asked, batches, error);
+	exec->writing = NULL;
+	exec->proved = false;
+	exec_child_destroy(&exec->child, 0);
+}
+
+static void
+start(struct processor_exec *exec, int64_t now_ms)
+{
+	enum lts_err err = exec_child_start(&exec->child_config, now_ms, &exec->child);
+	struct epoll_event event = { .events = EPOLLIN };
+	if (!err && epoll_ctl(exec->epoll, EPOLL_CTL_ADD, exec_child_fd(exec->child), &event))
+		err = LTS_SYS;
+	if (err) {
+		char why[100];
+		snprintf(why, sizeof(why), "could not be started: %s", strerror(errno));
+		on_death(exec, why, now_ms);
+	}
+}
+
+/* ---- the processor ---- */
+
+static struct processor_exec *
+exec_of(struct processor *processor)
+{
+	return (struct processor_exec *)processor;
+}
+
+static void
+exec_turn(struct processor *processor, int64_t now_ms)
+{
+	struct processor_exec *exec = exec_of(processor);
+	if (!exec->child && exec->shards && now_ms >= exec->start_ms)
+		start(exec, now_ms);
+	if (!exec->child)
+		return;
+	exec_child_turn(exec->child, now_ms);
+	exec_take_answers(exec, now_ms);
+	if (now_ms >= exec_answer_due_ms(exec))
+		exec_child_fail(exec->child, "timed out: no answer within %lld ms",
+				(long long)exec->child_config.timeout_ms);
+	if (exec_child_death(exec->child))
+		on_death(exec, exec_child_death(exec->child), now_ms);
+	exec_send_all(exec, now_ms);
+}
+
+static int
+exec_fd(const struct processor *processor)
+{
+	return ((const struct processor_exec *)processor)->epoll;
+}
+
+static int64_t
+exec_due_ms(const struct processor *processor)
+{
+	const struct processor_exec *exec = (const struct processor_exec *)processor;
+	if (!exec->child)
+		return exec->shards ? exec->start_ms : INT64_MAX;
+	int64_t due_ms = exec_child_due_ms(exec->child), answer_ms = exec_answer_due_ms(exec);
+	return answer_ms < due_ms ? answer_ms : due_ms;
+}
+
+static enum lts_err
+exec_open(struct processor *processor, const struct shard_id *id, const struct cursor *checkpoint,
+	  struct processor_shard **out, struct buf *why_out)
+{
+	struct processor_exec *exec = exec_of(processor);
+	struct processor_shard *shard = xcalloc(1, sizeof(*shard));
+	shard->exec = exec;
+	shard->id = *id;
+	shard->checkpoint = *checkpoint;
+	shard->verdict.kind = VERDICT_ACK;
+	shard->next = exec->shards;
+	exec->shards = shard;
+	exec_turn(processor, clock_mono_ms()); /* the child starts meanwhile */
+	*out = shard;
+	return LTS_OK;
+}
+
+static void
+exec_process(struct processor_shard *shard, const struct piece *piece, struct verdict *out)
+{
+	if (!cursor_equal(&shard->danger, &piece->cursor))
+		shard->danger = (struct cursor){ 0 };
+	shard->piece = *piece;
+	shard->at = 0;
+	shard->verdict = (struct verdict){ .kind = VERDICT_PENDING };
+	shard->place = ++shard->exec->places;
+	exec_turn(&shard->exec->base, clock_mono_ms());
+	*out = shard->verdict;
+}
+
+static void
+exec_look(struct processor_shard *shard, struct verdict *out)
+{
+	*out = shard->verdict;
+}
+
+static void
+exec_flush(struct processor_shard *shard)
+{
+	struct processor_exec *exec = shard->exec;
+	if (!exec->child || !shard->ready || exec_child_waiting(exec->child) > EXEC_OUT_MAX)
+		return;
+	exec_frame_flush(exec_child_out(exec->child), &shard->id);
+	exec_send_all(exec, clock_mono_ms());
+}
+
+static void
+exec_committed(struct processor_shard *shard, const struct cursor *checkpoint)
+{
+	shard->checkpoint = *checkpoint;
+	shard->tell_checkpoint = shard->ready;
+	exec_send_all(shard->exec, clock_mono_ms());
+}
+
+/* ---- the end of a shard ---- */
+
+/* Until it was answered, or the child died; false: neither in time. */
+static bool
+wait_for_answer(struct processor_shard *shard, int64_t wait_ms)
+{
+	struct processor *base = &shard->exec->base;
+	int64_t now_ms = clock_mono_ms(), until_ms = now_ms + wait_ms;
+	while (shard->asked && now_ms < until_ms) {
+		struct pollfd fd = { .fd = exec_fd(base), .events = POLLIN };
+		int64_t due_ms = exec_due_ms(base);
+		due_ms = due_ms < until_ms ? due_ms : until_ms;
+		(void)poll(&fd, 1, due_ms > now_ms ? (int)(due_ms - now_ms) : 0);
+		now_ms = clock_mono_ms();
+		exec_turn(base, now_ms);
+	}
+	return !shard->asked;
+}
+
+/* The child is killed, through no fault of what else it was asked. */
+static void
+give_up(struct processor_shard *shard, const char *why)
+{
+	struct processor_exec *exec = shard->exec;
+	log_warn(exec->log, "the processor's child is killed", LOG_TEXT("shard", shard->id.text),
+		 LOG_TEXT("why", why));
+	shard->asked = ASKED_NOTHING;
+	for (struct processor_shard *s = exec->shards; s; s = s->next) {
+		s->asked = ASKED_NOTHING;
+		s->ready = false;
+	}
+	exec->writing = NULL;
+	exec->proved = false;
+	exec->start_ms = clock_mono_ms();
+	exec_child_destroy(&exec->child, 0);
+}
+
+static void
+end_shard(struct processor_shard *shard, enum processor_reason reason)
+{
+	struct processor_exec *exec = shard->exec;
+	bool is_lost = reason == PROCESSOR_LEASE_LOST;
+	shard->verdict.kind = VERDICT_ACK; /* nothing more of it is sent */
+	if (exec->child && is_lost && (shard->ready || shard->asked))
+		exec_frame_lease_lost(exec_child_out(exec->child), &shard->id);
+	exec_send_all(exec, clock_mono_ms());
+	if (!wait_for_answer(shard, LET_GO_MS))
+		give_up(shard, "it does not let go of a batch");
+	shard->verdict = (struct verdict){ .kind = VERDICT_ACK };
+	if (is_lost || !exec->child || !shard->ready)
+		return;
+	exec_ask_shutdown(shard, reason, clock_mono_ms());
+	if (!wait_for_answer(shard, SHUTDOWN_MS))
+		give_up(shard, "it does not shut down");
+}
+
+static void
+exec_close(struct processor_shard **shard_in, enum processor_reason reason, struct verdict *out)
+{
+	struct processor_shard *shard = *shard_in;
+	struct processor_shard **at = &shard->exec->shards;
+	end_shard(shard, reason);
+	*out = shard->verdict;
+	while (*at != shard)
+		at = &(*at)->next;
+	*at = shard->next;
+	free(shard);
+	*shard_in = NULL;
+}
+
+static void
+exec_destroy(struct processor **processor)
+{
+	struct processor_exec *exec = *processor ? exec_of(*processor) : NULL;
+	if (!exec)
+		return;
+	exec_child_destroy(&exec->child, END_MS);
+	(void)close(exec->epoll);
+	free(exec->command);
+	free(exec);
+	*processor = NULL;
+}
+
+enum lts_err
+processor_exec_create(const char *what, const struct processor_config *config,
+		      struct processor **out, struct buf *why_out)
+{
+	static const struct processor_ops ops = {
+		.open = exec_open,
+		.process = exec_process,
+		.look = exec_look,
+		.committed = exec_committed,
+		.flush = exec_flush,
+		.close = exec_close,
+		.fd = exec_fd,
+		.due_ms = exec_due_ms,
+		.turn = exec_turn,
+		.destroy = exec_destroy,
+	};
+	const char *why = !*what                            ? "exec: without a command"
+			  : config->format != RECORD_LABELS ? "exec: takes format=labels alone"
+							    : NULL;
+	int epoll = why ? -1 : epoll_create1(EPOLL_CLOEXEC);
+	if (!why && epoll < 0)
+		why = "no epoll descriptor";
+	if (why)
+		return buf_put_text(why_out, why) ? LTS_TOOBIG : LTS_INVALID;
+	struct processor_exec *exec = xcalloc(1, sizeof(*exec));
+	exec->base.ops = &ops;
+	exec->command = xstrdup(what);
+	exec->log = config->log;
+	exec->epoll = epoll;
+	exec->child_config = (struct exec_child_config){
+		.command = exec->command,
+		.log = config->log,
+		.max_bytes = config->max_body_bytes,
+		.timeout_ms = config->timeout_ms,
+	};
+	backoff_init(&exec->backoff, RESTART_MS, RESTART_MAX_MS, (uint64_t)clock_mono_ns());
+	*out = &exec->base;
+	return LTS_OK;
+}

@@ -14,13 +14,6 @@ refuse(const char *kind, struct buf *why_out)
 }
 
 enum lts_err
-processor_exec_create(const char *what, const struct processor_config *config,
-		      struct processor **out, struct buf *why_out)
-{
-	return refuse("exec", why_out);
-}
-
-enum lts_err
 processor_batch_create(const char *what, const struct processor_config *config,
 		       struct processor **out, struct buf *why_out)
 {

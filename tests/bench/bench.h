@@ -12,6 +12,7 @@ int64_t bench_cpu_ns(void);
 
 /* The commands: argv[0] is the command's name; they return the exit code. */
 int bench_scan(int argc, char **argv);
+int bench_scan_file(int argc, char **argv);
 int bench_receive(int argc, char **argv);
 int bench_delay(int argc, char **argv);
 int bench_ask(int argc, char **argv);

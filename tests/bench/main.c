@@ -44,6 +44,8 @@ main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "scan") == 0)
 		return bench_scan(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "scan_file") == 0)
+		return bench_scan_file(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "receive") == 0)
 		return bench_receive(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "ask") == 0)
@@ -51,6 +53,7 @@ main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "delay") == 0)
 		return bench_delay(argc - 1, argv + 1);
 	fputs("usage: lts-bench scan [RUNS]\n"
+	      "       lts-bench scan_file FILE...\n"
 	      "       lts-bench receive drop|tree|write URL CA_FILE|- SHARDS BYTES [DIR]\n"
 	      "       lts-bench delay\n"
 	      "       lts-bench ask URL CA_FILE|- [BODY]\n",

@@ -100,7 +100,9 @@ const struct option_spec options_table[] = {
 	  RANGE(MIB, 64 * GIB), .argument = "SIZE",
 	  .help = "records held in memory, per worker; one batch may always exceed it" },
 	{ OPT(fetch_interval, MS, CONSUMING), AT(fetch_interval_ms), .initial = "200ms",
-	  RANGE(1, HOUR), .argument = "SPAN", .help = "longest wait after an empty batch" },
+	  RANGE(1, HOUR), .argument = "SPAN",
+	  .help = "longest wait after an empty batch; in that time at most 100 idle shards of a "
+		  "worker ask, so with more of them each waits longer, up to 5s" },
 	{ OPT(on_expired, WORD, CONSUMING), AT(on_expired), .initial = "stop",
 	  .words = expired_policies, .argument = "WORD",
 	  .help = "what to do when the records at a cursor are no longer kept: stop that shard, or "

@@ -39,7 +39,7 @@
 	X(notify) \
 	X(state_dir) X(shard) \
 	X(shard_end) X(shard_life) \
-	X(shard_walk) X(shard_suspect) X(shard_early) X(batch_head) \
+	X(shard_walk) X(shard_suspect) X(shard_early) X(batch_head) X(idle_pace) \
 	X(shard_waits) X(fault) \
 	X(commit) X(commit_lease) \
 	X(delivery) X(segment) \

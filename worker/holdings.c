@@ -424,6 +424,7 @@ holdings_create(const struct holdings_config *config)
 	struct holdings *h = xcalloc(1, sizeof(*h));
 	h->config = *config;
 	h->config.shard.clock = &h->clock;
+	h->config.shard.pace = &h->pace;
 	h->fetch_env = (struct fetch_env){
 		.api = config->api,
 		.board = config->board,

@@ -22,7 +22,7 @@ struct holdings_config { /* pointers are borrowed for the holdings' life */
 	struct lts_api *api;
 	struct board *board;
 	struct delivery *delivery;
-	struct shard_config shard; /* its clock is filled in */
+	struct shard_config shard; /* its clock and pace are filled in */
 	size_t budget_bytes;
 	uint32_t slot;
 	struct stage_limits limits;

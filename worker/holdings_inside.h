@@ -11,6 +11,7 @@
 
 #include "common/stage_clock.h"
 #include "worker/holdings.h"
+#include "worker/idle_pace.h"
 
 /* A shard fetches, delivers and commits at the same time, each at its own stage. */
 enum { CLOCK_FETCH, CLOCK_ERRORS, CLOCK_DELIVERY, CLOCK_COMMIT, HOLDING_CLOCKS };
@@ -36,6 +37,7 @@ struct holding {
 struct holdings {
 	struct holdings_config config;
 	struct service_clock clock;
+	struct idle_pace pace;
 	struct fetch_env fetch_env;
 	TAILQ_HEAD(, holding) all;
 	TAILQ_HEAD(, holding) no_room;

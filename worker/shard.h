@@ -32,17 +32,17 @@ struct shard_config { /* shared by all shards of the worker */
 	bool isolates; /* the delivery side finds the record that ends workers */
 	const struct service_clock *clock;
 	size_t max_bytes, first_bytes; /* max_body_bytes; reserved while sizes are not known */
+	struct idle_pace *pace;
 };
 
-/* An answer to fetch_cursor or fetch_batch. */
+/* To fetch_cursor or fetch_batch. */
 struct shard_answer {
 	enum lts_err err;
 	int64_t retry_after_ms; /* -1: not said */
 	int64_t service_ns;     /* Date; 0: none */
 	const char *text;       /* for people, when err */
 	struct cursor cursor;   /* fetch_cursor */
-	struct batch *batch;    /* fetch_batch: the shard's from now on; `to` none when there
-				   was no next */
+	struct batch *batch;    /* fetch_batch: the shard's now; `to` none: no next */
 };
 
 struct shard *shard_create(const struct shard_config *config, const struct shard_ops *ops,

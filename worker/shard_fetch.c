@@ -6,6 +6,7 @@
  * end_time. Held by tests/worker/test_shard.c.
  */
 #include "worker/shard_inside.h"
+#include "worker/idle_pace.h"
 #include "worker/shard_waits.h"
 
 #include <stdio.h>
@@ -255,9 +256,12 @@ on_empty(struct shard *s, struct batch *batch, int64_t now_ms)
 		return;
 	}
 	s->idle_ms = s->idle_ms ? 2 * s->idle_ms : SHARD_IDLE_FIRST_MS;
-	if (s->idle_ms > s->config->fetch_interval_ms)
-		s->idle_ms = s->config->fetch_interval_ms;
-	wait_for(s, s->idle_ms);
+	if (s->idle_ms < s->config->fetch_interval_ms) {
+		wait_for(s, s->idle_ms);
+		return;
+	}
+	s->idle_ms = s->config->fetch_interval_ms;
+	wait_for(s, idle_pace_wait_ms(s->config->pace, s->idle_ms, now_ms));
 }
 
 /* Whether a batch with records says where it goes on, and that is not where we have been.

@@ -212,6 +212,7 @@ shard_bed_init(struct shard_bed *bed, int64_t end_ns)
 		.batch_size = BED_BATCH,
 		.fetch_interval_ms = BED_FETCH_INTERVAL_MS,
 		.clock = &bed->clock,
+		.pace = &bed->pace,
 		.first_bytes = BED_FIRST_BYTES,
 		.max_bytes = BED_MAX_BYTES,
 	};

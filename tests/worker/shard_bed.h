@@ -5,6 +5,7 @@
 #ifndef TESTS_WORKER_SHARD_BED_H
 #define TESTS_WORKER_SHARD_BED_H
 
+#include "worker/idle_pace.h"
 #include "worker/shard.h"
 
 enum {
@@ -17,6 +18,7 @@ enum {
 struct shard_bed {
 	struct shard_config config;
 	struct service_clock clock;
+	struct idle_pace pace;
 	struct lease lease;
 	struct shard *shard;
 	int64_t now_ms;

@@ -80,6 +80,8 @@ install: programs doc
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 share/man/man5 share/man/man8 share/doc/lts-consumer \
 		share/bash-completion/completions)
 	install -m 0755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/include
+	install -m 0644 worker/lts_processor.h $(DESTDIR)$(PREFIX)/include
 	install -m 0644 build/doc/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 0644 build/doc/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 0644 build/doc/*.8 $(DESTDIR)$(PREFIX)/share/man/man8

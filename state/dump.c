@@ -139,7 +139,8 @@ fill_checkpoints(struct table *table, const struct dump *dump)
 	static const struct table_column columns[] = {
 		{ "SHARD", true }, { "CURSOR", true },    { "RECORDS", true },
 		{ "BYTES", true }, { "SINK", true },      { "EPOCH", true },
-		{ "AGE", true },   { "PUBLISHED", true }, { "NOTE", false },
+		{ "AGE", true },   { "PUBLISHED", true }, { "DONE", true },
+		{ "DEAD", true },  { "ATTEMPTS", true },  { "NOTE", false },
 	};
 	const struct snapshot *s = dump->snapshot;
 	COLUMNS(table, columns);
@@ -153,6 +154,9 @@ fill_checkpoints(struct table *table, const struct dump *dump)
 		table_add(table, "%s", human_epoch(r->epoch).text);
 		table_add(table, "%s", age_of(dump, r->committed_ns).text);
 		table_add(table, "%s", r->service.text);
+		table_add(table, "%" PRIu64, r->done);
+		table_add(table, "%" PRIu64, r->dead_letters);
+		table_add(table, "%u", r->attempts);
 		table_add(table, "%s%s%s", r->forced ? "forced" : "",
 			  r->forced && r->finished_end_ns ? ", " : "",
 			  r->finished_end_ns ? "finished" : "");

@@ -138,6 +138,9 @@ put_checkpoints(cJSON *root, const struct dump *dump)
 		add_epoch(o, r->epoch);
 		add_time(o, dump, "committed", "age_ms", r->committed_ns);
 		add_text(o, "published", r->service.text);
+		add_uint(o, "done", r->done);
+		add_uint(o, "dead_letters", r->dead_letters);
+		add_uint(o, "attempts", r->attempts);
 		cJSON_AddBoolToObject(o, "forced", r->forced);
 		if (r->finished_end_ns)
 			add_text(o, "finished_end", human_time(r->finished_end_ns).text);

@@ -18,5 +18,5 @@ blame_batch(const struct slot_exit *exit, bool hung, enum board_thread fault,
 		return false;
 	if (exit->signal == SIGKILL)
 		return exit->ours && hung;
-	return fault == BOARD_DELIVERY && (exit->signal || exit->code);
+	return fault == BOARD_DELIVERY; /* also when it said exit(0) */
 }

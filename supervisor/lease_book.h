@@ -67,7 +67,7 @@ void book_on_live(struct lease_book *book, uint32_t worker, int64_t now_ms);
 /* Before that worker's book_on_gone: its death counts against the batch of so many records
  * at this cursor of a shard that it held. */
 void book_on_suspect(struct lease_book *book, uint32_t worker, const struct shard_id *shard,
-		     const struct cursor *cursor, uint32_t count);
+		     const struct suspect *now);
 void book_on_gone(struct lease_book *book, uint32_t worker, enum fate fate, int64_t now_ms);
 void book_on_message(struct lease_book *book, uint32_t worker, const struct message *message,
 		     int64_t now_ms);

@@ -18,25 +18,36 @@ committed(struct lease_book *book, const struct entry *e)
 	return record.cursor;
 }
 
+/* Another death over the same records, or over some of them: those are known more closely. */
+static bool
+is_same(const struct suspect *known, const struct suspect *now)
+{
+	if (!known->attempts || !cursor_equal(&known->cursor, &now->cursor))
+		return false;
+	if (now->first == known->first)
+		return true;
+	return now->count && now->first > known->first &&
+	       now->first + now->count <= known->first + known->count;
+}
+
 void
 book_on_suspect(struct lease_book *book, uint32_t worker, const struct shard_id *shard,
-		const struct cursor *cursor, uint32_t count)
+		const struct suspect *now)
 {
 	char text[200];
 	struct entry *e = lease_entry_find(book, shard);
-	if (!e || e->holder != (int32_t)worker || cursor_is_none(cursor))
+	if (!e || e->holder != (int32_t)worker || cursor_is_none(&now->cursor))
 		return;
-	if (!cursor_equal(&e->suspect.cursor, cursor))
-		e->suspect = (struct suspect){ .cursor = *cursor };
-	if (count)
-		e->suspect.count = count;
-	e->suspect.attempts++;
+	uint32_t attempts = is_same(&e->suspect, now) ? e->suspect.attempts : 0;
+	uint32_t count = now->count || !attempts ? now->count : e->suspect.count;
+	e->suspect = *now;
+	e->suspect.count = count;
+	e->suspect.attempts = attempts + 1;
 	e->suspect_from = committed(book, e);
 	snprintf(text, sizeof(text),
 		 "worker %u died or hung with the batch at cursor %s inside the sink, "
-		 "records=%u attempts=%u of %d",
-		 worker, cursor->text, e->suspect.count, e->suspect.attempts,
-		 (int)SUSPECT_ATTEMPTS_MAX);
+		 "first=%u records=%u attempts=%u",
+		 worker, now->cursor.text, now->first, e->suspect.count, e->suspect.attempts);
 	lease_entry_note(book, e, "batch suspected", text);
 }
 

@@ -100,7 +100,9 @@ bury(struct pool_slot *s)
 	       LOG_TEXT("shard", in_order || !place.shard.text[0] ? NULL : place.shard.text),
 	       LOG_TEXT("cursor", in_order || !place.cursor.text[0] ? NULL : place.cursor.text));
 	enum fate fate = in_order ? FATE_RELEASED : s->exit.ours ? FATE_KILLED : FATE_DIED;
-	if (blame_batch(&s->exit, s->hung, atomic_load(&s->board->fault_thread), &place))
+	s->exit.blamed =
+		blame_batch(&s->exit, s->hung, atomic_load(&s->board->fault_thread), &place);
+	if (s->exit.blamed)
 		pool->config.events->blamed(pool->config.arg, s->slot.index, &place);
 	pool_let_go_of(s);
 	pool->config.events->gone(pool->config.arg, s->slot.index, fate);

@@ -168,7 +168,8 @@ static void
 on_pool_blamed(void *arg, uint32_t slot, const struct board_place *place)
 {
 	struct supervisor *s = arg;
-	book_on_suspect(s->book, slot, &place->shard, &place->cursor, place->records);
+	struct suspect now = { place->cursor, place->first, place->records, 1 };
+	book_on_suspect(s->book, slot, &place->shard, &now);
 }
 
 static void

@@ -16,6 +16,7 @@ enum {
 	SLOT_BACKOFF_FIRST_MS = 100,
 	SLOT_BACKOFF_MAX_MS = 30000,
 	SLOT_HEALTHY_MS = 60000,
+	SLOT_BLAMED_MS = 100, /* many records may have to be told apart by deaths */
 };
 
 const char *
@@ -69,11 +70,21 @@ enter(struct worker_slot *slot, enum slot_state state, int64_t now_ms)
 				   : NULL);
 }
 
+/* How long until it is started again. */
+static int64_t
+pause_ms(struct worker_slot *slot)
+{
+	bool at_once = slot->first_free;
+	if (slot->exit.blamed)
+		return SLOT_BLAMED_MS;
+	slot->first_free = false;
+	return at_once ? 0 : backoff_next_ms(&slot->backoff, -1);
+}
+
 static void
 wait_and_retry(struct worker_slot *slot, int64_t now_ms)
 {
-	int64_t delay_ms = slot->first_free ? 0 : backoff_next_ms(&slot->backoff, -1);
-	slot->first_free = false;
+	int64_t delay_ms = pause_ms(slot);
 	enter(slot, SLOT_BACKOFF, now_ms);
 	slot->ops->set_timer(slot->arg, slot, delay_ms);
 }
@@ -119,7 +130,7 @@ ask_to_drain(struct worker_slot *slot, int64_t now_ms)
 static void
 punish(struct worker_slot *slot, int64_t now_ms)
 {
-	if (slot->exit.code == EXIT_USAGE) {
+	if (slot->exit.code == EXIT_USAGE && !slot->exit.blamed) {
 		enter(slot, SLOT_REFUSED, now_ms);
 		return;
 	}

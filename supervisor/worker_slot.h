@@ -34,9 +34,10 @@ enum slot_event {
 
 /* How a life ended. */
 struct slot_exit {
-	int code;   /* of exit(); -1: a signal ended it */
-	int signal; /* 0: exit() ended it */
-	bool ours;  /* we sent that signal */
+	int code;    /* of exit(); -1: a signal ended it */
+	int signal;  /* 0: exit() ended it */
+	bool ours;   /* we sent that signal */
+	bool blamed; /* on a batch: the worker itself is not to blame */
 };
 
 struct worker_slot;

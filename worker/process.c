@@ -22,11 +22,12 @@ enum { PROCESS_COMMIT_MS = 50, PROCESS_LAZY_MS = 500 };
 struct process {
 	struct processor_shard *shard; /* NULL once closed */
 	struct attempt attempt;
-	struct cursor at;                      /* where the next batch starts */
-	uint64_t done;                         /* so many records behind it are done with */
-	bool begun;                            /* a batch is in hand */
-	bool pending;                          /* its piece is under way */
-	bool unwritten;                        /* a dead letter is not committed yet */
+	struct cursor at; /* where the next batch starts */
+	uint64_t done;    /* so many records behind it are done with */
+	bool begun;       /* a batch is in hand */
+	bool pending;     /* its piece is under way */
+	bool unwritten;   /* a dead letter is not committed yet */
+	bool careful;     /* workers died over this batch: what is done is committed at once */
 	uint64_t records, bytes, dead_letters; /* done with, but not saved */
 	struct cursor rolled_back;             /* the last from this batch's start; none */
 	char error[200];                       /* of the last attempt that failed */
@@ -190,8 +191,8 @@ static void
 acknowledge(struct committer *c, struct track *t, struct batch *batch, const struct verdict *v)
 {
 	struct process *p = t->process;
-	if (cursor_equal(&p->rolled_back, &batch->from))
-		p->rolled_back = (struct cursor){ 0 };
+	if (p->attempt.to == p->attempt.n && cursor_equal(&p->rolled_back, &batch->from))
+		p->rolled_back = (struct cursor){ 0 }; /* it got past it */
 	count_piece(c, t, batch);
 	t->attempts = 0;
 	p->error[0] = '\0';
@@ -363,6 +364,7 @@ begin_batch(struct committer *c, struct track *t, struct batch *batch)
 		t->lease->suspect.attempts = 0;
 	}
 	attempt_begin(&p->attempt, batch->n_records, skip, &suspect);
+	p->careful = suspect.attempts > 0;
 	p->error[0] = '\0';
 	p->begun = true;
 	if (attempt_is_over(&p->attempt))
@@ -377,7 +379,8 @@ step(struct committer *c, struct track *t, struct batch *batch, int64_t *due_ms_
 	struct attempt *a = &p->attempt;
 	int64_t now_ms = clock_mono_ms();
 	*due_ms_out = now_ms;
-	if (p->unwritten) {
+	if (p->unwritten || (p->careful && t->dirty)) {
+		committer_mark_dirty(c, t, 0);
 		*due_ms_out = now_ms + PROCESS_COMMIT_MS;
 	} else if (a->poison) {
 		enum lts_err err = put_aside(c, t, batch, why_out);

@@ -281,13 +281,13 @@ START_TEST(checkpoint_table_shows_all_that_people_need)
 	s.read_ns = 5000 + 200000000; /* 0.2 s after the move */
 	char *text = shown(&s, 1u << STORE_CHECKPOINTS, dump_tables);
 	ck_assert_str_eq(text, "SHARD            CURSOR           RECORDS  BYTES    SINK "
-			       " EPOCH   AGE  PUBLISHED  NOTE\n"
+			       " EPOCH   AGE  PUBLISHED  DONE  DEAD  ATTEMPTS  NOTE\n"
 			       "    2  9007199254740993  9007199254740993  1000B  2:4096 "
-			       "   1.3  0.2s          -  finished\n"
+			       "   1.3  0.2s          -     0     0         0  finished\n"
 			       "    9               100                 0     0B     0:0 "
-			       "   1.2  0.2s          -  -\n"
+			       "   1.2  0.2s          -     0     0         0  -\n"
 			       "   10               100                 0     0B     0:0 "
-			       "   1.1  0.2s          -  -\n");
+			       "   1.1  0.2s          -     0     0         0  -\n");
 	free(text);
 	snapshot_fini(&s);
 }

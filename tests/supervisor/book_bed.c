@@ -37,6 +37,8 @@ op_assign(void *arg, uint32_t worker, const struct message_assign *m)
 	if (m->suspect.attempts)
 		SAY(bed, " suspect %s %u %u", m->suspect.cursor.text, m->suspect.count,
 		    m->suspect.attempts);
+	if (m->suspect.first)
+		SAY(bed, " from %u", m->suspect.first);
 	SAY(bed, "\n");
 }
 

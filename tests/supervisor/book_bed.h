@@ -34,7 +34,8 @@ void book_bed_fini(struct book_bed *bed);
 
 /* Fails unless the book did exactly that since the last look: lines of
  *   assign A w0 e1 [service=C] [ours] [unbroken] [seal] [killed w2|died w2]
- *   [suspect C N DEATHS] | revoke A w0 e1 | renew w0 e1 e2 until MS | told A w0 e1 C | ask A |
+ *   [suspect C N DEATHS [from FIRST]] | revoke A w0 e1 | renew w0 e1 e2 until MS |
+ *   told A w0 e1 C | ask A |
  *   publish h0 A=C B=C | left h0 */
 void book_bed_expect(struct book_bed *bed, const char *lines);
 /* Fails unless this was noted since the last look. */

@@ -33,6 +33,8 @@ START_TEST(faults_and_exits_count_when_they_are_the_delivery_thread_s)
 	ck_assert(blame_batch(&by_segv, false, BOARD_DELIVERY, &in_submit));
 	ck_assert(blame_batch(&by_exit, false, BOARD_DELIVERY, &in_submit));
 	ck_assert(blame_batch(&by_segv, true, BOARD_DELIVERY, &in_submit));
+	ck_assert(
+		blame_batch(&(struct slot_exit){ .code = 0 }, false, BOARD_DELIVERY, &in_submit));
 	ck_assert(!blame_batch(&by_segv, false, BOARD_LOOP, &in_submit));
 	ck_assert(!blame_batch(&by_exit, false, BOARD_LOOP, &in_submit));
 	ck_assert(!blame_batch(&by_exit, false, BOARD_NO_THREAD, &in_submit));

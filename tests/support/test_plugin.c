@@ -56,6 +56,21 @@ read_done(struct test_plugin_account *account, const struct one_host *h, unsigne
 	free(text);
 }
 
+unsigned long
+test_plugin_done(const struct one_host *h, unsigned shards)
+{
+	unsigned long lines = 0;
+	for (unsigned s = 0; s < shards; s++) {
+		char name[32];
+		snprintf(name, sizeof(name), "done.%u", s);
+		char *text = scenario_read(&h->scenario, name);
+		for (const char *at = text; (at = strchr(at, '\n')); at++)
+			lines++;
+		free(text);
+	}
+	return lines;
+}
+
 char *
 test_plugin_dead_letters(const struct one_host *h)
 {

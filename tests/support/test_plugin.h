@@ -28,6 +28,8 @@ struct test_plugin_account {
 /* Of shards 0 to shards - 1 with records 0 to records - 1; the caller frees. */
 struct test_plugin_account *test_plugin_account(const struct one_host *host, unsigned shards,
 						unsigned records);
+/* Lines that the plugin has written down so far. */
+unsigned long test_plugin_done(const struct one_host *host, unsigned shards);
 /* The dead letters' lines, all of them; the caller frees. */
 char *test_plugin_dead_letters(const struct one_host *host);
 

@@ -4,6 +4,7 @@
  * goes on.
  */
 #include <check.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,9 +21,12 @@ enum { LONG_MS = 120000, SHORT_MS = 700 * PATIENCE_SLOWNESS };
 
 static struct exec_bed bed;
 
+static char root[PATH_MAX];
+
 static void
 setup(void)
 {
+	ck_assert_ptr_nonnull(getcwd(root, sizeof(root)));
 	exec_bed_begin(&bed);
 }
 
@@ -416,6 +420,33 @@ START_TEST(a_flood_on_stderr_holds_no_batch_up)
 }
 END_TEST
 
+/* What each example does with {"log_content":"record 7"}, and with what is no JSON object. */
+static const struct {
+	const char *command, *file, *wanted;
+} examples[] = {
+	{ "exec python3 %s/worker/examples/exec_processor.py", "log", "text=\"0 record 7\"" },
+	{ "exec bash %s/worker/examples/exec_processor.sh out", "out", "record 7\n" },
+};
+
+START_TEST(the_examples_acknowledge_refuse_and_shut_down)
+{
+	char command[PATH_MAX + 100];
+	struct record records[2] = { { "{\"log_content\":\"record 7\"}", 26 }, { "{}}", 3 } };
+	struct piece piece = { .records = records, .n = 1, .cursor = { "1" }, .next = { "2" } };
+	snprintf(command, sizeof(command), examples[_i].command, root);
+	exec_bed_start(&bed, command, LONG_MS, 1);
+	bed.processor->ops->process(bed.shards[0], &piece, &bed.verdicts[0]);
+	expect(exec_bed_verdict(&bed, 0), VERDICT_ACK, "");
+	piece.records++;
+	bed.processor->ops->process(bed.shards[0], &piece, &bed.verdicts[0]);
+	expect(exec_bed_verdict(&bed, 0), VERDICT_REFUSED, "");
+	exec_bed_close(&bed, 0, PROCESSOR_STOPPING);
+	bed.processor->ops->destroy(&bed.processor);
+	ck_assert_uint_eq(exec_bed_count(&bed, examples[_i].file, examples[_i].wanted), 1);
+	ck_assert_uint_eq(exec_bed_count(&bed, "log", "is killed"), 0);
+}
+END_TEST
+
 START_TEST(a_format_that_is_not_one_object_a_line_is_refused)
 {
 	struct processor_config config = { .format = RECORD_CONTENT };
@@ -461,6 +492,8 @@ suite_processor_exec(void)
 	tcase_add_test(tc, a_lost_lease_ends_a_piece_within_half_a_second_and_nobody_is_blamed);
 	tcase_add_test(tc, a_lost_lease_is_told_and_an_answer_in_time_keeps_the_child);
 	tcase_add_test(tc, a_flood_on_stderr_holds_no_batch_up);
+	tcase_add_loop_test(tc, the_examples_acknowledge_refuse_and_shut_down, 0,
+			    sizeof(examples) / sizeof(*examples));
 	tcase_add_test(tc, a_format_that_is_not_one_object_a_line_is_refused);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -106,9 +106,9 @@ leave_child(const struct shard_id *shard)
 	}
 	close(ready[0]);
 	setsid(); /* out of reach of a kill of the worker's process group */
+	prctl(PR_SET_NAME, "grandchild"); /* before the supervisor inherits it: it is no worker */
 	if (fork())
 		_exit(0);
-	prctl(PR_SET_NAME, "grandchild");
 	int fd = lock_child_file(path);
 	if (fd >= 0 && (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", worker) < 0))
 		abort();

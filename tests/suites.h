@@ -47,6 +47,7 @@
 	X(sink_file) X(sink_crash) \
 	X(record_write) X(sink_stdout) \
 	X(child) X(exec_frame) X(processor_exec) \
+	X(shard_join) \
 	X(model)
 
 /* One word for each file of tests/scenario. */

@@ -121,11 +121,21 @@ op_wait(void *arg, struct shard *shard, int64_t delay_ms)
 	ev_timer_start(h->config.loop, &holding->timer);
 }
 
+static void
+op_linger(void *arg, struct shard *shard, int64_t delay_ms)
+{
+	struct holdings *h = arg;
+	struct holding *holding = holding_of(shard);
+	ev_timer_stop(h->config.loop, &holding->linger);
+	ev_timer_set(&holding->linger, (double)delay_ms / 1e3, 0);
+	ev_timer_start(h->config.loop, &holding->linger);
+}
+
 static bool
 op_reserve(void *arg, struct shard *shard, size_t bytes)
 {
 	struct holdings *h = arg;
-	struct holding *holding = holding_of(shard);
+	struct holding *holding = holding_of(shard), *other;
 	/* One batch may always exceed the budget, else a large one would never come. */
 	bool room = h->used_bytes == 0 || h->used_bytes + bytes <= h->config.budget_bytes;
 	if (room && (h->serving || TAILQ_EMPTY(&h->no_room))) {
@@ -134,6 +144,8 @@ op_reserve(void *arg, struct shard *shard, size_t bytes)
 	}
 	TAILQ_INSERT_TAIL(&h->no_room, holding, no_room);
 	holding->waits_for_room = true;
+	TAILQ_FOREACH(other, &h->all, all)
+	shard_press(other->shard);
 	return false;
 }
 
@@ -218,6 +230,7 @@ static const struct shard_ops holding_ops = {
 	.close = op_close,
 	.forget = op_forget,
 	.wait = op_wait,
+	.linger = op_linger,
 	.reserve = op_reserve,
 	.charge = op_charge,
 	.release = op_release,
@@ -233,6 +246,13 @@ on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
 	struct holding *holding = timer->data;
 	shard_on_timer(holding->shard, clock_boot_ms());
+}
+
+static void
+on_linger(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+	struct holding *holding = timer->data;
+	shard_on_linger(holding->shard, clock_boot_ms());
 }
 
 static void
@@ -272,7 +292,8 @@ holdings_assign(struct holdings *h, const struct message_assign *assign)
 	atomic_store(&holding->lease.deadline_ms, assign->deadline_ms);
 	holding_init_fetches(h, holding);
 	ev_init(&holding->timer, on_timer);
-	holding->timer.data = holding;
+	ev_init(&holding->linger, on_linger);
+	holding->timer.data = holding->linger.data = holding;
 	if (!h->clock.known && assign->service_ahead_ns)
 		h->clock = (struct service_clock){ true, assign->service_ahead_ns };
 	holding->shard =
@@ -333,6 +354,7 @@ free_holding(struct holdings *h, struct holding *holding)
 {
 	op_cancel_fetch(h, holding->shard);
 	holding_cancel_early(h, holding->shard);
+	ev_timer_stop(h->config.loop, &holding->linger);
 	TAILQ_REMOVE(&h->all, holding, all);
 	shard_destroy(&holding->shard);
 	free(holding);
@@ -347,7 +369,8 @@ on_delivered(struct holdings *h, struct holding *holding, struct delivery_done *
 		bool rest = cursor_is_none(&batch->rollback); /* else it is dropped */
 		board_add(&h->config.board->counters.delivered_records,
 			  rest ? batch->n_records - batch->counted : 0);
-		board_add(&h->config.board->counters.delivered_bytes, batch->body.len);
+		for (const struct batch *one = batch; one; one = one->joined)
+			board_add(&h->config.board->counters.delivered_bytes, one->body.len);
 		holding->uncommitted = true;
 		holding->commits = done->commits;
 	}

@@ -25,7 +25,7 @@ struct holding {
 	struct message_assign assign;
 	struct fetch fetches[2]; /* the request under way, and an early one */
 	unsigned turn;           /* which is the former */
-	struct ev_timer timer;
+	struct ev_timer timer, linger;
 	bool waits_for_room;
 	unsigned troubles; /* in a row */
 	bool blocked;      /* its order is parked for want of space */

@@ -131,21 +131,17 @@ shard_pump(struct shard *s, int64_t now_ms)
 	}
 	if (s->state != SHARD_FETCHING)
 		return;
-	if (s->ready && !s->in_hand) {
-		struct batch *batch = s->ready;
-		s->ready = NULL;
-		s->in_hand = true;
-		s->ops->submit(s->arg, s, batch);
-	}
 	if (!cursor_is_none(&s->end) && cursor_equal(&s->next, &s->end))
 		s->at_end = true;
+	if (shard_may_submit(s, now_ms))
+		shard_submit_ready(s);
 	if (s->at_end) {
 		if (!s->in_hand && !s->ready)
 			finish(s);
 	} else if (is_poison(s)) {
 		if (!s->in_hand && !s->ready)
 			stop_at_poison(s);
-	} else if (s->how == FETCH_IDLE && !s->ready) {
+	} else if (s->how == FETCH_IDLE && (!s->ready || !shard_is_closed(s))) {
 		shard_fetch_more(s, now_ms);
 	}
 }
@@ -273,6 +269,8 @@ let_go(struct shard *s, enum lts_err why, int64_t now_ms)
 		untaken = !busy;
 	}
 	shard_stop_fetch(s);
+	if (!why && s->ready && !s->in_hand)
+		shard_submit_ready(s); /* it lingered only for more to come */
 	drop_ready(s);
 	atomic_store(&s->lease->letting_go, true);
 	s->state = SHARD_DRAINING;

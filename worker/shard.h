@@ -31,6 +31,10 @@ struct shard_config { /* shared by all shards of the worker */
 	enum expired_policy on_expired;
 	bool isolates; /* the delivery side finds the record that ends workers */
 	const struct service_clock *clock;
+	/* What is fetched is joined until it has so many records, or its first is so old. 0: as
+	 * it comes. */
+	unsigned join_records;
+	int64_t linger_ms;
 	size_t max_bytes, first_bytes; /* max_body_bytes; reserved while sizes are not known */
 	struct idle_pace *pace;
 };
@@ -64,6 +68,9 @@ void shard_on_delivered(struct shard *shard, struct batch *batch, enum lts_err e
 			const char *why, int64_t now_ms);
 void shard_on_closed(struct shard *shard, enum lts_err err, int64_t now_ms);
 void shard_on_timer(struct shard *shard, int64_t now_ms);
+void shard_on_linger(struct shard *shard, int64_t now_ms);
+/* Somebody needs room: what was joined so far goes on. */
+void shard_press(struct shard *shard);
 void shard_on_room(struct shard *shard, int64_t now_ms);
 /* The supervisor takes it back (LEASE_RELEASED), or the worker stops (LEASE_PAUSED). */
 void shard_on_revoke(struct shard *shard, enum lease_state close, int64_t now_ms);

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 
 enum {
-	SHARD_LIMIT_MIN = 10, /* the service takes no smaller limit */
 	SHARD_IDLE_FIRST_MS = 10,
 	SHARD_END_EMPTIES = 6,
 	SHARD_AHEAD_ASKS = 6,
@@ -75,7 +74,7 @@ batch_limit(const struct shard *s)
 	unsigned most = s->suspect.first + s->suspect.count;
 	if (at_suspect && most >= SHARD_LIMIT_MIN && most < s->limit)
 		return most;
-	return s->limit;
+	return shard_join_limit(s, s->limit);
 }
 
 static void
@@ -86,6 +85,7 @@ ask(struct shard *s, enum fetch_what what, const struct cursor *from, const stru
 	if (!s->reserved) {
 		if (!s->ops->reserve(s->arg, s, s->room_bytes)) {
 			s->how = FETCH_NO_ROOM;
+			shard_press(s);
 			return;
 		}
 		s->reserved = s->room_bytes;
@@ -240,7 +240,7 @@ on_empty(struct shard *s, struct batch *batch, int64_t now_ms)
 		s->idle_ms = 0;
 		s->empties = 0;
 		pass(s, &batch->to);
-		s->ready = batch;
+		shard_put_ready(s, batch, now_ms);
 		shard_pump(s, now_ms);
 		return;
 	}
@@ -325,7 +325,7 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 	if (cursor_equal(&s->next, &s->suspect.cursor))
 		s->suspect.attempts = 0; /* in hand now; what follows is not suspect */
 	pass(s, &batch->to);
-	s->ready = batch;
+	shard_put_ready(s, batch, now_ms);
 	shard_pump(s, now_ms);
 }
 
@@ -352,7 +352,8 @@ static void
 on_least_too_big(struct shard *s)
 {
 	static const char text[] = "an answer of ten records is above max_body_bytes";
-	if (++s->too_big == SHARD_TOO_BIG_TRIES)
+	shard_press(s); /* what came before it is delivered first */
+	if (!s->ready && ++s->too_big == SHARD_TOO_BIG_TRIES)
 		shard_get_stuck(s, LTS_TOOBIG, text);
 	else
 		retry(s, LTS_TOOBIG, text, -1);
@@ -375,10 +376,16 @@ on_too_big(struct shard *s)
 }
 
 static void
-on_error(struct shard *s, const struct shard_answer *answer)
+on_error(struct shard *s, const struct shard_answer *answer, int64_t now_ms)
 {
-	if (s->what == FETCH_AHEAD && (answer->err == LTS_EXPIRED || answer->err == LTS_TOOBIG ||
-				       answer->err == LTS_INVALID)) {
+	if (answer->err == LTS_EXPIRED && s->ready) {
+		/* What came before the gap is delivered first; then it is asked for again. */
+		shard_unreserve(s);
+		shard_press(s);
+		shard_pump(s, now_ms);
+	} else if (s->what == FETCH_AHEAD &&
+		   (answer->err == LTS_EXPIRED || answer->err == LTS_TOOBIG ||
+		    answer->err == LTS_INVALID)) {
 		/* What is behind it is gone, or too large to be looked at; or it is nowhere. */
 		on_ahead(s, answer->err != LTS_INVALID);
 	} else if (answer->err == LTS_EXPIRED && s->what == FETCH_BATCH) {
@@ -428,7 +435,7 @@ shard_on_answer(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 	s->answers++;
 	if (answer->err) {
 		shard_early_drop(s); /* it begins where the first bytes of that body said */
-		on_error(s, answer);
+		on_error(s, answer, now_ms);
 	} else if (what == FETCH_AHEAD) {
 		on_ahead_answer(s, answer);
 	} else if (what == FETCH_BATCH) {

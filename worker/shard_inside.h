@@ -36,6 +36,8 @@ struct shard_early {
 	int64_t service_ns;
 };
 
+enum { SHARD_LIMIT_MIN = 10 }; /* the service takes no smaller limit */
+
 /* Of so many cursors passed a hash is kept: half a million records, as a rule. A service that
  * sends us back further than that has lost more than we can notice. */
 enum { SHARD_PASSED = 512 };
@@ -69,6 +71,8 @@ struct shard {
 	bool closing;             /* the last commit was asked for */
 	bool taken;               /* the delivery thread knows the shard */
 	struct batch *ready;      /* fetched ahead */
+	int64_t ready_due_ms;     /* joined: when it has lingered long enough */
+	bool pressed;             /* nothing more is to be joined to it */
 	struct shard_early early;
 	size_t reserved;   /* for the request under way, which may not bring more */
 	size_t room_bytes; /* what the next will be given */
@@ -82,6 +86,15 @@ struct shard {
 void shard_pump(struct shard *s, int64_t now_ms);
 /* Stops, loudly. */
 void shard_get_stuck(struct shard *s, enum lts_err err, const char *text);
+
+/* The next batch is ready, or is joined to the one that is. */
+void shard_put_ready(struct shard *s, struct batch *batch, int64_t now_ms);
+/* What is ready may take no more. */
+bool shard_is_closed(const struct shard *s);
+void shard_submit_ready(struct shard *s);
+bool shard_may_submit(const struct shard *s, int64_t now_ms);
+/* Records to ask for, at most, for what is ready to become no larger than is wanted. */
+unsigned shard_join_limit(const struct shard *s, unsigned limit);
 
 void shard_early_drop(struct shard *s);
 /* The batch that is to be asked for was, early: from now on it is what is under way, and may

@@ -31,6 +31,8 @@ struct shard_ops {
 	void (*close)(void *arg, struct shard *shard, enum lease_state state, int64_t end_ns);
 	void (*forget)(void *arg, struct shard *shard);
 	void (*wait)(void *arg, struct shard *shard, int64_t delay_ms); /* one at a time */
+	/* The same, beside it, for shard_on_linger; it need not be cancelled. */
+	void (*linger)(void *arg, struct shard *shard, int64_t delay_ms);
 	/* False: there is no room now; shard_on_room comes when there is. */
 	bool (*reserve)(void *arg, struct shard *shard, size_t bytes);
 	void (*release)(void *arg, struct shard *shard, size_t bytes);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/xalloc.h"
 #include "tests/support/state_env.h"
 
 #define SAY(bed, ...) ck_assert_int_eq(buf_printf(&(bed)->said, __VA_ARGS__), LTS_OK)
@@ -116,6 +117,12 @@ op_wait(void *arg, struct shard *shard, int64_t delay_ms)
 	SAY((struct shard_bed *)arg, "wait %lld\n", (long long)delay_ms);
 }
 
+static void
+op_linger(void *arg, struct shard *shard, int64_t delay_ms)
+{
+	SAY((struct shard_bed *)arg, "linger %lld\n", (long long)delay_ms);
+}
+
 static bool
 op_reserve(void *arg, struct shard *shard, size_t bytes)
 {
@@ -181,6 +188,7 @@ static const struct shard_ops ops = {
 	.close = op_close,
 	.forget = op_forget,
 	.wait = op_wait,
+	.linger = op_linger,
 	.reserve = op_reserve,
 	.release = op_release,
 	.charge = op_charge,
@@ -296,6 +304,9 @@ make_answer(struct shard_bed *bed, const struct cursor *from, const char *to, si
 	struct batch *batch = batch_create(&bed->lease, from);
 	batch->to = cursor_of(to);
 	batch->n_records = n;
+	batch->records = n ? xcalloc(n, sizeof(*batch->records)) : NULL;
+	for (size_t i = 0; i < n; i++)
+		batch->records[i].len = bed->fetched + i; /* its number */
 	batch->bytes = bytes;
 	bed->fetched += n;
 	return (struct shard_answer){

@@ -30,7 +30,7 @@ struct shard_bed {
 	uint64_t fetched, delivered, dropped; /* records */
 	struct batch *submitted;
 	struct cursor from, early; /* of the request under way, and of the early one */
-	size_t room_bytes;  /* its answer may have no more */
+	size_t room_bytes;         /* its answer may have no more */
 };
 
 void shard_bed_init(struct shard_bed *bed, int64_t end_ns);
@@ -45,8 +45,8 @@ void shard_bed_suspect(struct shard_bed *bed, const char *cursor, uint32_t count
 
 /* Fails unless the shard did exactly that since the last look, one thing a line:
  *   take CURSOR|- | cursor FROM | batch FROM END|- LIMIT | cancel | early FROM END|- LIMIT |
- * early taken | early cancelled | submit A>B N[ gap] | close STATE NS | forget | wait MS | HELD
- * TEXT | RELEASED ERR | FINISHED | STUCK ERR TEXT | trouble ERR */
+ * early taken | early cancelled | submit A>B N[ gap] | close STATE NS | forget | wait MS |
+ * linger MS | HELD TEXT | RELEASED ERR | FINISHED | STUCK ERR TEXT | trouble ERR */
 void shard_bed_expect(struct shard_bed *bed, const char *lines);
 /* Whatever it did, it was looked at. */
 void shard_bed_ignore(struct shard_bed *bed);

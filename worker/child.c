@@ -220,6 +220,8 @@ start_process(struct child *child, const struct child_config *config, struct pip
 	};
 	if (config->out == CHILD_STDOUT_LOG)
 		plan.fds[1] = plan.fds[2];
+	if (config->out == CHILD_STDOUT_OURS)
+		plan.fds[1] = STDOUT_FILENO;
 	plan.env = make_env(config->env);
 	child->pid = spawn(&plan);
 	free(plan.env);
@@ -248,6 +250,8 @@ child_start(const struct child_config *config, struct child **out)
 	if (config->shard)
 		child->shard = xstrdup(config->shard);
 	child_log_init(&child->log, config->log, child->shard, child->pid, clock_mono_ms());
+	if (config->rate)
+		child->log.rate = config->rate;
 	if (err)
 		child_destroy(&child);
 	else
@@ -402,6 +406,12 @@ child_describe(const struct child *child, char *to, size_t room)
 		snprintf(to, room, "was killed by signal %d (%s)", WTERMSIG(child->status),
 			 name ? name : "?");
 	}
+}
+
+const char *
+child_said(const struct child *child)
+{
+	return child->log.len ? child->log.line : child->log.last;
 }
 
 static void

@@ -21,11 +21,13 @@
 
 struct log;
 struct child;
+struct child_log_rate;
 
 /* What becomes of its stdout. */
 enum child_stdout {
 	CHILD_STDOUT_PIPE, /* child_read */
 	CHILD_STDOUT_LOG,  /* as stderr */
+	CHILD_STDOUT_OURS, /* our own */
 };
 
 struct child_config { /* borrowed by child_start alone, but for the log */
@@ -33,7 +35,8 @@ struct child_config { /* borrowed by child_start alone, but for the log */
 	const char *const *env; /* NAME=value, NULL at the end; go before ours. NULL: none */
 	enum child_stdout out;
 	struct log *log;
-	const char *shard; /* named with its stderr's lines in the log; NULL: none */
+	struct child_log_rate *rate; /* for many together, outlives the child; NULL: its own */
+	const char *shard;           /* named with its stderr's lines in the log; NULL: none */
 };
 
 /* LTS_SYS: no process, no pipe; errno. A command that is not there is no error here: the shell
@@ -67,6 +70,8 @@ void child_kill(struct child *child);
 bool child_has_ended(const struct child *child, int *status_out);
 /* "exited with 3", "was killed by signal 9 (KILL)", "runs". */
 void child_describe(const struct child *child, char *to, size_t room);
+/* The last line of its stderr so far that is not empty, or "": any bytes but NUL. */
+const char *child_said(const struct child *child);
 
 /* Kills the group, reaps (a second at most), takes what is left on stderr into the log. */
 void child_destroy(struct child **child);

@@ -16,16 +16,23 @@ struct log;
 
 enum { CHILD_LOG_LINE = 1000, CHILD_LOG_BURST = 100, CHILD_LOG_PER_SECOND = 20 };
 
+struct child_log_rate { /* of one child, or of many together */
+	unsigned room;  /* lines that may be logged now */
+	int64_t filled_ms;
+	uint64_t held_back; /* lines, not yet told */
+};
+
 struct child_log {
 	struct log *log;
 	const char *shard; /* NULL: left out */
 	int64_t pid;
 	char line[CHILD_LOG_LINE + 1];
 	size_t len;
-	unsigned room; /* lines that may be logged now */
-	int64_t filled_ms;
-	uint64_t held_back; /* lines, not yet told */
+	char last[CHILD_LOG_LINE + 1];    /* line that was whole */
+	struct child_log_rate own, *rate; /* own, unless the caller has set another */
 };
+
+void child_log_rate_init(struct child_log_rate *out, int64_t now_ms);
 
 void child_log_init(struct child_log *out, struct log *log, const char *shard, int64_t pid,
 		    int64_t now_ms);

@@ -48,6 +48,7 @@
 	X(record_write) X(sink_stdout) \
 	X(child) X(exec_frame) X(processor_exec) \
 	X(shard_join) \
+	X(processor_batch) \
 	X(model)
 
 /* One word for each file of tests/scenario. */

@@ -1,0 +1,394 @@
+/*
+ * processor_batch.c - a command per piece: sink=batch:COMMAND.
+ *
+ * In a worker's delivery thread. Owns the commands that run, RUN_MAX at a time, the others
+ * wait for their turn. Exit code 0 is done with, 75 is later, anything else has failed;
+ * whether it read all of its stdin is its own affair. Must never wait for a command, but for a
+ * killed one's end; nor call records refused because nobody reads our standard output.
+ * Held by tests/worker/test_processor_batch.c.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/options.h"
+#include "common/xalloc.h"
+#include "worker/child.h"
+#include "worker/child_log.h"
+#include "worker/processor.h"
+#include "worker/record_text.h"
+
+enum {
+	RUN_MAX = 8,
+	EXIT_LATER = 75,        /* EX_TEMPFAIL */
+	SHELL_SIGNAL = 128,     /* a shell's exit code for a command that a signal ended */
+	FEED_IOV = 1024,        /* as many as child_write takes */
+	FEED_BYTES = 256 << 10, /* of texts made at a time */
+	ENV_TEXT = 96,
+	ENV_ENTRIES = 6,
+};
+
+struct processor_shard {
+	TAILQ_ENTRY(processor_shard) entry; /* of `running` or `waiting`, while under way */
+	struct batch_processor *owner;
+	struct shard_id id;
+	struct piece piece;
+	struct child *child; /* NULL: none runs */
+	int64_t deadline_ms;
+	bool under_way, timed_out;
+	size_t fed;      /* records that went, or stand in `text` */
+	size_t offset;   /* bytes of the next one, or of `text`, that went */
+	struct buf text; /* RECORD_CONTENT */
+	struct verdict verdict;
+};
+
+TAILQ_HEAD(shards, processor_shard);
+
+struct batch_processor {
+	struct processor base;
+	char *command;
+	struct log *log;
+	struct child_log_rate rate; /* of all commands together */
+	enum record_format format;
+	int64_t timeout_ms;
+	int epoll; /* over the commands' */
+	unsigned n_running;
+	struct shards running, waiting;
+};
+
+static struct batch_processor *
+from_base(const struct processor *processor)
+{
+	return (struct batch_processor *)(uintptr_t)processor;
+}
+
+/* ---- what it reads ---- */
+
+/* Labels, as they stand in the batch. */
+static enum lts_err
+feed_labels(struct processor_shard *s)
+{
+	struct iovec iov[FEED_IOV];
+	enum lts_err err = LTS_OK;
+	while (!err && s->fed < s->piece.n) {
+		const struct record *next = s->piece.records + s->fed;
+		size_t n = record_text_iov(next, s->piece.n - s->fed, iov, FEED_IOV);
+		size_t skip = s->offset < next->len ? s->offset : next->len;
+		iov[0].iov_base = (char *)iov[0].iov_base + skip;
+		iov[0].iov_len -= skip;
+		err = child_write(s->child, iov, n * RECORD_TEXT_IOV, &s->offset);
+		for (; s->fed < s->piece.n && s->offset > s->piece.records[s->fed].len; s->fed++)
+			s->offset -= s->piece.records[s->fed].len + 1;
+	}
+	return err;
+}
+
+/* The next texts; what cannot be one goes as it is. */
+static void
+make_text(struct processor_shard *s)
+{
+	buf_clear(&s->text);
+	s->offset = 0;
+	for (; s->fed < s->piece.n && s->text.len < FEED_BYTES; s->fed++) {
+		const struct record *record = &s->piece.records[s->fed];
+		if (record_text_put(record, RECORD_CONTENT, &s->text) &&
+		    record_text_put(record, RECORD_LABELS, &s->text))
+			abort(); /* the buffer has no ceiling */
+	}
+}
+
+static enum lts_err
+feed_content(struct processor_shard *s)
+{
+	enum lts_err err = LTS_OK;
+	while (!err && (s->offset < s->text.len || s->fed < s->piece.n)) {
+		if (s->offset == s->text.len)
+			make_text(s);
+		struct iovec iov = { s->text.data + s->offset, s->text.len - s->offset };
+		err = child_write(s->child, &iov, 1, &s->offset);
+	}
+	return err;
+}
+
+static void
+feed(struct processor_shard *s)
+{
+	bool content = s->owner->format == RECORD_CONTENT;
+	enum lts_err err = content ? feed_content(s) : feed_labels(s);
+	if (err != LTS_AGAIN) /* all went, or it wants no more */
+		child_close_stdin(s->child);
+}
+
+/* ---- a command's life ---- */
+
+static void
+leave(struct processor_shard *s)
+{
+	struct batch_processor *p = s->owner;
+	if (s->child)
+		p->n_running--;
+	if (s->under_way)
+		TAILQ_REMOVE(s->child ? &p->running : &p->waiting, s, entry);
+	child_destroy(&s->child);
+	s->under_way = false;
+	buf_clear(&s->text);
+}
+
+static void __attribute__((format(printf, 3, 4)))
+decide(struct processor_shard *s, enum verdict_kind kind, const char *fmt, ...)
+{
+	va_list args;
+	leave(s);
+	s->verdict = (struct verdict){ .kind = kind, .saved = kind == VERDICT_ACK };
+	va_start(args, fmt);
+	vsnprintf(s->verdict.error, sizeof(s->verdict.error), fmt, args);
+	va_end(args);
+	for (char *at = s->verdict.error; *at; at++) {
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = '?';
+	}
+}
+
+static void
+start(struct processor_shard *s)
+{
+	static const char *const names[ENV_ENTRIES] = { "SHARD", "CURSOR",  "NEXT_CURSOR",
+							"FIRST", "RECORDS", "ATTEMPTS" };
+	struct batch_processor *p = s->owner;
+	char texts[ENV_ENTRIES][ENV_TEXT], numbers[3][24];
+	const char *env[ENV_ENTRIES + 1] = { NULL };
+	snprintf(numbers[0], sizeof(numbers[0]), "%zu", s->piece.first);
+	snprintf(numbers[1], sizeof(numbers[1]), "%zu", s->piece.n);
+	snprintf(numbers[2], sizeof(numbers[2]), "%u", s->piece.attempts);
+	const char *values[ENV_ENTRIES] = { s->id.text, s->piece.cursor.text, s->piece.next.text,
+					    numbers[0], numbers[1],           numbers[2] };
+	for (int i = 0; i < ENV_ENTRIES; i++) {
+		snprintf(texts[i], ENV_TEXT, "LTS_%s=%s", names[i], values[i]);
+		env[i] = texts[i];
+	}
+	struct child_config config = { .command = p->command,
+				       .env = env,
+				       .out = CHILD_STDOUT_OURS,
+				       .log = p->log,
+				       .rate = &p->rate,
+				       .shard = s->id.text };
+	struct child *child;
+	if (child_start(&config, &child)) {
+		decide(s, VERDICT_LATER, "cannot be started: %s", strerror(errno));
+		return;
+	}
+	TAILQ_REMOVE(&p->waiting, s, entry);
+	TAILQ_INSERT_TAIL(&p->running, s, entry);
+	s->child = child;
+	p->n_running++;
+	s->deadline_ms = clock_mono_ms() + p->timeout_ms;
+	struct epoll_event event = { .events = EPOLLIN };
+	if (epoll_ctl(p->epoll, EPOLL_CTL_ADD, child_fd(child), &event))
+		decide(s, VERDICT_LATER, "cannot be watched: %s", strerror(errno));
+	else
+		feed(s);
+}
+
+/* `... | head` in front of which the agent stands: that is no reason to refuse a record. */
+static bool
+stdout_is_read(void)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+	return poll(&out, 1, 0) <= 0 || !(out.revents & POLLERR);
+}
+
+static void
+describe(const struct processor_shard *s, int status, char *to, size_t room)
+{
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+	const char *said = child_said(s->child);
+	int len;
+	if (s->timed_out)
+		len = snprintf(to, room, "timed out");
+	else if (!WIFEXITED(status))
+		len = snprintf(to, room, "signal %d", WTERMSIG(status));
+	else if (code > SHELL_SIGNAL && code < SHELL_SIGNAL + 65)
+		len = snprintf(to, room, "exit %d (signal %d)", code, code - SHELL_SIGNAL);
+	else
+		len = snprintf(to, room, "exit %d", code);
+	if (said[0])
+		snprintf(to + len, room - (size_t)len, ": %s", said);
+}
+
+static void
+judge(struct processor_shard *s, int status)
+{
+	char text[sizeof(s->verdict.error)];
+	describe(s, status, text, sizeof(text));
+	bool exited = WIFEXITED(status) && !s->timed_out;
+	if (exited && WEXITSTATUS(status) == 0)
+		decide(s, VERDICT_ACK, "%s", "");
+	else if (exited && WEXITSTATUS(status) == EXIT_LATER)
+		decide(s, VERDICT_LATER, "%s", text);
+	else if (!stdout_is_read())
+		decide(s, VERDICT_LATER, "nobody reads standard output; %s", text);
+	else
+		decide(s, VERDICT_REFUSED, "%s", text);
+}
+
+static void
+step(struct processor_shard *s, int64_t now_ms)
+{
+	int status;
+	child_turn(s->child, now_ms);
+	if (child_has_ended(s->child, &status)) {
+		judge(s, status);
+		return;
+	}
+	feed(s);
+	if (now_ms >= s->deadline_ms && !s->timed_out) {
+		s->timed_out = true;
+		child_kill(s->child);
+	}
+}
+
+static void
+start_waiting(struct batch_processor *p)
+{
+	while (p->n_running < RUN_MAX && !TAILQ_EMPTY(&p->waiting))
+		start(TAILQ_FIRST(&p->waiting));
+}
+
+/* ---- the processor ---- */
+
+static enum lts_err
+batch_open(struct processor *processor, const struct shard_id *id,
+	   const struct cursor *checkpoint, struct processor_shard **out, struct buf *why_out)
+{
+	struct processor_shard *s = xcalloc(1, sizeof(*s));
+	s->owner = from_base(processor);
+	s->id = *id;
+	buf_init(&s->text, 0);
+	*out = s;
+	return LTS_OK;
+}
+
+static void
+batch_look(struct processor_shard *s, struct verdict *out)
+{
+	*out = s->under_way ? (struct verdict){ .kind = VERDICT_PENDING } : s->verdict;
+}
+
+static void
+batch_process(struct processor_shard *s, const struct piece *piece, struct verdict *out)
+{
+	s->piece = *piece;
+	s->fed = s->offset = 0;
+	s->timed_out = false;
+	s->under_way = true;
+	TAILQ_INSERT_TAIL(&s->owner->waiting, s, entry);
+	if (piece->n)
+		start_waiting(s->owner);
+	else
+		decide(s, VERDICT_ACK, "%s", "");
+	batch_look(s, out);
+}
+
+static void
+batch_close(struct processor_shard **shard, enum processor_reason reason, struct verdict *out)
+{
+	struct processor_shard *s = *shard;
+	*out = (struct verdict){ .kind = VERDICT_ACK };
+	leave(s);
+	buf_fini(&s->text);
+	free(s);
+	*shard = NULL;
+}
+
+static int
+batch_fd(const struct processor *processor)
+{
+	return from_base(processor)->epoll;
+}
+
+static int64_t
+batch_due_ms(const struct processor *processor)
+{
+	const struct batch_processor *p = from_base(processor);
+	const struct processor_shard *s;
+	int64_t due_ms = INT64_MAX;
+	TAILQ_FOREACH(s, &p->running, entry)
+	{
+		int64_t said_ms = child_due_ms(s->child);
+		if (!s->timed_out && s->deadline_ms < due_ms)
+			due_ms = s->deadline_ms;
+		if (said_ms < due_ms)
+			due_ms = said_ms;
+	}
+	return due_ms;
+}
+
+static void
+batch_turn(struct processor *processor, int64_t now_ms)
+{
+	struct batch_processor *p = from_base(processor);
+	struct processor_shard *s, *next;
+	for (s = TAILQ_FIRST(&p->running); s; s = next) {
+		next = TAILQ_NEXT(s, entry);
+		step(s, now_ms);
+	}
+	start_waiting(p);
+}
+
+static void
+batch_destroy(struct processor **processor)
+{
+	struct batch_processor *p = from_base(*processor);
+	if (!p)
+		return;
+	if (p->rate.held_back)
+		log_warn(p->log, "the commands said more than is logged",
+			 LOG_UINT("lines_held_back", p->rate.held_back));
+	close(p->epoll);
+	free(p->command);
+	free(p);
+	*processor = NULL;
+}
+
+enum lts_err
+processor_batch_create(const char *what, const struct processor_config *config,
+		       struct processor **out, struct buf *why_out)
+{
+	static const struct processor_ops ops = {
+		.open = batch_open,
+		.process = batch_process,
+		.look = batch_look,
+		.close = batch_close,
+		.fd = batch_fd,
+		.due_ms = batch_due_ms,
+		.turn = batch_turn,
+		.destroy = batch_destroy,
+	};
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (epoll < 0) {
+		enum lts_err ignored = buf_printf(why_out, "batch: %s", strerror(errno));
+		(void)ignored;
+		return LTS_INVALID;
+	}
+	struct batch_processor *p = xcalloc(1, sizeof(*p));
+	p->base.ops = &ops;
+	p->command = xstrdup(what);
+	p->log = config->log;
+	p->format = config->format;
+	p->timeout_ms = config->timeout_ms;
+	p->epoll = epoll;
+	child_log_rate_init(&p->rate, clock_mono_ms());
+	TAILQ_INIT(&p->running);
+	TAILQ_INIT(&p->waiting);
+	*out = &p->base;
+	return LTS_OK;
+}

@@ -67,7 +67,7 @@ make(const char *command, enum record_format format, int64_t timeout_ms)
 	buf_init(&why, 0);
 	ck_assert_int_eq(processor_batch_create(command, &config, &processor, &why), LTS_OK);
 	for (int i = 0; i < SHARDS; i++) {
-		char name[8];
+		char name[16];
 		snprintf(name, sizeof(name), "%d", i);
 		struct shard_id id = shard_of(name);
 		struct cursor at = cursor_of("100");
@@ -424,7 +424,7 @@ END_TEST
 
 START_TEST(a_shard_that_is_closed_takes_its_command_with_it)
 {
-	make("echo $$ > pid.part; mv pid.part pid; sleep 1000", RECORD_LABELS, 60000);
+	make("echo $$ > pid.$$; mv pid.$$ pid; sleep 1000", RECORD_LABELS, 60000);
 	for (int i = 0; i < SHARDS; i++)
 		give(i, three, 3); /* some wait for their turn */
 	until("one runs", access("pid", F_OK) == 0);

@@ -2,7 +2,7 @@
  * processor.c - which code of the user's a specification names.
  *
  * In a worker's delivery thread. Owns nothing. Must never guess: what it does not know is a
- * sink's. Held by tests/worker/test_processor_plugin.c.
+ * sink's. Held by tests/scenario/plugins.c.
  */
 #include "worker/processor.h"
 

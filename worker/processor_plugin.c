@@ -3,7 +3,7 @@
  *
  * In a worker's delivery thread. Owns the loaded object, and one of its processors for each
  * shard. Must never call into one that was made for another interface, nor believe what it
- * says of records that it was not given. Held by tests/worker/test_processor_plugin.c and
+ * says of records that it was not given. Held by
  * tests/scenario/plugins.c.
  */
 #include <dlfcn.h>

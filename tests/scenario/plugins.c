@@ -83,8 +83,9 @@ START_TEST(blamed_record_is_put_aside_alone)
 {
 	struct one_host h;
 	poison(&h, "blame", "--max_attempts 3", &poisons[_i], 1);
-	/* Once in its batch, then alone. */
-	ck_assert_uint_eq(agent_said(&h.agent, "msg=\"records refused\""), 1 + 3);
+	/* Once in its batch, then alone; a holder that gets the shard meanwhile begins anew. */
+	ck_assert_uint_ge(agent_said(&h.agent, "msg=\"records refused\""), 1 + 3);
+	ck_assert_uint_lt(agent_said(&h.agent, "msg=\"records refused\""), 3 * (1 + 3));
 	one_host_end(&h);
 }
 END_TEST

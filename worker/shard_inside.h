@@ -38,8 +38,7 @@ struct shard_early {
 
 enum { SHARD_LIMIT_MIN = 10 }; /* the service takes no smaller limit */
 
-/* Of so many cursors passed a hash is kept: half a million records, as a rule. A service that
- * sends us back further than that has lost more than we can notice. */
+/* Of so many cursors passed a hash is kept: half a million records, as a rule. */
 enum { SHARD_PASSED = 512 };
 
 struct shard {
@@ -66,13 +65,13 @@ struct shard {
 	unsigned n_passed;
 	bool resumed;             /* over a gap, and no batch has come since */
 	bool in_hand;             /* a batch is with the delivery thread */
-	bool failing;             /* errors only, since the last answer that could be used */
+	bool failing;             /* errors only, since the last answer that was of use */
 	uint64_t answers, orders; /* that came back; for shard_waits */
 	bool closing;             /* the last commit was asked for */
 	bool taken;               /* the delivery thread knows the shard */
 	struct batch *ready;      /* fetched ahead */
-	int64_t ready_due_ms;     /* joined: when it has lingered long enough */
-	bool pressed;             /* nothing more is to be joined to it */
+	int64_t ready_due_ms;     /* joined: when it has lingered long enough... */
+	bool pressed;             /* ...or nothing more is to be joined to it */
 	struct shard_early early;
 	size_t reserved;   /* for the request under way, which may not bring more */
 	size_t room_bytes; /* what the next will be given */
@@ -84,13 +83,11 @@ struct shard {
 
 /* Does whatever can be done now: submits, finishes, fetches, drains. */
 void shard_pump(struct shard *s, int64_t now_ms);
-/* Stops, loudly. */
 void shard_get_stuck(struct shard *s, enum lts_err err, const char *text);
 
-/* The next batch is ready, or is joined to the one that is. */
+/* Of worker/shard_join.c. The next batch is ready, or joined to the one that is. */
 void shard_put_ready(struct shard *s, struct batch *batch, int64_t now_ms);
-/* What is ready may take no more. */
-bool shard_is_closed(const struct shard *s);
+bool shard_is_closed(const struct shard *s); /* what is ready may take no more */
 void shard_submit_ready(struct shard *s);
 bool shard_may_submit(const struct shard *s, int64_t now_ms);
 /* Records to ask for, at most, for what is ready to become no larger than is wanted. */
@@ -102,14 +99,12 @@ void shard_early_drop(struct shard *s);
 bool shard_early_take(struct shard *s, int64_t now_ms);
 /* No end, or it is not near yet: what is asked for now is from before it. */
 bool shard_is_before_end(const struct shard *s, int64_t now_ms);
-
 void shard_fetch_more(struct shard *s, int64_t now_ms);
 void shard_ask_cursor(struct shard *s, enum fetch_what what);
 /* Who is ahead, ours or the service's position? Then it is taken again. */
 void shard_ask_ahead(struct shard *s);
-/* Goes on here, wherever that is; what was fetched ahead is gone. */
+/* Goes on here; what was fetched ahead is gone. */
 void shard_roll_back(struct shard *s, const struct cursor *to);
-/* Cancels whatever is asked for or waited for, early or not. */
-void shard_stop_fetch(struct shard *s);
+void shard_stop_fetch(struct shard *s); /* and what is early, and any wait */
 
 #endif

@@ -411,7 +411,7 @@ worker_run(void)
 {
 	struct worker w = { .exit = EXIT_DONE };
 	bound_heap();
-	w.loop = ev_default_loop(0);
+	w.loop = ev_loop_new(0); /* not the default one: that reaps children of its own accord */
 	w.log = log_create("worker");
 	log_add_fd(w.log, STDERR_FILENO, LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT);
 	if (!w.loop || board_map(HANDOFF_BOARD, &w.board)) {
@@ -436,5 +436,6 @@ worker_run(void)
 	fault_watch(NULL);
 	board_unmap(&w.board);
 	log_destroy(&w.log);
+	ev_loop_destroy(w.loop);
 	return w.exit;
 }

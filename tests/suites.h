@@ -64,7 +64,8 @@
 	X(state_damage) X(clocks) \
 	X(network) X(terminal) \
 	X(remains) X(output_files) \
-	X(manager) X(plugins)
+	X(manager) X(plugins) \
+	X(commands)
 /* clang-format on */
 
 #define DECLARE(name) Suite *suite_##name(void);

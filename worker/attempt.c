@@ -7,6 +7,7 @@
  */
 #include "worker/attempt.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
 enum { ATTEMPT_FIRST_MS = 100, ATTEMPT_MOST_MS = 5000 };
@@ -14,7 +15,7 @@ enum { ATTEMPT_FIRST_MS = 100, ATTEMPT_MOST_MS = 5000 };
 void
 attempt_init(struct attempt *a, unsigned max, uint64_t seed)
 {
-	*a = (struct attempt){ .max = max };
+	*a = (struct attempt){ .max = max, .most = SIZE_MAX };
 	backoff_init(&a->backoff, ATTEMPT_FIRST_MS, ATTEMPT_MOST_MS, seed);
 }
 
@@ -59,10 +60,12 @@ next_piece(struct attempt *a)
 	if (!a->once)
 		a->bad_end = 0;
 	a->to = a->once ? a->bad_end : a->n;
+	if (a->to - a->done > a->most)
+		a->to = a->done + a->most;
 	if (!a->suspect.attempts || a->once)
 		return;
 	if (a->suspect.first > a->done)
-		a->to = a->suspect.first < a->n ? a->suspect.first : a->n;
+		a->to = a->suspect.first < a->to ? a->suspect.first : a->to;
 	else
 		meet_suspect(a);
 }

@@ -15,14 +15,15 @@
 
 struct attempt {
 	struct backoff backoff;
-	unsigned max;           /* max_attempts */
-	size_t n;               /* records of the batch */
-	size_t done;            /* of which so many are done with */
-	size_t to;              /* [done, to) is the piece */
-	size_t bad_end;         /* something in [done, bad_end) was refused; 0: not known */
-	bool once;              /* the piece was cut off: it is tried once, then cut again */
-	bool poison;            /* the piece is one record, and that is enough */
-	unsigned failed;        /* attempts with this piece */
+	unsigned max;    /* max_attempts */
+	size_t most;     /* records in a piece: the caller\'s to lower after attempt_init */
+	size_t n;        /* records of the batch */
+	size_t done;     /* of which so many are done with */
+	size_t to;       /* [done, to) is the piece */
+	size_t bad_end;  /* something in [done, bad_end) was refused; 0: not known */
+	bool once;       /* the piece was cut off: it is tried once, then cut again */
+	bool poison;     /* the piece is one record, and that is enough */
+	unsigned failed; /* attempts with this piece */
 	struct suspect suspect; /* still ahead; attempts 0: none. Its cursor is not looked at */
 	int64_t due_ms;         /* not before */
 };

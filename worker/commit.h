@@ -27,7 +27,8 @@ struct committer_config { /* pointers are borrowed for the committer's life */
 		int64_t timeout_ms; /* process_timeout */
 		size_t max_body_bytes;
 		unsigned max_attempts;
-		bool manual; /* checkpoint_mode */
+		size_t most_records; /* in one piece; 0: no bound */
+		bool manual;         /* checkpoint_mode */
 		enum poison_policy on_poison;
 		const char *deadletter_dir;
 	} process;

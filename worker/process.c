@@ -98,6 +98,8 @@ process_open(struct committer *c, struct track *t, struct buf *why_out)
 	p->at = t->committed;
 	p->done = t->committed_done;
 	attempt_init(&p->attempt, c->config.process.max_attempts, t->lease->epoch.value);
+	if (c->config.process.most_records)
+		p->attempt.most = c->config.process.most_records;
 	enter(c, t, &t->committed, 0, 0);
 	enum lts_err err = c->processor->ops->open(c->processor, &t->lease->shard, &t->committed,
 						   &p->shard, why_out);

@@ -153,7 +153,7 @@ decide(struct processor_shard *s, enum verdict_kind kind, const char *fmt, ...)
 	vsnprintf(s->verdict.error, sizeof(s->verdict.error), fmt, args);
 	va_end(args);
 	for (char *at = s->verdict.error; *at; at++) {
-		if ((unsigned char)*at < ' ' || *at == 0x7f)
+		if (*at < ' ' || *at > '~')
 			*at = '?';
 	}
 }

@@ -212,6 +212,13 @@ open_logs(struct worker *w)
 	free(path);
 }
 
+/* A command for each batch is a process for each: they are worth it only when they are large. */
+static bool
+joins(const struct worker *w)
+{
+	return strncmp(w->options.sink, "batch:", 6) == 0;
+}
+
 static void
 start_delivery(struct worker *w)
 {
@@ -236,6 +243,7 @@ start_delivery(struct worker *w)
 		.process = { .timeout_ms = w->options.process_timeout_ms,
 			     .max_body_bytes = (size_t)w->options.max_body_bytes,
 			     .max_attempts = (unsigned)w->options.max_attempts,
+			     .most_records = joins(w) ? (size_t)w->options.batch_max_records : 0,
 			     .manual = w->options.checkpoint_mode == CHECKPOINT_MANUAL,
 			     .on_poison = (enum poison_policy)w->options.on_poison,
 			     .deadletter_dir = w->deadletter_dir },
@@ -257,6 +265,8 @@ start_holdings(struct worker *w)
 			   .on_expired = (enum expired_policy)w->options.on_expired,
 			   .max_bytes = (size_t)w->options.max_body_bytes,
 			   .isolates = processor_is_named(w->options.sink),
+			   .join_records = joins(w) ? (unsigned)w->options.batch_max_records : 0,
+			   .linger_ms = w->options.batch_linger_ms,
 			   .first_bytes = 1 << 20 },
 		.budget_bytes = (size_t)w->options.memory_budget_bytes,
 		.slot = w->slot,

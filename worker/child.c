@@ -362,11 +362,17 @@ static void
 notice_end(struct child *child)
 {
 	siginfo_t info = { 0 };
-	if (child->ended || waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) ||
-	    info.si_pid == 0)
+	if (child->ended)
 		return;
-	child_kill(child);
-	child->ended = waitpid(child->pid, &child->status, WNOHANG) == child->pid;
+	if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT)) {
+		/* Somebody else reaped it, and knows how it ended: not well, as far as we know.
+		 */
+		child->ended = errno == ECHILD;
+		child->status = W_EXITCODE(NOT_STARTED, 0);
+	} else if (info.si_pid) {
+		child_kill(child);
+		child->ended = waitpid(child->pid, &child->status, WNOHANG) == child->pid;
+	}
 	if (child->ended)
 		close_fd(&child->pidfd);
 }

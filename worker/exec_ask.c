@@ -68,6 +68,7 @@ is_dangerous(const struct processor_shard *shard)
 void
 exec_judge(struct processor_shard *shard, enum verdict_kind kind, const char *error)
 {
+	shard->exec->news = true;
 	shard->verdict.kind = kind;
 	snprintf(shard->verdict.error, sizeof(shard->verdict.error), "%s", error);
 	/* A batch that went through at once killed nobody. */

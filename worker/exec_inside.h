@@ -40,6 +40,8 @@ struct processor_exec {
 	int epoll;
 	struct exec_child *child; /* NULL: to be started at start_ms */
 	int64_t start_ms;
+	bool news;    /* a verdict since the caller's last turn: it may have been found in another
+			 call, and no descriptor tells of it any more */
 	bool proved;  /* the present child has answered for a piece */
 	bool failing; /* it has been said that none does */
 	struct backoff backoff;

@@ -106,9 +106,8 @@ exec_of(struct processor *processor)
 }
 
 static void
-exec_turn(struct processor *processor, int64_t now_ms)
+go_on(struct processor_exec *exec, int64_t now_ms)
 {
-	struct processor_exec *exec = exec_of(processor);
 	if (!exec->child && exec->shards && now_ms >= exec->start_ms)
 		start(exec, now_ms);
 	if (!exec->child)
@@ -123,6 +122,14 @@ exec_turn(struct processor *processor, int64_t now_ms)
 	exec_send_all(exec, now_ms);
 }
 
+/* The caller looks at all that are PENDING next. */
+static void
+exec_turn(struct processor *processor, int64_t now_ms)
+{
+	go_on(exec_of(processor), now_ms);
+	exec_of(processor)->news = false;
+}
+
 static int
 exec_fd(const struct processor *processor)
 {
@@ -130,13 +137,19 @@ exec_fd(const struct processor *processor)
 }
 
 static int64_t
+due_ms(const struct processor_exec *exec)
+{
+	if (!exec->child)
+		return exec->shards ? exec->start_ms : INT64_MAX;
+	int64_t child_ms = exec_child_due_ms(exec->child), answer_ms = exec_answer_due_ms(exec);
+	return answer_ms < child_ms ? answer_ms : child_ms;
+}
+
+static int64_t
 exec_due_ms(const struct processor *processor)
 {
 	const struct processor_exec *exec = (const struct processor_exec *)processor;
-	if (!exec->child)
-		return exec->shards ? exec->start_ms : INT64_MAX;
-	int64_t due_ms = exec_child_due_ms(exec->child), answer_ms = exec_answer_due_ms(exec);
-	return answer_ms < due_ms ? answer_ms : due_ms;
+	return exec->news ? 0 : due_ms(exec);
 }
 
 static enum lts_err
@@ -151,7 +164,7 @@ exec_open(struct processor *processor, const struct shard_id *id, const struct c
 	shard->verdict.kind = VERDICT_ACK;
 	shard->next = exec->shards;
 	exec->shards = shard;
-	exec_turn(processor, clock_mono_ms()); /* the child starts meanwhile */
+	go_on(exec, clock_mono_ms()); /* the child starts meanwhile */
 	*out = shard;
 	return LTS_OK;
 }
@@ -165,7 +178,7 @@ exec_process(struct processor_shard *shard, const struct piece *piece, struct ve
 	shard->at = 0;
 	shard->verdict = (struct verdict){ .kind = VERDICT_PENDING };
 	shard->place = ++shard->exec->places;
-	exec_turn(&shard->exec->base, clock_mono_ms());
+	go_on(shard->exec, clock_mono_ms());
 	*out = shard->verdict;
 }
 
@@ -199,15 +212,14 @@ exec_committed(struct processor_shard *shard, const struct cursor *checkpoint)
 static bool
 wait_for_answer(struct processor_shard *shard, int64_t wait_ms)
 {
-	struct processor *base = &shard->exec->base;
 	int64_t now_ms = clock_mono_ms(), until_ms = now_ms + wait_ms;
 	while (shard->asked && now_ms < until_ms) {
-		struct pollfd fd = { .fd = exec_fd(base), .events = POLLIN };
-		int64_t due_ms = exec_due_ms(base);
-		due_ms = due_ms < until_ms ? due_ms : until_ms;
-		(void)poll(&fd, 1, due_ms > now_ms ? (int)(due_ms - now_ms) : 0);
+		struct pollfd fd = { .fd = shard->exec->epoll, .events = POLLIN };
+		int64_t at_ms = due_ms(shard->exec);
+		at_ms = at_ms < until_ms ? at_ms : until_ms;
+		(void)poll(&fd, 1, at_ms > now_ms ? (int)(at_ms - now_ms) : 0);
 		now_ms = clock_mono_ms();
-		exec_turn(base, now_ms);
+		go_on(shard->exec, now_ms);
 	}
 	return !shard->asked;
 }

@@ -287,6 +287,14 @@ START_TEST(destroying_it_kills_and_reaps_it)
 }
 END_TEST
 
+START_TEST(one_that_somebody_else_reaped_has_ended_and_not_well)
+{
+	start("exit 0");
+	ck_assert_int_eq(waitpid(child_pid(child), NULL, 0), child_pid(child));
+	expect_end("exited with 127");
+}
+END_TEST
+
 START_TEST(it_dies_with_the_process_that_started_it)
 {
 	int fds[2];
@@ -327,6 +335,7 @@ suite_child(void)
 	tcase_add_test(tc, room_in_its_stdin_is_told_once_it_was_wanted);
 	tcase_add_test(tc, its_descendants_go_with_it_and_one_of_another_group_holds_nothing_up);
 	tcase_add_test(tc, destroying_it_kills_and_reaps_it);
+	tcase_add_test(tc, one_that_somebody_else_reaped_has_ended_and_not_well);
 	tcase_add_test(tc, it_dies_with_the_process_that_started_it);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -46,7 +46,7 @@
 	X(attempt) \
 	X(sink_file) X(sink_crash) \
 	X(record_write) X(sink_stdout) \
-	X(child) X(exec_frame) X(processor_exec) \
+	X(child) X(exec_frame) X(processor_exec) X(exec_deaths) \
 	X(shard_join) \
 	X(processor_batch) \
 	X(model)

@@ -201,11 +201,22 @@ release(struct http_call *call)
 	free(call);
 }
 
+/* Of the body, decoded; 0 when it is not said. */
+static size_t
+said_size(const struct http_call *call)
+{
+	curl_off_t len = -1;
+	if (!call->head.encoded)
+		curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &len);
+	return len > 0 ? (size_t)len : 0;
+}
+
 static void
 finish(struct http_call *call, CURLcode code)
 {
 	struct http *http = call->http;
 	long status = 0;
+	size_t body_size = said_size(call);
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (code != CURLE_OK && !call->error[0])
 		strncpy(call->error, curl_easy_strerror(code), sizeof(call->error) - 1);
@@ -217,6 +228,7 @@ finish(struct http_call *call, CURLcode code)
 		.date_ns = call->head.date_ns,
 		.retry_after_ms = http_head_retry_after_ms(&call->head, clock_wall_ns()),
 		.request_id = call->head.request_id,
+		.body_size = body_size,
 		.error = code == CURLE_OK ? "" : call->error,
 		.body = &call->body,
 	};
@@ -340,12 +352,11 @@ on_curl_header(char *line, size_t size, size_t n, void *arg)
 static enum lts_err
 size_body(struct http_call *call)
 {
-	curl_off_t len = -1;
-	if (call->sized || call->head.encoded)
+	if (call->sized)
 		return LTS_OK;
 	call->sized = true;
-	curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &len);
-	return len > 0 ? reserve_body(call->http, &call->body, (size_t)len) : LTS_OK;
+	size_t len = said_size(call);
+	return len ? reserve_body(call->http, &call->body, len) : LTS_OK;
 }
 
 static size_t

@@ -48,6 +48,7 @@ struct http_result {
 	int64_t date_ns;        /* 0: none */
 	int64_t retry_after_ms; /* 0..300000; -1: not said */
 	const char *request_id; /* "" when none */
+	size_t body_size;       /* as its Content-Length says; 0: not said */
 	const char *error; /* the network's words, "" when err is LTS_OK; may hold any byte */
 	struct buf *body;  /* may be taken: copy the struct, buf_init the original */
 };

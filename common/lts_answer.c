@@ -108,6 +108,7 @@ lts_answer_read(enum lts_op op, const struct http_result *result,
 		.status = result->status,
 		.retry_after_ms = result->retry_after_ms,
 		.service_time_ns = result->date_ns,
+		.body_size = result->body_size,
 	};
 	lts_wire_put_printable(answer_out->request_id, sizeof(answer_out->request_id),
 			       result->request_id);

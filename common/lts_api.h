@@ -52,6 +52,7 @@ struct lts_answer {
 	char message[256];       /* the service's or the network's words, printable, never
 				    secret */
 	char request_id[64];
+	size_t body_size;        /* as the answer says, TOOBIG too; 0: it does not say */
 	/* The payload of the kind asked for; borrowed until the callback returns. */
 	const struct shard_id *shards;
 	size_t n_shards;

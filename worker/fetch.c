@@ -22,6 +22,7 @@ begin_answer(struct fetch *fetch, const struct lts_answer *from)
 		.err = from->err,
 		.retry_after_ms = from->retry_after_ms,
 		.service_ns = from->service_time_ns,
+		.size = from->body_size,
 	};
 }
 

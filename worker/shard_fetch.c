@@ -291,6 +291,18 @@ set_room(struct shard *s, size_t bytes)
 	s->room_bytes = bytes < s->config->max_bytes ? bytes : s->config->max_bytes;
 }
 
+/* Back to consume_batch_size by steps, as long as records of this size fit. */
+static void
+raise_limit(struct shard *s, const struct batch *batch)
+{
+	uint64_t limit = (uint64_t)s->limit + s->limit / 8 + 1;
+	if (limit > s->config->batch_size)
+		limit = s->config->batch_size;
+	uint64_t needed = batch->n_records ? batch->bytes / batch->n_records * limit : 0;
+	if (needed + needed / 16 <= s->config->max_bytes)
+		s->limit = (unsigned)limit;
+}
+
 static void
 on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 {
@@ -312,9 +324,7 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 	s->failing = false;
 	s->resumed = false;
 	s->too_big = 0;
-	s->limit += s->limit / 8 + 1;
-	if (s->limit > s->config->batch_size)
-		s->limit = s->config->batch_size;
+	raise_limit(s, batch);
 	if (batch->n_records == 0) {
 		on_empty(s, batch, now_ms);
 		return;
@@ -359,14 +369,26 @@ on_least_too_big(struct shard *s)
 		retry(s, LTS_TOOBIG, text, -1);
 }
 
+/* As many records as may fit, by what the answer says of its size; else half of them. */
+static unsigned
+lower_limit(const struct shard *s, size_t size)
+{
+	size_t max = s->config->max_bytes;
+	uint64_t limit = s->limit / 2;
+	if (size > max)
+		limit = (uint64_t)s->limit * (max - max / 16) / size;
+	return limit > SHARD_LIMIT_MIN ? (unsigned)limit : SHARD_LIMIT_MIN;
+}
+
 /* Above what was reserved for it, or above max_body_bytes. */
 static void
-on_too_big(struct shard *s)
+on_too_big(struct shard *s, size_t size)
 {
-	if (s->reserved < s->config->max_bytes) {
-		set_room(s, SHARD_ROOM_GROWTH * s->reserved);
+	if (s->reserved < s->config->max_bytes && size <= s->config->max_bytes) {
+		set_room(s, size ? size + size / 8 : SHARD_ROOM_GROWTH * s->reserved);
 	} else if (s->limit > SHARD_LIMIT_MIN) {
-		s->limit = s->limit / 2 < SHARD_LIMIT_MIN ? SHARD_LIMIT_MIN : s->limit / 2;
+		s->limit = lower_limit(s, size);
+		set_room(s, s->config->max_bytes);
 	} else {
 		on_least_too_big(s);
 		return;
@@ -391,7 +413,7 @@ on_error(struct shard *s, const struct shard_answer *answer, int64_t now_ms)
 	} else if (answer->err == LTS_EXPIRED && s->what == FETCH_BATCH) {
 		on_expired(s, answer->text);
 	} else if (answer->err == LTS_TOOBIG && s->what == FETCH_BATCH) {
-		on_too_big(s);
+		on_too_big(s, answer->size);
 	} else {
 		if (answer->err == LTS_INVALID)
 			s->suspect.attempts = 0; /* it was the bound, maybe */

@@ -109,6 +109,7 @@ START_TEST(announced_length_above_the_cap_is_too_big)
 	ck_assert_int_eq(out.err, LTS_TOOBIG);
 	ck_assert_int_eq(out.status, 200);
 	ck_assert_uint_eq(out.body_len, 0);
+	ck_assert_uint_eq(out.body_size, 1048577);
 }
 END_TEST
 

@@ -45,6 +45,7 @@ http_bed_done(void *arg, struct http_result *result)
 	out->retry_after_ms = result->retry_after_ms;
 	out->date_ns = result->date_ns;
 	out->body_len = result->body->len;
+	out->body_size = result->body_size;
 	snprintf(out->request_id, sizeof(out->request_id), "%s", result->request_id);
 	snprintf(out->error, sizeof(out->error), "%s", result->error);
 	snprintf(out->body, sizeof(out->body), "%s",

@@ -23,7 +23,7 @@ struct http_outcome {
 	int status;
 	int64_t retry_after_ms, date_ns;
 	char request_id[64], error[256], body[64]; /* cut to fit */
-	size_t body_len;
+	size_t body_len, body_size;
 };
 
 void http_bed_init(struct http_bed *bed);

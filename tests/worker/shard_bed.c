@@ -370,6 +370,13 @@ shard_bed_error(struct shard_bed *bed, enum lts_err err, int64_t retry_after_ms)
 }
 
 void
+shard_bed_too_big(struct shard_bed *bed, size_t size)
+{
+	struct shard_answer answer = { .err = LTS_TOOBIG, .retry_after_ms = -1, .size = size };
+	shard_on_answer(bed->shard, &answer, bed->now_ms);
+}
+
+void
 shard_bed_delivered(struct shard_bed *bed, enum lts_err err)
 {
 	struct batch *batch = bed->submitted;

@@ -65,6 +65,8 @@ void shard_bed_early_batch(struct shard_bed *bed, const char *to, size_t n, size
 void shard_bed_early_error(struct shard_bed *bed, enum lts_err err);
 void shard_bed_cursor(struct shard_bed *bed, const char *cursor);
 void shard_bed_error(struct shard_bed *bed, enum lts_err err, int64_t retry_after_ms);
+/* LTS_TOOBIG; size: as the answer says, 0: it does not. */
+void shard_bed_too_big(struct shard_bed *bed, size_t size);
 void shard_bed_delivered(struct shard_bed *bed, enum lts_err err);
 void shard_bed_closed(struct shard_bed *bed, enum lts_err err);
 void shard_bed_timer(struct shard_bed *bed, int64_t later_ms);

@@ -344,6 +344,45 @@ START_TEST(answer_above_its_room_is_asked_for_again_with_more)
 }
 END_TEST
 
+START_TEST(size_that_an_answer_says_is_the_room_of_the_next)
+{
+	bed.config.max_bytes = 20 * BED_FIRST_BYTES;
+	shard_bed_fetching(&bed);
+	shard_bed_too_big(&bed, 2 * BED_FIRST_BYTES);
+	shard_bed_expect(&bed, "batch 10 - 100\n");
+	ck_assert_uint_eq(bed.room_bytes, 2 * BED_FIRST_BYTES + BED_FIRST_BYTES / 4);
+}
+END_TEST
+
+START_TEST(size_above_max_body_bytes_says_how_many_records_fit)
+{
+	bed.config.max_bytes = 16 * BED_FIRST_BYTES;
+	shard_bed_fetching(&bed);
+	shard_bed_too_big(&bed, 64 * BED_FIRST_BYTES);
+	shard_bed_expect(&bed, "batch 10 - 23\n"); /* of 100: a quarter, and a little less */
+	ck_assert_uint_eq(bed.room_bytes, 16 * BED_FIRST_BYTES);
+	shard_bed_too_big(&bed, 6400u * BED_FIRST_BYTES);
+	shard_bed_expect(&bed, "batch 10 - 10\n"); /* the service takes no smaller one */
+}
+END_TEST
+
+START_TEST(limit_does_not_grow_beyond_what_fits)
+{
+	char to[16];
+	bed.config.max_bytes = 16 * BED_FIRST_BYTES;
+	shard_bed_fetching(&bed);
+	shard_bed_too_big(&bed, 64 * BED_FIRST_BYTES);
+	for (int i = 0; i < 30; i++) {
+		snprintf(to, sizeof(to), "%d", 11 + i);
+		shard_bed_batch(&bed, to, 1, BED_FIRST_BYTES / 2);
+		shard_bed_delivered(&bed, LTS_OK);
+	}
+	shard_bed_ignore(&bed);
+	shard_bed_batch(&bed, "99", 1, BED_FIRST_BYTES / 2);
+	shard_bed_expect(&bed, "submit 40>99 1\nbatch 99 - 30\n");
+}
+END_TEST
+
 START_TEST(shard_without_room_asks_when_there_is_some)
 {
 	shard_bed_fetching(&bed);
@@ -419,6 +458,9 @@ suite_shard(void)
 	tcase_add_test(tc, limit_grows_back_after_a_large_body);
 	tcase_add_test(tc, room_for_an_answer_follows_the_last_ones);
 	tcase_add_test(tc, answer_above_its_room_is_asked_for_again_with_more);
+	tcase_add_test(tc, size_that_an_answer_says_is_the_room_of_the_next);
+	tcase_add_test(tc, size_above_max_body_bytes_says_how_many_records_fit);
+	tcase_add_test(tc, limit_does_not_grow_beyond_what_fits);
 	tcase_add_test(tc, shard_without_room_asks_when_there_is_some);
 	tcase_add_test(tc, late_timer_does_nothing);
 	tcase_add_test(tc, delivery_error_makes_the_shard_stuck);

@@ -6,6 +6,7 @@
  * never outlive the parent when told so. Held by tests/scenario.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +55,15 @@ raise_descriptor_limit(void)
 		setrlimit(RLIMIT_NOFILE,
 			  &limit); /* best effort: without it there is room for less */
 	}
+}
+
+/* Bodies come and go by the thousand: their memory stays, for new pages cost as much as what is
+ * written to them. */
+static void
+keep_heap(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 32 << 20);
+	mallopt(M_TRIM_THRESHOLD, 256 << 20);
 }
 
 static enum lts_err
@@ -162,6 +172,7 @@ main(int argc, char **argv)
 	int code;
 	if (argc > 1 && strcmp(argv[1], "verify") == 0)
 		return sim_verify_main(argc - 1, argv + 1);
+	keep_heap();
 	buf_init(&error, 0);
 	if (sim_options_load(&options, argc, argv, &error)) {
 		code = complain(EXIT_USAGE, error.data);

@@ -72,6 +72,19 @@ void options_fini(struct options *options);
  * missed. */
 enum lts_err options_load(struct options *options, int argc, char **argv, char **envp,
 			  struct buf *error_out) LTS_MUST_USE;
+/* What a second reading has brought. */
+struct options_news {
+	struct buf changed; /* names, ", " between them: in force now */
+	struct buf restart; /* the same: only after a restart of the agent */
+	bool workers;       /* some of the former concern workers, which must be started anew */
+};
+
+/* Takes from `fresh` what may change in a running agent; fresh's old values go the other way.
+ * LTS_INVALID: what would come of it does not fit together; nothing was taken, `error_out` has a
+ * line. Secrets are not looked at: see common/credentials.h. */
+enum lts_err options_reload(struct options *options, struct options *fresh,
+			    struct options_news *out, struct buf *error_out) LTS_MUST_USE;
+
 /* The handoff to workers and back: every set option as `name=value` lines, secrets left
  * out. */
 enum lts_err options_export(const struct options *options, struct buf *text_out) LTS_MUST_USE;

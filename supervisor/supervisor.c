@@ -187,8 +187,7 @@ say_status(struct supervisor *s, int64_t now_ms)
 		records += worker_pool_board(s->pool, i)->counters.delivered_records;
 	/* A worker that was started again counts anew. */
 	uint64_t more = records > s->status_records ? records - s->status_records : 0;
-	snprintf(text, sizeof(text),
-		 "STATUS=%zu shards, %u of %u workers, %" PRIu64 " records/s",
+	snprintf(text, sizeof(text), "STATUS=%zu shards, %u of %u workers, %" PRIu64 " records/s",
 		 lease_book_count(s->book), worker_pool_live_count(s->pool), workers,
 		 s->status_ms ? more * 1000 / (uint64_t)since_ms : 0);
 	notify_say(s->notify, text);
@@ -212,6 +211,7 @@ on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 	if (s->phase == PHASE_RUNNING) {
 		check_workers(s, now_ms);
 		check_finish(s, now_ms);
+		supervisor_renew_workers(s, now_ms);
 		say_status(s, now_ms);
 	} else {
 		check_stop(s, now_ms);
@@ -331,7 +331,8 @@ supervisor_run(const struct supervisor_config *config)
 {
 	struct supervisor s = { .config = *config,
 				.options = config->options,
-				.log = config->log };
+				.log = config->log,
+				.renewing = ASSIGN_NOBODY };
 	struct buf why;
 	buf_init(&why, 0);
 	s.loop = ev_loop_new(0); /* not the default one: that reaps children of its own accord */

@@ -162,6 +162,10 @@ on_pool_live(void *arg, uint32_t slot)
 	struct supervisor *s = arg;
 	supervisor_say_ready(s);
 	book_on_live(s->book, slot, clock_boot_ms());
+	if (s->renewing == (int32_t)slot)
+		s->renewing = ASSIGN_NOBODY;
+	if (s->phase == PHASE_RUNNING)
+		supervisor_renew_workers(s, clock_boot_ms());
 }
 
 static void

@@ -29,6 +29,7 @@ enum record_format { RECORD_LABELS, RECORD_CONTENT };
 enum expired_policy { EXPIRED_STOP, EXPIRED_BEGIN, EXPIRED_END };
 enum checkpoint_mode { CHECKPOINT_AUTO, CHECKPOINT_MANUAL };
 enum poison_policy { POISON_DEADLETTER, POISON_STOP };
+enum agency_kind { AGENCY_OFF, AGENCY_ECS };
 enum sign_date { SIGN_DATE_SHORT, SIGN_DATE_FULL };
 
 /* Texts are NULL when not given and have no default; they belong to the struct. ca_file
@@ -38,6 +39,8 @@ enum sign_date { SIGN_DATE_SHORT, SIGN_DATE_FULL };
 struct options {
 	char *config, *endpoint, *region, *project_id, *group_id, *stream_id;
 	char *consumer_group_name, *ak, *sk, *security_token, *credentials_file;
+	int64_t agency;   /* enum agency_kind */
+	char *agency_url; /* NULL: the host's own */
 	struct time_spec start_time, end_time;
 	int64_t consume_batch_size, max_body_bytes, consumer_count;
 	char *state_dir, *sink;

@@ -34,6 +34,9 @@ static const struct option_word checkpoint_modes[] = {
 static const struct option_word poison_policies[] = {
 	{ "deadletter", POISON_DEADLETTER }, { "stop", POISON_STOP }, { NULL, 0 }
 };
+static const struct option_word agencies[] = {
+	{ "off", AGENCY_OFF }, { "ecs", AGENCY_ECS }, { NULL, 0 }
+};
 static const struct option_word sign_dates[] = {
 	{ "short", SIGN_DATE_SHORT }, { "full", SIGN_DATE_FULL }, { NULL, 0 }
 };
@@ -85,7 +88,15 @@ const struct option_spec options_table[] = {
 	  RANGE(1, PATH_BYTES),
 	  .absent = "~/.huaweicloud/credentials", .argument = "FILE",
 	  .help = "where ak, sk and security_token stand under [basic] when they are not given "
-		  "otherwise; under systemd first $CREDENTIALS_DIRECTORY/credentials" },
+		  "otherwise; under systemd first $CREDENTIALS_DIRECTORY/credentials; looked at "
+		  "again when it changes" },
+	{ OPT(agency, WORD, CREDENTIALS), AT(agency), .initial = "off", .words = agencies,
+	  .argument = "WORD",
+	  .help = "where no keys are given: ecs asks this host's metadata service for those of its "
+		  "agency, and again before they expire" },
+	{ OPT(agency_url, ENDPOINT, CREDENTIALS), AT(agency_url), RANGE(1, 300),
+	  .absent = "http://169.254.169.254", .argument = "URL",
+	  .help = "of the metadata service; for tests" },
 
 	{ OPT(start_time, TIME, CONSUMING), AT(start_time), .required = true, .argument = "TIME",
 	  .help = "where a shard without a checkpoint starts: begin, end, an RFC 3339 time, or an "

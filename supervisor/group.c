@@ -415,6 +415,14 @@ group_grow(struct group *g, uint32_t consumers)
 }
 
 void
+group_try_again(struct group *g)
+{
+	for (uint32_t i = 0; i < g->config.consumers; i++)
+		if (g->consumers[i].failures && !g->consumers[i].request)
+			schedule(&g->consumers[i], 0);
+}
+
+void
 group_set_interval(struct group *g, int64_t interval_ms)
 {
 	g->config.interval_ms = interval_ms;

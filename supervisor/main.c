@@ -38,7 +38,10 @@ load(const struct invocation *how, struct options *options, struct credentials *
 	enum lts_err err = options_load(options, how->argc, how->argv, how->envp, why);
 	if (err || options->help || options->version)
 		return err;
-	return credentials_load(options, credentials, why);
+	err = credentials_load(options, credentials, why);
+	if (err && options->agency == AGENCY_ECS && !credentials_are_given(options))
+		return LTS_OK; /* they come later */
+	return err;
 }
 
 static enum lts_err

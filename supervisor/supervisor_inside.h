@@ -11,6 +11,7 @@
 #include "supervisor/assign.h"
 #include "supervisor/finish.h"
 #include "supervisor/group.h"
+#include "supervisor/keys.h"
 #include "supervisor/notify.h"
 #include "supervisor/signals.h"
 #include "supervisor/start.h"
@@ -31,6 +32,7 @@ struct supervisor {
 	struct ev_loop *loop;
 	struct start start;
 	struct lts_api *api;
+	struct keys *keys;
 	struct worker_pool *pool;
 	struct lease_book *book;
 	struct group *group;
@@ -54,7 +56,6 @@ struct supervisor {
 	uint64_t quiet_changes; /* ...and so many changes had been made to the book */
 	bool reached_end;
 	bool told_to_stop; /* by a signal */
-	int64_t denied_ms;
 	bool renew[ASSIGN_WORKERS_MAX]; /* is to be started anew, with what a reload brought... */
 	int32_t renewing;               /* ...and this one is at it; ASSIGN_NOBODY */
 	enum exit_code exit;

@@ -132,6 +132,7 @@ take(struct supervisor *s, struct options *fresh)
 	}
 	apply(s, fresh, &news);
 	take_keys(s, &keys);
+	keys_watch_again(s->keys);
 	log_info(s->log, "reloaded",
 		 LOG_TEXT("changed", news.changed.len ? news.changed.data : "nothing"),
 		 LOG_TEXT("workers", news.workers ? "are started anew, one by one" : NULL));

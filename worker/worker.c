@@ -343,6 +343,8 @@ configure_again(struct worker *w, const struct message_config *m)
 	buf_fini(&why);
 	if (take_credentials(w, m))
 		log_error(w->log, "new credentials refused; the old ones stay in use");
+	else
+		holdings_try_again(w->holdings);
 }
 
 static void

@@ -41,7 +41,7 @@
 	X(shard_end) X(shard_life) \
 	X(shard_walk) X(shard_suspect) X(shard_early) X(batch_head) X(idle_pace) \
 	X(shard_waits) X(fault) \
-	X(commit) X(commit_lease) \
+	X(commit) X(commit_lease) X(process) \
 	X(delivery) X(segment) \
 	X(attempt) \
 	X(sink_file) X(sink_crash) \

@@ -4,7 +4,7 @@
  * In a worker's delivery thread. Owns the processor's side of each shard, and what is not
  * saved yet. Must never let a commit name a record that was neither acknowledged nor made a
  * dead letter, nor go on behind a dead letter that is not committed. What is tried next is
- * worker/attempt.c's. Held by tests/scenario/plugins.c.
+ * worker/attempt.c's. Held by tests/worker/test_process.c and tests/scenario/plugins.c.
  */
 #include "worker/process.h"
 

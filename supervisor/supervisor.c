@@ -187,8 +187,7 @@ say_status(struct supervisor *s, int64_t now_ms)
 		records += worker_pool_board(s->pool, i)->counters.delivered_records;
 	/* A worker that was started again counts anew. */
 	uint64_t more = records > s->status_records ? records - s->status_records : 0;
-	snprintf(text, sizeof(text),
-		 "STATUS=%zu shards, %u of %u workers, %" PRIu64 " records/s",
+	snprintf(text, sizeof(text), "STATUS=%zu shards, %u of %u workers, %" PRIu64 " records/s",
 		 lease_book_count(s->book), worker_pool_live_count(s->pool), workers,
 		 s->status_ms ? more * 1000 / (uint64_t)since_ms : 0);
 	notify_say(s->notify, text);
@@ -355,7 +354,7 @@ supervisor_run(const struct supervisor_config *config)
 		ev_run(s.loop, 0);
 		start_guard(&s.start, true);
 		tally_log(s.tally, s.start.store, s.log,
-			  s.reached_end ? "finished" : "delivered");
+			  s.reached_end && !s.exit ? "finished" : "delivered");
 		start_guard(&s.start, false);
 		log_info(s.log, "ended", LOG_INT("exit", s.exit));
 	}

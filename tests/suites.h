@@ -41,7 +41,7 @@
 	X(shard_end) X(shard_life) \
 	X(shard_walk) X(shard_suspect) X(shard_early) X(batch_head) X(idle_pace) \
 	X(shard_waits) X(fault) \
-	X(commit) X(commit_lease) X(process) \
+	X(commit) X(commit_lease) X(process) X(process_manual) \
 	X(delivery) X(segment) \
 	X(attempt) \
 	X(sink_file) X(sink_crash) \
@@ -64,7 +64,7 @@
 	X(state_damage) X(clocks) \
 	X(network) X(terminal) \
 	X(remains) X(output_files) \
-	X(manager) X(plugins) \
+	X(manager) X(plugins) X(manual) \
 	X(commands)
 /* clang-format on */
 

@@ -258,13 +258,19 @@ committer_stuck(struct committer *c, struct lease *lease, const char *why)
 }
 
 enum lts_err
-committer_close(struct committer *c, struct lease *lease, enum lease_state state, int64_t end_ns)
+committer_close(struct committer *c, struct lease *lease, enum lease_state state, int64_t end_ns,
+		struct buf *why_out)
 {
 	struct track *track = lease->delivery_side;
 	if (!track || (track->gone && !track->stream))
 		return LTS_GONE;
-	process_close(c, track,
-		      state == LEASE_FINISHED ? PROCESSOR_FINISHED : PROCESSOR_STOPPING);
+	if (state == LEASE_FINISHED && !track->gone) {
+		enum lts_err err = process_finish(c, track, why_out);
+		if (err)
+			return err;
+	} else {
+		process_close(c, track, PROCESSOR_STOPPING);
+	}
 	track->close = track->gone ? LEASE_RELEASED : state;
 	track->end_ns = end_ns;
 	committer_mark_dirty(c, track, 0);

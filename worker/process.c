@@ -8,14 +8,14 @@
  */
 #include "worker/process.h"
 
-#include <cjson/cJSON.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
 #include "common/xalloc.h"
-#include "state/human.h"
 #include "worker/attempt.h"
+#include "worker/dead_letter.h"
 
 enum { PROCESS_COMMIT_MS = 50, PROCESS_LAZY_MS = 500 };
 
@@ -273,37 +273,16 @@ obey(struct committer *c, struct track *t, struct batch *batch, const struct ver
 
 /* ---- poison ---- */
 
-static char *
-dead_letter(const struct track *t, const struct batch *batch)
+static struct dead_letter
+letter_of(const struct track *t, const struct batch *batch)
 {
 	const struct process *p = t->process;
-	const struct record *record = &batch->records[p->attempt.done];
-	char *text = xstrndup(record->text, record->len);
-	cJSON *letter = cJSON_CreateObject();
-	cJSON_AddStringToObject(letter, "shard", t->lease->shard.text);
-	cJSON_AddStringToObject(letter, "cursor", batch->from.text);
-	cJSON_AddNumberToObject(letter, "index", (double)p->attempt.done);
-	cJSON_AddNumberToObject(letter, "attempts", p->attempt.failed);
-	cJSON_AddStringToObject(letter, "error", p->error);
-	cJSON_AddStringToObject(letter, "time", human_time(clock_wall_ns()).text);
-	cJSON_AddRawToObject(letter, "record", text);
-	char *line = cJSON_PrintUnformatted(letter);
-	cJSON_Delete(letter);
-	free(text);
-	if (!line)
-		abort();
-	return line;
-}
-
-static void
-say_poison(struct committer *c, const struct track *t, const struct batch *batch,
-	   const char *fate)
-{
-	const struct process *p = t->process;
-	log_error(c->config.log, "poison record", LOG_TEXT("shard", t->lease->shard.text),
-		  LOG_TEXT("cursor", batch->from.text), LOG_UINT("index", p->attempt.done),
-		  LOG_UINT("attempts", p->attempt.failed), LOG_TEXT("next", fate),
-		  LOG_TEXT("text", p->error));
+	return (struct dead_letter){ .shard = &t->lease->shard,
+				     .cursor = &batch->from,
+				     .index = p->attempt.done,
+				     .attempts = p->attempt.failed,
+				     .error = p->error,
+				     .record = &batch->records[p->attempt.done] };
 }
 
 /* To the dead letters; nothing of the shard goes on before that is committed. */
@@ -314,23 +293,24 @@ put_aside(struct committer *c, struct track *t, struct batch *batch, struct buf 
 	if (!p->error[0])
 		snprintf(p->error, sizeof(p->error), "%u workers died or hung over it",
 			 p->attempt.failed);
+	struct dead_letter letter = letter_of(t, batch);
 	if (c->config.process.on_poison == POISON_STOP) {
 		enum lts_err ignored = buf_printf(
 			why_out, "poison record %zu behind cursor %s: %u attempts: %s",
 			p->attempt.done, batch->from.text, p->attempt.failed, p->error);
 		(void)ignored;
-		say_poison(c, t, batch, "the shard stops");
+		dead_letter_log(c->config.log, &letter, "the shard stops");
 		return LTS_BADDATA;
 	}
-	char *line = dead_letter(t, batch);
-	struct record letter = { line, strlen(line) };
-	enum lts_err err = c->sink->ops->submit(t->stream, &letter, 1, why_out);
-	free(line);
+	char *text = dead_letter_line(&letter);
+	struct record line = { text, strlen(text) };
+	enum lts_err err = c->sink->ops->submit(t->stream, &line, 1, why_out);
+	free(text);
 	if (err == LTS_SYNC)
 		committer_die(c, EXIT_SYNC_FAILED, "dead letters could not be synced");
 	if (err)
 		return err;
-	say_poison(c, t, batch, "put aside");
+	dead_letter_log(c->config.log, &letter, "put aside");
 	board_add(&c->config.board->counters.dead_letters, 1);
 	batch->counted++;
 	p->dead_letters++;
@@ -413,6 +393,7 @@ process_batch(struct committer *c, struct batch *batch, int64_t *due_ms_out, str
 		return err;
 	p->begun = false;
 	t->gap |= batch->gap && !err;
+	batch->unsaved = !t->dirty;
 	return err;
 }
 
@@ -437,6 +418,22 @@ process_close(struct committer *c, struct track *t, enum processor_reason reason
 	p->pending = false;
 	if (verdict.saved && reason != PROCESSOR_LEASE_LOST)
 		save(c, t, true);
+}
+
+enum lts_err
+process_finish(struct committer *c, struct track *t, struct buf *why_out)
+{
+	struct process *p = t->process;
+	process_close(c, t, PROCESSOR_FINISHED);
+	if (!p || all_is_saved(t))
+		return LTS_OK;
+	enum lts_err ignored =
+		buf_printf(why_out,
+			   "%" PRIu64 " acknowledged records are behind the last save: they "
+			   "come again at the next start",
+			   p->records);
+	(void)ignored;
+	return LTS_AGAIN;
 }
 
 void

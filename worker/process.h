@@ -25,6 +25,10 @@ enum lts_err process_batch(struct committer *c, struct batch *batch, int64_t *du
 void process_give_up(struct committer *c, struct track *t);
 /* Its last call: what it saves then is behind the next commit. NULL-safe, more than once. */
 void process_close(struct committer *c, struct track *t, enum processor_reason reason);
+/* The same at the shard's end. LTS_AGAIN: what was acknowledged is not all saved; `why_out` has
+ * a line. */
+enum lts_err process_finish(struct committer *c, struct track *t,
+			    struct buf *why_out) LTS_MUST_USE;
 void process_committed(struct committer *c, struct track *t);
 void process_free(struct track *t);
 

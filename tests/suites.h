@@ -43,7 +43,7 @@
 	X(shard_waits) X(fault) \
 	X(commit) X(commit_lease) X(process) X(process_manual) \
 	X(delivery) X(segment) \
-	X(attempt) \
+	X(attempt) X(asides) \
 	X(sink_file) X(sink_crash) \
 	X(record_write) X(sink_stdout) \
 	X(child) X(exec_frame) X(processor_exec) X(exec_deaths) \

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/xalloc.h"
 #include "tests/support/test_plugin.h"
 #include "tests/support/tmpdir.h"
 
@@ -95,6 +96,66 @@ START_TEST(shards_saved_as_they_end_are_finished)
 }
 END_TEST
 
+/* Ahead of the only save, at the shard's end, records of shard 1 end their workers. */
+static void
+expect_dead(const char *rules, const unsigned *seqs, unsigned n)
+{
+	struct one_host h;
+	char *all = xasprintf("%spersist * 1999 0\n", rules);
+	test_plugin_begin(&h, SIM, AGENT TO_THE_END "--max_attempts 2 --process_timeout 500ms",
+			  all);
+	free(all);
+	ck_assert_int_eq(agent_wait(&h.agent), 0);
+	struct test_plugin_account *account = test_plugin_account(&h, SHARDS, RECORDS);
+	ck_assert_uint_eq(account->lost, 0);
+	ck_assert_uint_eq(account->dead, n);
+	ck_assert_uint_eq(account->dead_twice, 0);
+	ck_assert_uint_eq(account->both, 0);
+	for (unsigned i = 0; i < n; i++)
+		ck_assert(account->is_dead[1][seqs[i]]);
+	free(account);
+	ck_assert_uint_eq(agent_said(&h.agent, "msg=\"poison record\""), n);
+	ck_assert_uint_eq(agent_said(&h.agent, "shard stalled"), 0);
+	agent_expect_sound(&h.agent, &h.sim);
+	one_host_end(&h);
+}
+
+START_TEST(records_of_two_batches_that_end_workers_are_dead_letters_once)
+{
+	static const unsigned two[] = { 550, 1210 };
+	expect_dead(_i ? "hang 1 550 0\nabort 1 1210 0\n" : "abort 1 550 0\nabort 1 1210 0\n",
+		    two, 2);
+}
+END_TEST
+
+START_TEST(records_of_one_batch_that_end_workers_are_dead_letters_once)
+{
+	static const unsigned two[] = { 510, 580 };
+	expect_dead(_i ? "abort 1 510 0\nrefuse 1 580 0\n" : "abort 1 510 0\nabort 1 580 0\n",
+		    two, 2);
+}
+END_TEST
+
+START_TEST(agent_killed_between_two_dead_letters_repeats_neither)
+{
+	static const char *const rules = "abort 1 510 0\nabort 1 1580 0\npersist * 1999 0\n";
+	struct one_host h;
+	test_plugin_begin(&h, SIM, AGENT TO_THE_END "--max_attempts 2", rules);
+	until("one is put aside", agent_said(&h.agent, "next=\"put aside\"") == 1);
+	agent_kill_whole(&h.agent);
+	agent_start(&h.agent);
+	ck_assert_int_eq(agent_wait(&h.agent), 0);
+	struct test_plugin_account *account = test_plugin_account(&h, SHARDS, RECORDS);
+	ck_assert_uint_eq(account->lost, 0);
+	ck_assert_uint_eq(account->dead, 2);
+	ck_assert_uint_eq(account->both, 0);
+	ck_assert(account->is_dead[1][510] && account->is_dead[1][1580]);
+	free(account);
+	agent_expect_sound(&h.agent, &h.sim);
+	one_host_end(&h);
+}
+END_TEST
+
 Suite *
 suite_manual(void)
 {
@@ -103,5 +164,10 @@ suite_manual(void)
 	tcase_add_test(tc, checkpoint_is_behind_what_was_saved);
 	tcase_add_test(tc, shards_not_saved_up_to_their_end_are_not_finished_and_come_again);
 	tcase_add_test(tc, shards_saved_as_they_end_are_finished);
+	tcase_add_loop_test(tc, records_of_two_batches_that_end_workers_are_dead_letters_once, 0,
+			    2);
+	tcase_add_loop_test(tc, records_of_one_batch_that_end_workers_are_dead_letters_once, 0,
+			    2);
+	tcase_add_test(tc, agent_killed_between_two_dead_letters_repeats_neither);
 	return suite;
 }

@@ -220,7 +220,7 @@ END_TEST
 /* Whatever of it is aside, whatever is bad, wherever workers died. */
 START_TEST(records_aside_are_in_no_piece_and_the_bad_ones_are_buried)
 {
-	enum { N = 6 };
+	enum { N = 5 };
 	for (unsigned set = 0; set < 1u << N; set++)
 		for (unsigned out = 0; out < 1u << N; out++)
 			for (unsigned first = 0; first < N; first++) {
@@ -251,6 +251,7 @@ suite_attempt(void)
 {
 	Suite *suite = suite_create("attempt");
 	TCase *tc = tcase_create("attempt");
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, records_aside_are_in_no_piece_and_the_bad_ones_are_buried);
 	tcase_add_loop_test(tc, exactly_the_bad_records_are_buried, 0, 2);
 	tcase_add_loop_test(tc, exactly_the_records_that_end_workers_are_buried, 0, 2);

@@ -65,6 +65,8 @@ enum lts_err committer_close(struct committer *c, struct lease *lease, enum leas
 /* Forgets the shard. What was not committed was never there. */
 void committer_forget(struct committer *c, struct lease *lease);
 
+/* USR1: a processor's code is told to make durable what it holds back. */
+void committer_flush(struct committer *c);
 /* What a processor waits for: its descriptor (-1: none), when it wants its turn in any case
  * (CLOCK_MONOTONIC milliseconds; INT64_MAX: not), and that turn. */
 int committer_processor_fd(const struct committer *c);

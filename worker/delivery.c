@@ -327,6 +327,7 @@ obey(struct delivery *d, struct delivery_order *order)
 						     .lease = order->lease });
 		break;
 	case DELIVERY_FLUSH:
+		committer_flush(d->committer);
 		d->flushes++;
 		break;
 	case DELIVERY_STOP:

@@ -4,13 +4,15 @@
  * A frame is a JSON object on one line of at most EXEC_LINE_MAX bytes, the newline included;
  * `bytes` of records as NDJSON follow a batch's. Cursors are strings, numbers plain integers.
  *
- *   to the child                                              it answers
- *   hello {version, max_line, max_bytes, timeout_ms}          hello {version[, credits,
- * max_bytes]} initialize {id, shard, checkpoint}                        ack {id} | nack batch
- * {id, shard, cursor, next, first, count,             ack {id[, save, persistent]} | bytes,
- * attempts} and the records                   nack {id, error[, index, later]} | rollback {id,
- * cursor} shutdown {id, shard, reason}                              ack {id[, save, persistent]}
- * | nack checkpoint {shard, cursor} flush {shard}                  - lease_lost {shard} -
+ * To the child, and what it answers:
+ *
+ * hello {version, max_line, max_bytes, timeout_ms}: hello {version[, credits, max_bytes]}
+ * initialize {id, shard, checkpoint}: ack {id}, or nack
+ * batch {id, shard, cursor, next, first, count, bytes, attempts} and the records:
+ *   ack {id[, save, persistent]}, nack {id, error[, index, later]}, or rollback {id, cursor}
+ * shutdown {id, shard, reason}: ack {id[, save, persistent]}, or nack
+ * checkpoint {shard, cursor}, flush {shard} (make durable what you hold back: somebody has asked
+ *   for it), lease_lost {shard}: nothing
  *
  * and, as often as it likes before an answer, progress {id}. Pure.
  */

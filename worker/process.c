@@ -410,6 +410,13 @@ process_free(struct track *t)
 	t->process = NULL;
 }
 
+void
+committer_flush(struct committer *c)
+{
+	if (c->processor && c->processor->ops->flush)
+		c->processor->ops->flush(c->processor);
+}
+
 int
 committer_processor_fd(const struct committer *c)
 {

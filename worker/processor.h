@@ -64,8 +64,9 @@ struct processor_ops {
 	void (*look)(struct processor_shard *shard, struct verdict *out);
 	/* The checkpoint is committed. NULL: need not know. */
 	void (*committed)(struct processor_shard *shard, const struct cursor *checkpoint);
-	/* Durable, please, whatever is acknowledged and held back. NULL: need not know. */
-	void (*flush)(struct processor_shard *shard);
+	/* Durable, please, whatever is acknowledged and held back, of every shard. NULL: need not
+	 * know. */
+	void (*flush)(struct processor *processor);
 	/* Ends the user's part for this shard; a piece under way is given up. May wait,
 	 * boundedly. out->saved as after a piece: STOPPING and FINISHED only. */
 	void (*close)(struct processor_shard **shard, enum processor_reason reason,

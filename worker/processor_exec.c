@@ -188,14 +188,16 @@ exec_look(struct processor_shard *shard, struct verdict *out)
 	*out = shard->verdict;
 }
 
+/* A child that does not read hears nothing of it, as of everything else. */
 static void
-exec_flush(struct processor_shard *shard)
+exec_flush(struct processor *processor)
 {
-	struct processor_exec *exec = shard->exec;
-	if (!exec->child || !shard->ready || exec_child_waiting(exec->child) > EXEC_OUT_MAX)
-		return;
-	exec_frame_flush(exec_child_out(exec->child), &shard->id);
-	exec_send_all(exec, clock_mono_ms());
+	struct processor_exec *exec = exec_of(processor);
+	for (struct processor_shard *s = exec->shards; s && exec->child; s = s->next)
+		if (s->ready && exec_child_waiting(exec->child) <= EXEC_OUT_MAX)
+			exec_frame_flush(exec_child_out(exec->child), &s->id);
+	if (exec->child)
+		exec_send_all(exec, clock_mono_ms());
 }
 
 static void

@@ -60,6 +60,15 @@ expect_no_worker_died(const struct one_host *h)
 	ck_assert_uint_eq(agent_said(&h->agent, "msg=\"worker killed\""), 0);
 }
 
+static bool
+was_called(const struct one_host *h, const char *what)
+{
+	char *called = scenario_read(&h->scenario, "called");
+	bool was = strstr(called, what) != NULL;
+	free(called);
+	return was;
+}
+
 START_TEST(child_is_given_every_record_once)
 {
 	struct one_host h;
@@ -67,11 +76,9 @@ START_TEST(child_is_given_every_record_once)
 	struct test_plugin_account *account = expect_drained(&h, 0);
 	ck_assert_uint_eq(account->repeated, 0);
 	ck_assert_double_eq(agent_committed(&h.agent), SHARDS * RECORDS);
-	char *called = scenario_read(&h.scenario, "called");
-	ck_assert_ptr_nonnull(strstr(called, "initialize 0"));
-	ck_assert_ptr_nonnull(strstr(called, "checkpoint "));
-	ck_assert_ptr_nonnull(strstr(called, "shutdown 0 finished"));
-	free(called);
+	ck_assert(was_called(&h, "initialize 0"));
+	ck_assert(was_called(&h, "checkpoint "));
+	ck_assert(was_called(&h, "shutdown 0 finished"));
 	free(account);
 	expect_no_worker_died(&h);
 	one_host_end(&h);
@@ -225,6 +232,21 @@ START_TEST(shard_stops_at_a_poison_record_when_told_to)
 }
 END_TEST
 
+START_TEST(child_hears_of_a_flush)
+{
+	struct one_host h;
+	begin(&h, "--consumer_count 1 --consume_batch_size 100", "");
+	until("all is committed", agent_committed(&h.agent) == SHARDS * RECORDS);
+	process_signal(&h.agent.process, SIGUSR1);
+	until("it says so", agent_said(&h.agent, "flushed") == 1);
+	until("each shard is told", was_called(&h, "flush 0") && was_called(&h, "flush 1") &&
+					    was_called(&h, "flush 2") &&
+					    was_called(&h, "flush 3"));
+	agent_stop(&h.agent);
+	one_host_end(&h);
+}
+END_TEST
+
 START_TEST(manual_checkpoint_is_behind_what_was_saved)
 {
 	struct one_host h;
@@ -290,6 +312,7 @@ suite_exec(void)
 	tcase_add_test(tc, rollback_gives_the_records_again);
 	tcase_add_test(tc, slow_child_costs_no_shard_and_no_worker);
 	tcase_add_test(tc, shard_stops_at_a_poison_record_when_told_to);
+	tcase_add_test(tc, child_hears_of_a_flush);
 	tcase_add_test(tc, manual_checkpoint_is_behind_what_was_saved);
 	tcase_add_test(tc, workers_killed_meanwhile_lose_nothing);
 	return suite;

@@ -275,7 +275,7 @@ START_TEST(the_child_hears_of_checkpoints_flushes_and_the_next_one_starts_from_t
 		       LONG_MS, 1);
 	expect(exec_bed_try(&bed, 0, 0, 1), VERDICT_ACK, "");
 	bed.processor->ops->committed(bed.shards[0], &(struct cursor){ "1500" });
-	bed.processor->ops->flush(bed.shards[0]);
+	bed.processor->ops->flush(bed.processor);
 	until("the checkpoint is heard",
 	      has_heard("{\"type\":\"checkpoint\",\"shard\":\"0\",\"cursor\":\"1500\"}\n"));
 	until("the flush is heard", has_heard("{\"type\":\"flush\",\"shard\":\"0\"}\n"));

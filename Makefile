@@ -36,7 +36,16 @@ MANUALS  = supervisor/lts-supervisor.8 worker/lts-worker.8 state/lts-state.1 com
 DOCS     = $(addprefix build/doc/,$(notdir $(MANUALS)) example.conf)
 SOURCES  = $(wildcard common/*.[ch] state/*.[ch] supervisor/*.[ch] worker/*.[ch] tests/*.c tests/*/*.[ch])
 
+# As a user would: the header is all that they need.
+EXAMPLES = $(patsubst worker/examples/%.c,$(BIN)/examples/%.so,$(wildcard worker/examples/*.c))
+
 all: programs $(BIN)/lts-sim
+
+examples: $(EXAMPLES)
+
+$(BIN)/examples/%.so: worker/examples/%.c worker/lts_processor.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fPIC -Iworker $(LDFLAGS_$(MODE)) -shared -o $@ $<
 
 programs: $(PROGRAMS)
 
@@ -80,7 +89,9 @@ install: programs doc
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 share/man/man5 share/man/man8 share/doc/lts-consumer \
 		share/bash-completion/completions)
 	install -m 0755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
-	install -d $(DESTDIR)$(PREFIX)/include
+	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/doc/lts-consumer/examples
+	install -m 0644 worker/examples/*.c $(DESTDIR)$(PREFIX)/share/doc/lts-consumer/examples
+	install -m 0755 worker/examples/*.sh worker/examples/*.py $(DESTDIR)$(PREFIX)/share/doc/lts-consumer/examples
 	install -m 0644 worker/lts_processor.h $(DESTDIR)$(PREFIX)/include
 	install -m 0644 build/doc/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 0644 build/doc/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
@@ -103,8 +114,8 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'targets: all programs doc tests proof bench-programs check demo install deb format lint clean; MODE=release|asan WERROR=1 PREFIX= DESTDIR='
+	@echo 'targets: all programs examples doc tests proof bench-programs check demo install deb format lint clean; MODE=release|asan WERROR=1 PREFIX= DESTDIR='
 
-.PHONY: all programs doc deb tests proof bench-programs check demo install format lint clean help
+.PHONY: all programs examples doc deb tests proof bench-programs check demo install format lint clean help
 .SECONDARY:
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

@@ -65,7 +65,7 @@
 	X(network) X(terminal) \
 	X(remains) X(output_files) \
 	X(manager) X(plugins) X(reload) X(keys) \
-	X(exec) X(manual) \
+	X(exec) X(manual) X(examples) \
 	X(commands)
 /* clang-format on */
 

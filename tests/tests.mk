@@ -45,7 +45,7 @@ $(BIN)/lts-proof: LIBS = $(LIBS_TEST)
 $(BIN)/lts-model: LIBS = $(MODEL_WRAP:%=-Wl,--wrap=%) -lcrypto -lcjson -linih
 $(BIN)/lts-bench: $(OBJ)/tests/bench/main.o $(call objs,tests/bench) $(OBJ)/tests/sim/sim_record.o $(call objs,worker) $(STATE) $(COMMON)
 
-tests: $(BIN)/lts-tests $(BIN)/lts-model $(TEST_SINK) $(TEST_PLUGINS) $(TEST_CHILDREN)
+tests: $(BIN)/lts-tests $(BIN)/lts-model $(TEST_SINK) $(TEST_PLUGINS) $(TEST_CHILDREN) examples
 
 proof: all $(BIN)/lts-proof $(BIN)/lts-model
 

@@ -1,0 +1,135 @@
+/*
+ * filter.c - a plugin that keeps the records with a word in them, one file for each shard.
+ *
+ *   cc -shared -fPIC -o filter.so filter.c -I/usr/local/include
+ *   lts-supervisor ... --sink 'plugin:./filter.so?word=ERROR&dir=/var/log/errors'
+ *
+ * What it returns OK for may be forgotten by the agent, so it writes and syncs first. When a
+ * worker dies between that and the checkpoint's commit, the batch comes again: lines may be there
+ * twice, and none is missing. A write that fails is undone, and refuses the batch: the agent
+ * tries it again.
+ */
+#define _GNU_SOURCE 1 /* memmem */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <lts_processor.h>
+
+struct filter { /* one for each shard */
+	char word[128], dir[1024];
+	int fd;
+};
+
+/* "word=ERROR&dir=/somewhere", in any order. False: it is not there, or too long. */
+static int
+read_arg(const char *args, const char *name, char *out, size_t room)
+{
+	size_t len = strlen(name);
+	for (const char *at = args; at && *at; at = strchr(at, '&') ? strchr(at, '&') + 1 : NULL) {
+		if (strncmp(at, name, len) != 0 || at[len] != '=')
+			continue;
+		size_t value = strcspn(at + len + 1, "&");
+		if (value == 0 || value >= room)
+			return 0;
+		memcpy(out, at + len + 1, value);
+		out[value] = '\0';
+		return 1;
+	}
+	return 0;
+}
+
+static void *
+filter_create(const char *args)
+{
+	struct filter *filter = calloc(1, sizeof(*filter));
+	if (!filter)
+		return NULL;
+	filter->fd = -1;
+	if (read_arg(args, "word", filter->word, sizeof(filter->word)) &&
+	    read_arg(args, "dir", filter->dir, sizeof(filter->dir)))
+		return filter;
+	fprintf(stderr, "filter: give ?word=WORD&dir=DIR\n");
+	free(filter);
+	return NULL; /* the shard stops, and says so */
+}
+
+static int
+filter_initialize(void *self, const char *shard)
+{
+	struct filter *filter = self;
+	char path[1200];
+	snprintf(path, sizeof(path), "%s/%s.log", filter->dir, shard);
+	filter->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	if (filter->fd < 0)
+		fprintf(stderr, "filter: %s: %s\n", path, strerror(errno));
+	return filter->fd < 0 ? -1 : 0;
+}
+
+static int
+write_all(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, text, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		text += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int
+write_matching(const struct filter *filter, const struct lts_batch *batch)
+{
+	for (size_t i = 0; i < batch->n_records; i++) {
+		const struct lts_record *record = &batch->records[i];
+		if (!memmem(record->text, record->len, filter->word, strlen(filter->word)))
+			continue;
+		if (write_all(filter->fd, record->text, record->len) ||
+		    write_all(filter->fd, "\n", 1))
+			return -1;
+	}
+	return fdatasync(filter->fd);
+}
+
+static int
+filter_process(void *self, const struct lts_batch *batch, struct lts_tracker *tracker)
+{
+	struct filter *filter = self;
+	off_t before = lseek(filter->fd, 0, SEEK_END);
+	if (before >= 0 && write_matching(filter, batch) == 0)
+		return LTS_PROCESSOR_OK;
+	tracker->refuse(tracker, SIZE_MAX, strerror(errno)); /* of no record in particular */
+	if (before >= 0 && ftruncate(filter->fd, before) < 0)
+		fprintf(stderr, "filter: half a batch stays: %s\n", strerror(errno));
+	return LTS_PROCESSOR_FAILED;
+}
+
+static void
+filter_destroy(void *self)
+{
+	struct filter *filter = self;
+	if (filter->fd >= 0)
+		close(filter->fd);
+	free(filter);
+}
+
+const struct lts_processor_ops *
+lts_processor(void)
+{
+	static const struct lts_processor_ops ops = {
+		.version = LTS_PROCESSOR_VERSION,
+		.size = sizeof(ops),
+		.create = filter_create,
+		.initialize = filter_initialize,
+		.process = filter_process,
+		.destroy = filter_destroy,
+	};
+	return &ops;
+}

@@ -142,6 +142,7 @@ try_to_listen(struct metrics *m)
 	struct metrics_http_config config = { .loop = s->loop,
 					      .listen = s->options->metrics_listen,
 					      .answer = on_answer,
+					      .life_ms = METRICS_HTTP_LIFE_MS,
 					      .arg = m };
 	struct buf why;
 	if (!config.listen || m->http)

@@ -2,8 +2,8 @@
  * metrics_http.c - /metrics and its kin, served by libmicrohttpd on the supervisor's loop.
  *
  * Runs in the supervisor. Owns the listening socket, the daemon and its connections. Must never
- * wait for a peer, nor let one stay: a connection is one request, and ends after
- * METRICS_HTTP_LIFE_MS whatever it does. Held by tests/supervisor/test_metrics_http.c.
+ * wait for a peer, nor let one stay: a connection is one request, and ends after life_ms whatever
+ * it does. Held by tests/supervisor/test_metrics_http.c.
  */
 #include "supervisor/metrics_http.h"
 
@@ -24,7 +24,6 @@
 enum {
 	CONNECTION_MEMORY = 16 * 1024, /* a request's head, an answer's head */
 	IDLE_S = 5,
-	SWEEP_MS = 1000,
 };
 
 struct peer {
@@ -41,6 +40,7 @@ struct metrics_http {
 	struct ev_timer again; /* when libmicrohttpd wants its turn in any case */
 	struct ev_timer sweep;
 	LIST_HEAD(, peer) peers;
+	bool closed; /* one of them, in this turn */
 };
 
 /* ---- answers ---- */
@@ -104,6 +104,7 @@ on_connection(void *arg, struct MHD_Connection *connection, void **state,
 		LIST_REMOVE(peer, link);
 		free(peer);
 		*state = NULL;
+		http->closed = true;
 	}
 }
 
@@ -116,8 +117,12 @@ run(struct metrics_http *http)
 	MHD_UNSIGNED_LONG_LONG ms;
 	MHD_run(http->daemon);
 	ev_timer_stop(loop, &http->again);
-	if (MHD_get_timeout(http->daemon, &ms) != MHD_YES)
+	if (http->closed)
+		ms = 0; /* where there was no place there is one: it listens again in its next
+			   turn */
+	else if (MHD_get_timeout(http->daemon, &ms) != MHD_YES)
 		return;
+	http->closed = false;
 	ev_timer_set(&http->again, (double)ms / 1e3, 0);
 	ev_timer_start(loop, &http->again);
 }
@@ -142,7 +147,7 @@ on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
 	int64_t now_ms = clock_mono_ms();
 	struct peer *peer;
 	LIST_FOREACH(peer, &http->peers, link)
-	if (now_ms - peer->since_ms >= METRICS_HTTP_LIFE_MS)
+	if (now_ms - peer->since_ms >= http->config.life_ms)
 		shutdown(peer->fd, SHUT_RDWR);
 	run(http);
 	if (LIST_EMPTY(&http->peers))
@@ -202,7 +207,7 @@ start_watchers(struct metrics_http *http)
 	int fd = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 	ev_io_init(&http->ready, on_ready, fd, EV_READ);
 	ev_init(&http->again, on_again);
-	ev_timer_init(&http->sweep, on_sweep, 0, SWEEP_MS / 1e3);
+	ev_timer_init(&http->sweep, on_sweep, 0, (double)http->config.life_ms / 10e3);
 	http->ready.data = http->again.data = http->sweep.data = http;
 	ev_io_start(http->config.loop, &http->ready);
 }

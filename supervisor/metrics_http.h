@@ -7,8 +7,10 @@
 #ifndef SUPERVISOR_METRICS_HTTP_H
 #define SUPERVISOR_METRICS_HTTP_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "common/buf.h"
-#include "common/log.h"
 
 struct ev_loop;
 struct metrics_http;
@@ -25,12 +27,10 @@ struct metrics_http_config { /* pointers are borrowed for its life */
 	/* False: there is no such path. */
 	bool (*answer)(void *arg, const char *path, struct metrics_reply *out);
 	void *arg;
+	int64_t life_ms; /* of a connection, from accept to the last byte */
 };
 
-enum {
-	METRICS_HTTP_CONNECTIONS = 16,
-	METRICS_HTTP_LIFE_MS = 10000, /* from accept to the last byte */
-};
+enum { METRICS_HTTP_CONNECTIONS = 16, METRICS_HTTP_LIFE_MS = 10000 };
 
 /* LTS_SYS, LTS_BUSY: somebody else listens there; `why_out` has a line. */
 enum lts_err metrics_http_create(const struct metrics_http_config *config,

@@ -26,7 +26,7 @@
 	X(record_text) X(basics) \
 	X(make_dirs) X(pack) \
 	X(message) X(channel) \
-	X(board) X(schema) \
+	X(board) X(board_cells) X(listen_at) X(schema) \
 	X(store) X(store_processes) \
 	X(identity) X(lease) \
 	X(checkpoint) X(worker_record) \
@@ -37,10 +37,11 @@
 	X(lease_leave) X(lease_suspect) \
 	X(lease_watch) X(blame) \
 	X(notify) X(agency) \
+	X(metrics_text) X(metrics_shards) X(metrics_http) X(metrics_file) \
 	X(state_dir) X(shard) \
 	X(shard_end) X(shard_life) \
 	X(shard_walk) X(shard_suspect) X(shard_early) X(batch_head) X(idle_pace) \
-	X(shard_waits) X(fault) \
+	X(shard_waits) X(fault) X(holdings_lag) X(record_time) \
 	X(commit) X(commit_lease) X(process) X(process_manual) \
 	X(delivery) X(segment) \
 	X(attempt) X(asides) \
@@ -64,7 +65,7 @@
 	X(state_damage) X(clocks) \
 	X(network) X(terminal) \
 	X(remains) X(output_files) \
-	X(manager) X(plugins) X(reload) X(keys) \
+	X(manager) X(plugins) X(reload) X(keys) X(metrics) \
 	X(exec) X(manual) X(examples) \
 	X(commands)
 /* clang-format on */

@@ -222,6 +222,49 @@ START_TEST(nobody_hears_of_a_death_before_the_dead_is_reaped_with_its_descendant
 }
 END_TEST
 
+START_TEST(child_that_is_the_supervisors_own_outlives_a_workers_death)
+{
+	start(HOUR_MS, HOUR_MS);
+	pid_t child = fork();
+	while (child == 0)
+		pause();
+	worker_pool_spare(pool, child);
+	ck_assert_int_eq(kill(pids[0], SIGKILL), 0);
+	until_count(loop, &gones[0], 1);
+	ck_assert_int_eq(waitpid(child, NULL, WNOHANG), 0);
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	ck_assert_int_eq(kill(pids[1], SIGKILL), 0);
+	until_count(loop, &gones[1], 1);
+	ck_assert(!is_there(child));
+}
+END_TEST
+
+START_TEST(what_a_dead_worker_has_counted_stays_counted_once)
+{
+	struct board_totals totals;
+	start(HOUR_MS, HOUR_MS);
+	struct board *board = (struct board *)(uintptr_t)worker_pool_board(pool, 0);
+	board_add(&board->counters.delivered_records, 7);
+	board_add(&board->counters.fetched_records, 9);
+	ck_assert_uint_eq(worker_pool_in_flight(pool), 2);
+	worker_pool_totals(pool, &totals);
+	ck_assert_uint_eq(totals.delivered_records, 7);
+	ck_assert_int_eq(kill(pids[0], SIGKILL), 0);
+	until_count(loop, &gones[0], 1);
+	worker_pool_totals(pool, &totals);
+	ck_assert_uint_eq(totals.delivered_records, 7);
+	ck_assert_uint_eq(worker_pool_in_flight(pool), 0);
+	until_count(loop, &lives, WORKERS + 1);
+	worker_pool_totals(pool, &totals);
+	ck_assert_uint_eq(totals.delivered_records, 7);
+	ck_assert_uint_eq(worker_pool_restarts(pool, END_SIGNAL), 1);
+	ck_assert_uint_eq(worker_pool_restarts(pool, END_STOPPED), 0);
+	ck_assert_int_eq(kill(pids[1], SIGSTOP), 0);
+	until_count(loop, &lives, WORKERS + 2);
+	ck_assert_uint_eq(worker_pool_restarts(pool, END_STOPPED), 1);
+}
+END_TEST
+
 Suite *
 suite_worker_pool(void)
 {
@@ -236,6 +279,8 @@ suite_worker_pool(void)
 		worker_inside_one_stage_for_too_long_is_killed_one_that_waits_for_the_lock_is_not);
 	tcase_add_test(tc,
 		       nobody_hears_of_a_death_before_the_dead_is_reaped_with_its_descendants);
+	tcase_add_test(tc, child_that_is_the_supervisors_own_outlives_a_workers_death);
+	tcase_add_test(tc, what_a_dead_worker_has_counted_stays_counted_once);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

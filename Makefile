@@ -100,6 +100,9 @@ install: programs doc
 	install -m 0644 build/doc/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 0644 scripts/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lts-supervisor
 	ln -sf lts-supervisor $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lts-state
+	install -d $(DESTDIR)$(PREFIX)/share/doc/lts-consumer/metrics
+	install -m 0644 scripts/metrics/lts-consumer.rules.yml scripts/metrics/lts-consumer.dashboard.json \
+		$(DESTDIR)$(PREFIX)/share/doc/lts-consumer/metrics
 	install -m 0644 README.md build/doc/example.conf $(DESTDIR)$(PREFIX)/share/doc/lts-consumer
 
 # A package of what is committed, in build/deb.

@@ -28,6 +28,8 @@ struct metrics {
 	int64_t shards_ms; /* when they were last taken; 0: never */
 	struct buf text;
 	int64_t text_ms; /* when it was rendered; 0: never */
+	uint64_t gathers;
+	int64_t gather_ns;
 	struct metrics_http *http;
 	struct metrics_file *file;
 	struct ev_timer every;
@@ -72,8 +74,12 @@ take_checkpoints(struct metrics *m)
 static struct metrics_view
 look(struct metrics *m)
 {
-	return (struct metrics_view){ m->supervisor, &m->shards, clock_boot_ms(),
-				      clock_wall_ns() };
+	return (struct metrics_view){ .supervisor = m->supervisor,
+				      .shards = &m->shards,
+				      .now_ms = clock_boot_ms(),
+				      .wall_ns = clock_wall_ns(),
+				      .gathers = m->gathers,
+				      .gather_ns = m->gather_ns };
 }
 
 static void
@@ -82,11 +88,14 @@ gather(struct metrics *m)
 	struct metrics_view view = look(m);
 	if (m->text_ms && view.now_ms - m->text_ms < METRICS_FRESH_MS)
 		return;
+	int64_t began_ns = clock_mono_ns();
 	take_shards(m, view.now_ms);
 	take_checkpoints(m);
 	buf_clear(&m->text);
 	metrics_render(&view, &m->text);
 	m->text_ms = view.now_ms;
+	m->gathers++;
+	m->gather_ns += clock_mono_ns() - began_ns;
 }
 
 void

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/xalloc.h"
@@ -35,7 +36,7 @@ write_all(const char *path, const struct buf *text)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 	size_t at = 0;
-	if (fd < 0)
+	if (fd < 0 || fchmod(fd, 0644) < 0) /* whoever collects it is another user */
 		return -1;
 	while (at < text->len) {
 		ssize_t n = write(fd, text->data + at, text->len - at);

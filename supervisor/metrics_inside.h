@@ -15,6 +15,8 @@ struct metrics_view {
 	struct supervisor *supervisor;
 	const struct metrics_shards *shards;
 	int64_t now_ms, wall_ns;
+	uint64_t gathers;  /* before this one... */
+	int64_t gather_ns; /* ...and how long they took */
 };
 
 /* The longest that a shard with nothing to fetch is not asked after, and a bit. */

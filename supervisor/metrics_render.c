@@ -48,6 +48,15 @@ render_agent(const struct metrics_view *v, struct buf *out)
 }
 
 static void
+render_cost(const struct metrics_view *v, struct buf *out)
+{
+	static const char seconds[] = "lts_gather_seconds_total";
+	counter(out, "lts_gathers_total", "Times that these metrics were gathered.", v->gathers);
+	metrics_family(out, seconds, METRICS_COUNTER, "What that took.");
+	metrics_value(out, seconds, NULL, (double)v->gather_ns / 1e9);
+}
+
+static void
 render_records(const struct metrics_view *v, const struct board_totals *t, struct buf *out)
 {
 	counter(out, "lts_fetched_records_total", "Records in good answers of the service.",
@@ -249,4 +258,5 @@ metrics_render(const struct metrics_view *v, struct buf *out)
 	render_group(v, out);
 	metrics_render_shards(v, out);
 	render_lmdb(v, out);
+	render_cost(v, out);
 }

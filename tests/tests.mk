@@ -49,5 +49,12 @@ tests: $(BIN)/lts-tests $(BIN)/lts-model $(TEST_SINK) $(TEST_PLUGINS) $(TEST_CHI
 
 proof: all $(BIN)/lts-proof $(BIN)/lts-model
 
-bench-programs: all $(BIN)/lts-bench
+# The user's code, doing nothing.
+$(BIN)/bench/%.so: tests/bench/code/%.c worker/lts_processor.h
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC $(LDFLAGS_$(MODE)) -shared -o $@ $<
+
+$(BIN)/bench/ack_child: $(OBJ)/tests/bench/code/ack_child.o
+
+bench-programs: all $(BIN)/lts-bench $(BIN)/bench/null_plugin.so $(BIN)/bench/ack_child
 

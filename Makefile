@@ -103,8 +103,8 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'targets: all programs doc tests proof bench-programs check demo install deb format lint clean; MODE=release|asan WERROR=1 PREFIX= DESTDIR='
+	@echo 'targets: all programs doc tests proof bench-programs fuzz check demo install deb format lint clean; MODE=release|asan WERROR=1 PREFIX= DESTDIR='
 
-.PHONY: all programs doc deb tests proof bench-programs check demo install format lint clean help
+.PHONY: all programs doc deb tests proof fuzz bench-programs check demo install format lint clean help
 .SECONDARY:
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

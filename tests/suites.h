@@ -24,7 +24,7 @@
 	X(log) X(json_skip) \
 	X(batch_scan) X(batch_scan_cjson) \
 	X(record_text) X(basics) \
-	X(make_dirs) X(pack) \
+	X(make_dirs) X(pack) X(child_env) \
 	X(message) X(channel) \
 	X(board) X(schema) \
 	X(store) X(store_processes) \

@@ -19,7 +19,7 @@ WARN    = -Wall -Wextra -Wshadow -Wconversion -Wvla -Wno-unused-parameter $(if $
 CFLAGS += $(CFLAGS_$(MODE)) -std=gnu11 -fPIE -fstack-protector-strong $(WARN)
 CPPFLAGS += -I. -D_GNU_SOURCE -DLTS_VERSION='"$(VERSION)"'
 LDFLAGS += $(LDFLAGS_$(MODE)) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
-LIBS    := -lcurl -lcrypto -lcjson -llmdb -lev -linih -lpthread
+LIBS    := -lcurl -lcrypto -lcjson -llmdb -lev -linih -lseccomp -lpthread
 LIBS_SIM := $(LIBS) -lmicrohttpd -lgnutls -lssl -lz
 LIBS_TEST := $(LIBS) -lcheck -lsubunit -lm -lrt -lz
 

@@ -187,8 +187,7 @@ say_status(struct supervisor *s, int64_t now_ms)
 		records += worker_pool_board(s->pool, i)->counters.delivered_records;
 	/* A worker that was started again counts anew. */
 	uint64_t more = records > s->status_records ? records - s->status_records : 0;
-	snprintf(text, sizeof(text),
-		 "STATUS=%zu shards, %u of %u workers, %" PRIu64 " records/s",
+	snprintf(text, sizeof(text), "STATUS=%zu shards, %u of %u workers, %" PRIu64 " records/s",
 		 lease_book_count(s->book), worker_pool_live_count(s->pool), workers,
 		 s->status_ms ? more * 1000 / (uint64_t)since_ms : 0);
 	notify_say(s->notify, text);
@@ -350,6 +349,9 @@ supervisor_run(const struct supervisor_config *config)
 			 LOG_UINT("boot", s.start.identity.boot_count),
 			 LOG_TEXT("state_dir", s.options->state_dir),
 			 LOG_TEXT("sink", s.options->sink));
+		if (geteuid() == 0 && !s.options->user)
+			log_warn(s.log, "running as root",
+				 LOG_TEXT("text", "option 'user' names whom to become"));
 		worker_pool_start(s.pool);
 		group_start(s.group);
 		ev_run(s.loop, 0);

@@ -13,7 +13,7 @@ MODEL_OUT = $(addprefix $(OBJ)/,common/channel.o common/clock.o common/http.o co
 	common/xalloc.o state/dump.o state/dump_json.o state/events.o state/proc.o \
 	state/snapshot.o state/store.o state/table.o state/verify.o supervisor/spawn.o \
 	supervisor/state_dir.o worker/sink.o worker/sink_file.o worker/sink_null.o \
-	worker/sink_stdout.o worker/segment.o)
+	worker/sink_stdout.o worker/segment.o worker/sandbox_calls.o worker/sandbox_files.o)
 MODEL = $(OBJ)/tests/model/main.o $(call objs,tests/model) $(OBJ)/tests/sim/sim_group.o \
 	$(filter-out $(MODEL_OUT),$(call objs,supervisor) $(call objs,worker) $(STATE) $(COMMON))
 MODEL_WRAP = abort _exit kill waitpid close getpid getrandom prctl free board_create board_map \

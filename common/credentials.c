@@ -20,7 +20,8 @@
 static const char ways[] =
 	"give ak and sk by HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, by LTS_AK and "
 	"LTS_SK, "
-	"by the configuration file, or in [basic] of credentials_file";
+	"by the configuration file, or in [basic] of credentials_file; on a Huawei ECS host with "
+	"an agency: agency=ecs";
 
 void
 credentials_wipe(struct credentials *credentials)
@@ -149,4 +150,14 @@ credentials_load(const struct options *options, struct credentials *out, struct 
 
 	free(path);
 	return err;
+}
+
+bool
+credentials_are_given(const struct options *options)
+{
+	char *path = credentials_path(options, getenv("CREDENTIALS_DIRECTORY"), getenv("HOME"));
+	bool given = options->ak || options->sk || options->credentials_file ||
+		     (path && access(path, F_OK) == 0);
+	free(path);
+	return given;
 }

@@ -7,6 +7,8 @@
 #ifndef COMMON_CREDENTIALS_H
 #define COMMON_CREDENTIALS_H
 
+#include <stdbool.h>
+
 #include "common/buf.h"
 #include "common/err.h"
 
@@ -30,6 +32,8 @@ enum lts_err credentials_load_from(const struct options *options, const char *pa
 /* The same from where this process' environment says. */
 enum lts_err credentials_load(const struct options *options, struct credentials *out,
 			      struct buf *error_out) LTS_MUST_USE;
+/* By options, or by a profile file that is there, good or not. */
+bool credentials_are_given(const struct options *options);
 void credentials_wipe(struct credentials *credentials);
 
 #endif

@@ -13,7 +13,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +26,7 @@
 
 #include "common/clock.h"
 #include "common/log_line.h"
+#include "common/log_rate.h"
 #include "common/xalloc.h"
 
 enum { DESTINATIONS = 2 };
@@ -37,8 +40,9 @@ enum way {
 struct destination {
 	int fd;
 	enum way way;
-	bool ours;  /* opened here, closed here */
-	char *path; /* NULL: a descriptor */
+	bool ours;    /* opened here, closed here */
+	bool journal; /* takes a priority before each line */
+	char *path;   /* NULL: a descriptor */
 	enum log_format format;
 	_Atomic enum log_level least;
 	_Atomic uint64_t dropped; /* not yet told */
@@ -50,6 +54,8 @@ struct log {
 	struct destination to[DESTINATIONS];
 	unsigned count;
 	_Atomic uint64_t dropped;
+	pthread_mutex_t lock; /* of rate; for a moment only */
+	struct log_rate rate;
 };
 
 struct log *
@@ -58,6 +64,7 @@ log_create(const char *who)
 	struct log *log = xcalloc(1, sizeof(*log));
 
 	log->who = who;
+	pthread_mutex_init(&log->lock, NULL);
 	return log;
 }
 
@@ -73,6 +80,7 @@ log_destroy(struct log **log)
 			(void)close(to->fd);
 		free(to->path);
 	}
+	pthread_mutex_destroy(&(*log)->lock);
 	free(*log);
 	*log = NULL;
 }
@@ -88,6 +96,16 @@ add(struct log *log, enum log_level least, enum log_format format)
 	return to;
 }
 
+/* The service manager says which device and inode its journal is. */
+static bool
+is_journal(const struct stat *st)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	uint64_t device, inode;
+	return stream && sscanf(stream, "%" SCNu64 ":%" SCNu64, &device, &inode) == 2 &&
+	       device == st->st_dev && inode == st->st_ino;
+}
+
 void
 log_add_fd(struct log *log, int fd, enum log_level least, enum log_format format)
 {
@@ -99,6 +117,7 @@ log_add_fd(struct log *log, int fd, enum log_level least, enum log_format format
 	to->way = WAY_POLL;
 	if (fstat(fd, &st) < 0)
 		return;
+	to->journal = is_journal(&st);
 	if (S_ISREG(st.st_mode)) {
 		to->way = WAY_WRITE;
 	} else if (S_ISSOCK(st.st_mode)) {
@@ -209,14 +228,46 @@ send_line(struct destination *to, const char *text, size_t len)
 	return sent == len;
 }
 
+/* syslog's numbers. */
+static const char *
+priority_of(const struct destination *to, enum log_level level)
+{
+	static const char *const priorities[] = { [LOG_LEVEL_DEBUG] = "<7>",
+						  [LOG_LEVEL_INFO] = "<6>",
+						  [LOG_LEVEL_WARN] = "<4>",
+						  [LOG_LEVEL_ERROR] = "<3>" };
+	return to->journal ? priorities[level] : "";
+}
+
+static bool
+is_wanted(const struct log *log, enum log_level level)
+{
+	for (unsigned i = 0; i < log->count; i++)
+		if (level >= log->to[i].least)
+			return true;
+	return false;
+}
+
+static bool
+is_allowed(struct log *log, struct log_line *line)
+{
+	pthread_mutex_lock(&log->lock);
+	bool allowed =
+		log_rate_allows(&log->rate, line->event, clock_mono_ms(), &line->held_back);
+	pthread_mutex_unlock(&log->lock);
+	return allowed;
+}
+
 void
 log_write(struct log *log, enum log_level level, const char *event,
 	  const struct log_field *fields, unsigned count)
 {
 	struct log_line line = { .level = level, .who = log->who, .event = event };
-	char text[1 + LOG_LINE_MAX];
+	char text[1 + 3 + LOG_LINE_MAX];
 	int kept_errno = errno;
 
+	if (!is_wanted(log, level) || !is_allowed(log, &line))
+		return;
 	line.wall_ns = clock_wall_ns();
 	line.fields = fields;
 	line.count = count;
@@ -228,7 +279,10 @@ log_write(struct log *log, enum log_level level, const char *event,
 			continue;
 		line.format = to->format;
 		line.dropped = atomic_exchange(&to->dropped, 0);
-		size_t len = log_line_render(&line, text + 1);
+		const char *priority = priority_of(to, level);
+		size_t before = strlen(priority);
+		memcpy(text + 1, priority, before);
+		size_t len = before + log_line_render(&line, text + 1 + before);
 		bool whole =
 			to->torn ? send_line(to, text, len + 1) : send_line(to, text + 1, len);
 		if (!whole) {

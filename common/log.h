@@ -2,7 +2,9 @@
  * log.h - one event, one line, as logfmt or JSON, never waiting.
  *
  * A line that the destination has no room for is dropped and counted; the count goes out
- * with the next line that gets through. Lines are at most 4,096 bytes, so that lines of
+ * with the next line that gets through. More than so many lines of one message are held back
+ * and counted likewise: common/log_rate.h. Where stderr is the journal's (JOURNAL_STREAM), each
+ * line begins with its priority, as <4>. Lines are at most 4,096 bytes, so that lines of
  * several processes on one pipe stay whole; a longer value is cut, marked by "...". Not
  * thread-safe by accident but by construction: a line is built on the stack and leaves in
  * one write.

@@ -233,14 +233,13 @@ log_line_render(const struct log_line *line, char out[LOG_LINE_MAX])
 		LOG_TEXT("level", level_names[line->level]),
 		LOG_TEXT("who", line->who),
 		LOG_TEXT("msg", line->event),
-		LOG_UINT("dropped", line->dropped),
+		LOG_UINT(line->dropped ? "dropped" : NULL, line->dropped),
+		LOG_UINT(line->held_back ? "held_back" : NULL, line->held_back),
 	};
 	unsigned heads = sizeof(head) / sizeof(head[0]);
 
-	for (unsigned i = 0; i < heads; i++) {
-		if (i + 1 < heads || line->dropped)
-			put_field(&w, &head[i], heads - i + line->count);
-	}
+	for (unsigned i = 0; i < heads; i++)
+		put_field(&w, &head[i], heads - i + line->count);
 	for (unsigned i = 0; i < line->count; i++)
 		put_field(&w, &line->fields[i], line->count - i - 1);
 	if (w.json)

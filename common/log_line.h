@@ -18,7 +18,8 @@ struct log_line {
 	const char *who;
 	const char *event;
 	int64_t wall_ns;
-	uint64_t dropped; /* 0: the key `dropped` is left out */
+	uint64_t dropped;   /* 0: the key `dropped` is left out */
+	uint64_t held_back; /* 0: likewise */
 	const struct log_field *fields;
 	unsigned count;
 };

@@ -52,7 +52,7 @@ struct lts_answer {
 	char message[256];       /* the service's or the network's words, printable, never
 				    secret */
 	char request_id[64];
-	size_t body_size;        /* as the answer says, TOOBIG too; 0: it does not say */
+	size_t body_size; /* as the answer says, TOOBIG too; 0: it does not say */
 	/* The payload of the kind asked for; borrowed until the callback returns. */
 	const struct shard_id *shards;
 	size_t n_shards;
@@ -95,9 +95,8 @@ struct lts_request *lts_api_write_checkpoints(struct lts_api *api,
 /* `from` as the service takes it: nanoseconds, "begin" or "end". */
 struct lts_request *lts_api_cursor(struct lts_api *api, const struct shard_id *shard,
 				   const char *from, lts_api_done *done, void *arg);
-/* end NULL: no end. */
-/* max_bytes: of the body, decoded; above it, or above max_body_bytes: LTS_TOOBIG. 0: the latter.
- */
+/* end NULL: no end. max_bytes: of the body, decoded; above it, or above max_body_bytes:
+ * LTS_TOOBIG. 0: the latter. */
 struct lts_request *lts_api_batch(struct lts_api *api, const struct shard_id *shard,
 				  unsigned limit, size_t max_bytes, const struct cursor *start,
 				  const struct cursor *end, lts_api_done *done, void *arg);

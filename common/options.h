@@ -29,6 +29,7 @@ enum record_format { RECORD_LABELS, RECORD_CONTENT };
 enum expired_policy { EXPIRED_STOP, EXPIRED_BEGIN, EXPIRED_END };
 enum checkpoint_mode { CHECKPOINT_AUTO, CHECKPOINT_MANUAL };
 enum poison_policy { POISON_DEADLETTER, POISON_STOP };
+enum agency_kind { AGENCY_OFF, AGENCY_ECS };
 enum sign_date { SIGN_DATE_SHORT, SIGN_DATE_FULL };
 
 /* Texts are NULL when not given and have no default; they belong to the struct. ca_file
@@ -38,6 +39,8 @@ enum sign_date { SIGN_DATE_SHORT, SIGN_DATE_FULL };
 struct options {
 	char *config, *endpoint, *region, *project_id, *group_id, *stream_id;
 	char *consumer_group_name, *ak, *sk, *security_token, *credentials_file;
+	int64_t agency;   /* enum agency_kind */
+	char *agency_url; /* NULL: the host's own */
 	struct time_spec start_time, end_time;
 	int64_t consume_batch_size, max_body_bytes, consumer_count;
 	char *state_dir, *sink;
@@ -73,6 +76,19 @@ void options_fini(struct options *options);
  * missed. */
 enum lts_err options_load(struct options *options, int argc, char **argv, char **envp,
 			  struct buf *error_out) LTS_MUST_USE;
+/* What a second reading has brought. */
+struct options_news {
+	struct buf changed; /* names, ", " between them: in force now */
+	struct buf restart; /* the same: only after a restart of the agent */
+	bool workers;       /* some of the former concern workers, which must be started anew */
+};
+
+/* Takes from `fresh` what may change in a running agent; fresh's old values go the other way.
+ * LTS_INVALID: what would come of it does not fit together; nothing was taken, `error_out` has a
+ * line. Secrets are not looked at: see common/credentials.h. */
+enum lts_err options_reload(struct options *options, struct options *fresh,
+			    struct options_news *out, struct buf *error_out) LTS_MUST_USE;
+
 /* The handoff to workers and back: every set option as `name=value` lines, secrets left
  * out. */
 enum lts_err options_export(const struct options *options, struct buf *text_out) LTS_MUST_USE;

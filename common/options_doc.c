@@ -15,24 +15,32 @@ fallback_of(const struct option_spec *option)
 	return option->initial ? option->initial : option->absent;
 }
 
-/* | option | default | what it is | */
+/* When a changed value comes into force. */
+static const char *
+reload_of(const struct option_spec *option)
+{
+	return option->group == GROUP_PROGRAM ? "-" : option_reload_name(option);
+}
+
+/* | option | default | HUP | what it is | */
 void
 options_print_table(FILE *out)
 {
 	struct buf range;
 
-	(void)fputs("| option | default | what it is |\n|---|---|---|\n", out);
+	(void)fputs("| option | default | HUP | what it is |\n|---|---|---|---|\n", out);
 	for (unsigned i = 0; i < options_table_count; i++) {
 		const struct option_spec *option = &options_table[i];
 		const char *fallback = option->initial ? option->initial : option->absent;
 
 		buf_init(&range, 0);
 		option_render_range(option, &range);
-		(void)fprintf(out, "| %s | %s | %s%s%s |\n", option->name,
+		(void)fprintf(out, "| %s | %s | %s | %s%s%s |\n", option->name,
 			      fallback           ? fallback
 			      : option->required ? "required"
 						 : "-",
-			      option->help, range.len ? "; " : "", range.len ? range.data : "");
+			      reload_of(option), option->help, range.len ? "; " : "",
+			      range.len ? range.data : "");
 		buf_fini(&range);
 	}
 }
@@ -56,6 +64,10 @@ options_print_man(FILE *out)
 		if (range.len)
 			(void)fprintf(out, "; %s", range.data);
 		(void)fprintf(out, ".\n");
+		if (option->reload == RELOAD_LIVE)
+			(void)fputs("May change on HUP.\n", out);
+		if (option->reload == RELOAD_WORKERS)
+			(void)fputs("May change on HUP: workers are started anew.\n", out);
 		if (option->required)
 			(void)fputs("Required.\n", out);
 		if (fallback_of(option))

@@ -65,7 +65,8 @@ static const char signals[] =
 	"\nSignals:\n"
 	"  TERM, INT  drain, commit, publish, exit; a second one: exit at once\n"
 	"  QUIT       exit at once\n"
-	"  HUP        read configuration and credentials again, open log files again\n"
+	"  HUP        read configuration and credentials again, open log files again;\n"
+	"             workers are started anew one by one where they are concerned\n"
 	"  USR1       make all sinks durable, commit and publish, and log the count\n"
 	"  USR2       log a summary of the state\n";
 

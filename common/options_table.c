@@ -34,6 +34,9 @@ static const struct option_word checkpoint_modes[] = {
 static const struct option_word poison_policies[] = {
 	{ "deadletter", POISON_DEADLETTER }, { "stop", POISON_STOP }, { NULL, 0 }
 };
+static const struct option_word agencies[] = {
+	{ "off", AGENCY_OFF }, { "ecs", AGENCY_ECS }, { NULL, 0 }
+};
 static const struct option_word sign_dates[] = {
 	{ "short", SIGN_DATE_SHORT }, { "full", SIGN_DATE_FULL }, { NULL, 0 }
 };
@@ -50,6 +53,8 @@ static const struct option_word log_levels[] = {
 #define AT(field) .offset = offsetof(struct options, field)
 #define OPT(n, t, g) .name = #n, .type = OPTION_##t, .group = GROUP_##g
 #define RANGE(lo, hi) .min = (lo), .max = (hi)
+#define LIVE .reload = RELOAD_LIVE
+#define WORKERS .reload = RELOAD_WORKERS
 
 const struct option_spec options_table[] = {
 	{ OPT(endpoint, ENDPOINT, SERVICE), AT(endpoint), RANGE(1, 300), .argument = "URL",
@@ -72,38 +77,50 @@ const struct option_spec options_table[] = {
 	{ OPT(sign_date, WORD, SERVICE), AT(sign_date), .initial = "short", .words = sign_dates,
 	  .argument = "WORD", .help = "the date inside the signature: the day, or the full time" },
 
-	{ OPT(ak, SECRET, CREDENTIALS), AT(ak), RANGE(1, 127), .argument = "KEY",
+	{ OPT(ak, SECRET, CREDENTIALS), AT(ak), LIVE, RANGE(1, 127), .argument = "KEY",
 	  .help = "access key; also HUAWEICLOUD_SDK_AK" },
-	{ OPT(sk, SECRET, CREDENTIALS), AT(sk), RANGE(1, 127), .argument = "KEY",
+	{ OPT(sk, SECRET, CREDENTIALS), AT(sk), LIVE, RANGE(1, 127), .argument = "KEY",
 	  .help = "secret key; also HUAWEICLOUD_SDK_SK; better not on the command line" },
-	{ OPT(security_token, SECRET, CREDENTIALS), AT(security_token), RANGE(1, 8191),
+	{ OPT(security_token, SECRET, CREDENTIALS), AT(security_token), LIVE, RANGE(1, 8191),
 	  .argument = "TOKEN",
 	  .help = "token of temporary keys; also HUAWEICLOUD_SDK_SECURITY_TOKEN" },
-	{ OPT(credentials_file, TEXT, CREDENTIALS), AT(credentials_file), RANGE(1, PATH_BYTES),
+	{ OPT(credentials_file, TEXT, CREDENTIALS), AT(credentials_file), LIVE,
+	  RANGE(1, PATH_BYTES),
 	  .absent = "~/.huaweicloud/credentials", .argument = "FILE",
 	  .help = "where ak, sk and security_token stand under [basic] when they are not given "
-		  "otherwise; under systemd first $CREDENTIALS_DIRECTORY/credentials" },
+		  "otherwise; under systemd first $CREDENTIALS_DIRECTORY/credentials; looked at "
+		  "again when it changes" },
+	{ OPT(agency, WORD, CREDENTIALS), AT(agency), .initial = "off", .words = agencies,
+	  .argument = "WORD",
+	  .help = "where no keys are given: ecs asks this host's metadata service for those of its "
+		  "agency, and again before they expire" },
+	{ OPT(agency_url, ENDPOINT, CREDENTIALS), AT(agency_url), RANGE(1, 300),
+	  .absent = "http://169.254.169.254", .argument = "URL",
+	  .help = "of the metadata service; for tests" },
 
 	{ OPT(start_time, TIME, CONSUMING), AT(start_time), .required = true, .argument = "TIME",
 	  .help = "where a shard without a checkpoint starts: begin, end, an RFC 3339 time, or an "
 		  "integer since 1970, in s, ms, us or ns by its size; the service's time" },
 	{ OPT(end_time, TIME, CONSUMING), AT(end_time), .absent = "none", .argument = "TIME",
 	  .help = "where to stop, and exit 0: as start_time, but not begin; 0 is none" },
-	{ OPT(consumer_count, INT, CONSUMING), AT(consumer_count), .initial = "1", RANGE(1, 256),
+	{ OPT(consumer_count, INT, CONSUMING), AT(consumer_count), LIVE,
+	  .initial = "1", RANGE(1, 256),
 	  .argument = "N", .help = "worker processes, each one consumer of the group" },
-	{ OPT(consume_batch_size, INT, CONSUMING), AT(consume_batch_size), .initial = "1000",
+	{ OPT(consume_batch_size, INT, CONSUMING), AT(consume_batch_size), WORKERS,
+	  .initial = "1000",
 	  RANGE(10, 1000), .argument = "N", .help = "records asked for in one request" },
-	{ OPT(max_body_bytes, BYTES, CONSUMING), AT(max_body_bytes), .initial = "16MiB",
+	{ OPT(max_body_bytes, BYTES, CONSUMING), AT(max_body_bytes), WORKERS, .initial = "16MiB",
 	  RANGE(64 * KIB, GIB), .argument = "SIZE",
 	  .help = "largest answer, decoded; above it fewer records are asked for" },
-	{ OPT(memory_budget, BYTES, CONSUMING), AT(memory_budget_bytes), .initial = "64MiB",
+	{ OPT(memory_budget, BYTES, CONSUMING), AT(memory_budget_bytes), WORKERS,
+	  .initial = "64MiB",
 	  RANGE(MIB, 64 * GIB), .argument = "SIZE",
 	  .help = "records held in memory, per worker; one batch may always exceed it" },
-	{ OPT(fetch_interval, MS, CONSUMING), AT(fetch_interval_ms), .initial = "200ms",
+	{ OPT(fetch_interval, MS, CONSUMING), AT(fetch_interval_ms), WORKERS, .initial = "200ms",
 	  RANGE(1, HOUR), .argument = "SPAN",
 	  .help = "longest wait after an empty batch; in that time at most 100 idle shards of a "
 		  "worker ask, so with more of them each waits longer, up to 5s" },
-	{ OPT(on_expired, WORD, CONSUMING), AT(on_expired), .initial = "stop",
+	{ OPT(on_expired, WORD, CONSUMING), AT(on_expired), WORKERS, .initial = "stop",
 	  .words = expired_policies, .argument = "WORD",
 	  .help = "what to do when the records at a cursor are no longer kept: stop that shard, or "
 		  "go on at its begin or end; the gap is logged and counted" },
@@ -115,62 +132,66 @@ const struct option_spec options_table[] = {
 	  .argument = "SINK",
 	  .help = "where records go: stdout, null, file:DIR; or to code of yours: "
 		  "plugin:FILE.so[?args], exec:COMMAND, batch:COMMAND" },
-	{ OPT(format, WORD, OUTPUT), AT(format), .initial = "labels", .words = formats,
+	{ OPT(format, WORD, OUTPUT), AT(format), WORKERS, .initial = "labels", .words = formats,
 	  .argument = "WORD",
 	  .help = "of a record, on one line: labels is its JSON object, byte for byte; content is "
 		  "its log_content, as text" },
-	{ OPT(rotate_bytes, BYTES, OUTPUT), AT(rotate_bytes), .initial = "256MiB",
+	{ OPT(rotate_bytes, BYTES, OUTPUT), AT(rotate_bytes), WORKERS, .initial = "256MiB",
 	  RANGE(KIB, 1024 * GIB), .off = true, .argument = "SIZE",
 	  .help = "the file sink begins a new file after this much" },
-	{ OPT(rotate_interval, MS, OUTPUT), AT(rotate_interval_ms), .initial = "off",
+	{ OPT(rotate_interval, MS, OUTPUT), AT(rotate_interval_ms), WORKERS, .initial = "off",
 	  RANGE(SECOND, 366 * DAY), .off = true, .argument = "SPAN",
 	  .help = "the file sink begins a new file after this long" },
 
-	{ OPT(checkpoint_mode, WORD, PROCESSING), AT(checkpoint_mode), .initial = "auto",
+	{ OPT(checkpoint_mode, WORD, PROCESSING), AT(checkpoint_mode), WORKERS, .initial = "auto",
 	  .words = checkpoint_modes, .argument = "WORD",
 	  .help = "auto: what your code has acknowledged is behind the checkpoint; manual: only "
 		  "what it has saved" },
-	{ OPT(max_attempts, INT, PROCESSING), AT(max_attempts), .initial = "5", RANGE(1, 1000),
+	{ OPT(max_attempts, INT, PROCESSING), AT(max_attempts), WORKERS,
+	  .initial = "5", RANGE(1, 1000),
 	  .argument = "N",
 	  .help = "failures of the same records before they are tried in halves, until the one "
 		  "that fails stands alone" },
-	{ OPT(on_poison, WORD, PROCESSING), AT(on_poison), .initial = "deadletter",
+	{ OPT(on_poison, WORD, PROCESSING), AT(on_poison), WORKERS, .initial = "deadletter",
 	  .words = poison_policies, .argument = "WORD",
 	  .help = "what becomes of a record that fails alone: it is put aside in deadletter_dir, "
 		  "or its shard stops" },
 	{ OPT(deadletter_dir, TEXT, PROCESSING), AT(deadletter_dir), RANGE(1, PATH_BYTES),
 	  .absent = "STATE_DIR/deadletter", .argument = "DIR",
 	  .help = "records that were put aside, a line of JSON each" },
-	{ OPT(batch_max_records, INT, PROCESSING), AT(batch_max_records), .initial = "10000",
+	{ OPT(batch_max_records, INT, PROCESSING), AT(batch_max_records), WORKERS,
+	  .initial = "10000",
 	  RANGE(1, 1000000), .argument = "N", .help = "most records for one batch:COMMAND" },
-	{ OPT(batch_linger, MS, PROCESSING), AT(batch_linger_ms), .initial = "1s",
+	{ OPT(batch_linger, MS, PROCESSING), AT(batch_linger_ms), WORKERS, .initial = "1s",
 	  RANGE(1, MINUTE), .off = true, .argument = "SPAN",
 	  .help = "longest wait for more records for one batch:COMMAND" },
 
-	{ OPT(heartbeat_interval, MS, TIMING), AT(heartbeat_interval_ms), .initial = "1s",
+	{ OPT(heartbeat_interval, MS, TIMING), AT(heartbeat_interval_ms), LIVE, .initial = "1s",
 	  RANGE(10, 10 * MINUTE), .argument = "SPAN",
 	  .help = "between heartbeats to the service; below a sixth of heartbeat_timeout" },
 	{ OPT(heartbeat_timeout, MS, TIMING), AT(heartbeat_timeout_ms), .initial = "60s",
 	  RANGE(SECOND, HOUR), .argument = "SPAN",
 	  .help = "after which the service gives an unheard consumer's shards away; must not be "
 		  "longer than the service's own" },
-	{ OPT(worker_beat_timeout, MS, TIMING), AT(worker_beat_timeout_ms), .initial = "3s",
+	{ OPT(worker_beat_timeout, MS, TIMING), AT(worker_beat_timeout_ms), WORKERS,
+	  .initial = "3s",
 	  RANGE(100, HOUR), .argument = "SPAN",
 	  .help = "a worker whose loop stands still for this long is killed" },
-	{ OPT(process_timeout, MS, TIMING), AT(process_timeout_ms), .initial = "5m",
+	{ OPT(process_timeout, MS, TIMING), AT(process_timeout_ms), WORKERS, .initial = "5m",
 	  RANGE(100, DAY), .argument = "SPAN",
 	  .help = "a worker whose sink or commit does not return for this long is killed" },
-	{ OPT(checkpoint_interval, MS, TIMING), AT(checkpoint_interval_ms), .initial = "200ms",
+	{ OPT(checkpoint_interval, MS, TIMING), AT(checkpoint_interval_ms), WORKERS,
+	  .initial = "200ms",
 	  RANGE(1, 10 * MINUTE), .argument = "SPAN",
 	  .help = "between commits of checkpoints here" },
-	{ OPT(publish_interval, MS, TIMING), AT(publish_interval_ms), .initial = "5s",
+	{ OPT(publish_interval, MS, TIMING), AT(publish_interval_ms), LIVE, .initial = "5s",
 	  RANGE(10, HOUR), .argument = "SPAN",
 	  .help = "between writes of checkpoints to the service" },
-	{ OPT(shutdown_timeout, MS, TIMING), AT(shutdown_timeout_ms), .initial = "30s",
+	{ OPT(shutdown_timeout, MS, TIMING), AT(shutdown_timeout_ms), WORKERS, .initial = "30s",
 	  RANGE(100, HOUR), .argument = "SPAN",
 	  .help = "after TERM: longest time to drain, commit and publish" },
 
-	{ OPT(log_level, WORD, LOG), AT(log_level), .initial = "info", .words = log_levels,
+	{ OPT(log_level, WORD, LOG), AT(log_level), LIVE, .initial = "info", .words = log_levels,
 	  .argument = "WORD", .help = "least level that is logged" },
 	{ OPT(log_format, WORD, LOG), AT(log_format), .initial = "logfmt", .words = log_formats,
 	  .argument = "WORD", .help = "of a log line" },
@@ -183,7 +204,7 @@ const struct option_spec options_table[] = {
 	  .help = "configuration file: lines of name = value" },
 	{ OPT(user, TEXT, PROGRAM), AT(user), RANGE(1, 256), .argument = "NAME",
 	  .help = "started as root: whom to become, for good, once the configuration is read" },
-	{ OPT(sandbox, BOOL, PROGRAM), AT(sandbox), .initial = "true", .argument = "BOOL",
+	{ OPT(sandbox, BOOL, PROGRAM), AT(sandbox), WORKERS, .initial = "true", .argument = "BOOL",
 	  .help = "workers without code of yours give up the files and system calls that they have "
 		  "no use for, where the kernel can" },
 	{ OPT(check_config, BOOL, PROGRAM), AT(check_config), .program = true,

@@ -38,6 +38,13 @@ enum option_group {
 	OPTION_GROUPS,
 };
 
+/* How a changed value comes into force when the configuration is read again (HUP). */
+enum option_reload {
+	RELOAD_RESTART, /* not before the agent's next start, and that is said */
+	RELOAD_LIVE,    /* at once */
+	RELOAD_WORKERS, /* as each worker is started anew, one after the other */
+};
+
 /* Several words may have one value: the first is the one that is shown. `word` NULL ends
  * the list. */
 struct option_word {
@@ -55,7 +62,8 @@ struct option_spec {
 				default */
 	int64_t min, max;    /* of the value, or of a text's length */
 	bool off;            /* 0 and `off` are allowed as well, and mean off */
-	bool program;        /* only on the command line: it is about this one start */
+	enum option_reload reload;
+	bool program; /* only on the command line: it is about this one start */
 	bool required;
 	const struct option_word *words;
 	const char *argument; /* what --help calls the value */
@@ -81,6 +89,9 @@ bool option_render(const struct options *options, const struct option_spec *opti
 		   struct buf *text_out);
 /* "10 to 1000", "64KiB to 1GiB", "stop, begin, end"; "" for texts. */
 void option_render_range(const struct option_spec *option, struct buf *text_out);
+
+/* "restart", "live", "workers". */
+const char *option_reload_name(const struct option_spec *option);
 
 /* Checks the whole: what is required, and what depends on each other. Fills region from
  * endpoint. */

@@ -14,6 +14,7 @@
 #include "common/backoff.h"
 #include "common/clock.h"
 #include "common/xalloc.h"
+#include "supervisor/assign.h"
 
 enum {
 	GROUP_CLOSING_MS = 20,
@@ -46,7 +47,7 @@ struct question {
 
 struct group {
 	struct group_config config;
-	struct consumer *consumers;
+	struct consumer *consumers; /* room for ASSIGN_WORKERS_MAX */
 	struct service_clock clock;
 	struct ev_timer ask; /* fires once for all shards asked for in one turn */
 	struct question *asked;
@@ -391,22 +392,50 @@ group_publish(struct group *g, uint32_t home, const struct shard_id *shards,
 
 /* ---- the group ---- */
 
+static void
+init_consumer(struct group *g, uint32_t index)
+{
+	struct consumer *c = &g->consumers[index];
+	c->group = g;
+	c->index = index;
+	c->name = identity_consumer_name(g->config.identity, index);
+	backoff_init(&c->backoff, g->config.interval_ms, g->config.timeout_ms / 6,
+		     (uint64_t)clock_wall_ns() + index);
+	ev_init(&c->timer, on_timer);
+	c->timer.data = c;
+}
+
+void
+group_grow(struct group *g, uint32_t consumers)
+{
+	for (; g->config.consumers < consumers; g->config.consumers++) {
+		init_consumer(g, g->config.consumers);
+		schedule(&g->consumers[g->config.consumers], 0);
+	}
+}
+
+void
+group_try_again(struct group *g)
+{
+	for (uint32_t i = 0; i < g->config.consumers; i++)
+		if (g->consumers[i].failures && !g->consumers[i].request)
+			schedule(&g->consumers[i], 0);
+}
+
+void
+group_set_interval(struct group *g, int64_t interval_ms)
+{
+	g->config.interval_ms = interval_ms;
+}
+
 struct group *
 group_create(const struct group_config *config)
 {
 	struct group *g = xcalloc(1, sizeof(*g));
 	g->config = *config;
-	g->consumers = xcalloc(config->consumers, sizeof(*g->consumers));
-	for (uint32_t i = 0; i < config->consumers; i++) {
-		struct consumer *c = &g->consumers[i];
-		c->group = g;
-		c->index = i;
-		c->name = identity_consumer_name(config->identity, i);
-		backoff_init(&c->backoff, config->interval_ms, config->timeout_ms / 6,
-			     (uint64_t)clock_wall_ns() + i);
-		ev_init(&c->timer, on_timer);
-		c->timer.data = c;
-	}
+	g->consumers = xcalloc(ASSIGN_WORKERS_MAX, sizeof(*g->consumers));
+	for (uint32_t i = 0; i < config->consumers; i++)
+		init_consumer(g, i);
 	ev_timer_init(&g->ask, on_ask, 0, 0);
 	g->ask.data = g;
 	return g;

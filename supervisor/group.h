@@ -44,6 +44,11 @@ void group_destroy(struct group **group);
  * lists it. */
 void group_remember(struct group *group, uint32_t home, const struct shard_id *shard);
 void group_start(struct group *group);
+/* More consumers, from now on. There is no way to have fewer: the protocol knows no leave. */
+void group_grow(struct group *group, uint32_t consumers);
+/* Consumers that wait after a failure beat now: there are other credentials. */
+void group_try_again(struct group *group);
+void group_set_interval(struct group *group, int64_t interval_ms);
 /* Falls silent, or goes on: a host must not hold what it cannot serve. */
 void group_pause(struct group *group, bool pause);
 

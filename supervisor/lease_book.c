@@ -40,6 +40,13 @@ lease_book_destroy(struct lease_book **book)
 }
 
 void
+lease_book_grow(struct lease_book *book, uint32_t workers)
+{
+	if (workers > book->config.workers)
+		book->config.workers = workers;
+}
+
+void
 lease_book_set_times(struct lease_book *book, const char *start, int64_t start_ns, int64_t end_ns)
 {
 	snprintf(book->config.start, sizeof(book->config.start), "%s", start);
@@ -324,6 +331,13 @@ void
 book_on_live(struct lease_book *book, uint32_t worker, int64_t now_ms)
 {
 	book->live[worker] = true;
+	lease_book_settle(book, now_ms);
+}
+
+void
+book_on_leaving(struct lease_book *book, uint32_t worker, int64_t now_ms)
+{
+	book->live[worker] = false;
 	lease_book_settle(book, now_ms);
 }
 

@@ -35,6 +35,8 @@ struct book_config {
 struct lease_book *lease_book_create(const struct book_config *config, const struct book_ops *ops,
 				     void *arg);
 void lease_book_destroy(struct lease_book **book);
+/* There may be so many from now on. */
+void lease_book_grow(struct lease_book *book, uint32_t workers);
 /* Once the times are known; before the first answer. */
 void lease_book_set_times(struct lease_book *book, const char *start, int64_t start_ns,
 			  int64_t end_ns);
@@ -64,6 +66,8 @@ void book_on_written(struct lease_book *book, const struct shard_id *shard,
 bool lease_book_may_repeat(const struct lease_book *book, const struct shard_id *shard,
 			   int64_t now_ms);
 void book_on_live(struct lease_book *book, uint32_t worker, int64_t now_ms);
+/* It drains, and is given nothing more: its shards move as they are released. */
+void book_on_leaving(struct lease_book *book, uint32_t worker, int64_t now_ms);
 /* Before that worker's book_on_gone: its death counts against the batch of so many records
  * at this cursor of a shard that it held. */
 void book_on_suspect(struct lease_book *book, uint32_t worker, const struct shard_id *shard,

@@ -41,34 +41,17 @@ load(const struct invocation *how, struct options *options, struct credentials *
 	enum lts_err err = options_load(options, how->argc, how->argv, how->envp, why);
 	if (err || options->help || options->version)
 		return err;
-	return credentials_load(options, credentials, why);
+	err = credentials_load(options, credentials, why);
+	if (err && options->agency == AGENCY_ECS && !credentials_are_given(options))
+		return LTS_OK; /* they come later */
+	return err;
 }
 
-/*
- * HUP. Keys given on the command line or in the environment were wiped when they were
- * read; when no others are found, they stay in use.
- */
 static enum lts_err
-reload(void *arg, struct options *options, struct credentials *credentials, struct buf *why)
+load_again(void *arg, struct options *fresh, struct buf *why)
 {
 	const struct invocation *how = arg;
-	struct options fresh;
-	struct credentials keys = { 0 };
-	struct buf unused;
-	options_init(&fresh);
-	buf_init(&unused, 0);
-	enum lts_err err = options_load(&fresh, how->argc, how->argv, how->envp, why);
-	if (err)
-		goto out;
-	if (!credentials_load(&fresh, &keys, &unused))
-		*credentials = keys;
-	options->log_level = fresh.log_level;
-	log_set_level(how->log, (enum log_level)fresh.log_level);
-out:
-	credentials_wipe(&keys);
-	options_fini(&fresh);
-	buf_fini(&unused);
-	return err;
+	return options_load(fresh, how->argc, how->argv, how->envp, why);
 }
 
 static enum lts_err
@@ -134,7 +117,7 @@ run(struct invocation *how, struct options *options, struct credentials *credent
 			&(struct supervisor_config){ .options = options,
 						     .credentials = credentials,
 						     .log = how->log,
-						     .reload = reload,
+						     .load_again = load_again,
 						     .arg = how });
 	}
 	log_destroy(&how->log);

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "common/channel.h"
+#include "supervisor/assign.h"
 #include "supervisor/worker_pool.h"
 
 struct pool_slot {
@@ -31,7 +32,9 @@ struct pool_slot {
 struct worker_pool {
 	struct worker_pool_config config;
 	char *program;
-	struct pool_slot *slots;
+	struct pool_slot
+		*slots;  /* room for ASSIGN_WORKERS_MAX; config.count of them are in use */
+	uint32_t wanted; /* the first so many */
 	struct ev_signal child;
 	struct ev_timer check, reap_again;
 	int64_t checked_ms;

@@ -43,7 +43,32 @@ supervisor_use_credentials(struct supervisor *s)
 	enum lts_err err = lts_api_set_credentials(s->api, s->config.credentials);
 	if (!err && s->pool)
 		worker_pool_configure(s->pool);
+	if (!err && s->group)
+		group_try_again(s->group);
 	return err;
+}
+
+static enum lts_err
+on_keys_changed(void *arg)
+{
+	return supervisor_use_credentials(arg);
+}
+
+static enum exit_code
+take_first_keys(struct supervisor *s, struct buf *why)
+{
+	s->keys = keys_create(&(struct keys_config){ .loop = s->loop,
+						     .log = s->log,
+						     .options = s->options,
+						     .credentials = s->config.credentials,
+						     .changed = on_keys_changed,
+						     .arg = s });
+	if (keys_await_first(s->keys, why))
+		return EXIT_FAILED;
+	if (!lts_api_set_credentials(s->api, s->config.credentials))
+		return EXIT_DONE;
+	(void)!buf_put_text(why, "credentials: ak or sk is not printable");
+	return EXIT_USAGE;
 }
 
 void
@@ -211,6 +236,7 @@ on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 	if (s->phase == PHASE_RUNNING) {
 		check_workers(s, now_ms);
 		check_finish(s, now_ms);
+		supervisor_renew_workers(s, now_ms);
 		say_status(s, now_ms);
 	} else {
 		check_stop(s, now_ms);
@@ -291,12 +317,9 @@ set_up(struct supervisor *s, struct buf *why)
 		abort(); /* no ceiling */
 	s->options_text = text.data;
 	s->api = lts_api_from_options(s->loop, s->options);
-	if (lts_api_set_credentials(s->api, s->config.credentials)) {
-		enum lts_err ignored =
-			buf_put_text(why, "credentials: ak or sk is not printable");
-		(void)ignored;
-		return EXIT_USAGE;
-	}
+	code = take_first_keys(s, why);
+	if (code)
+		return code;
 	if (create_pool(s, why))
 		return EXIT_FAILED;
 	create_book(s);
@@ -314,6 +337,7 @@ tear_down(struct supervisor *s)
 {
 	signals_destroy(&s->signals);
 	notify_destroy(&s->notify);
+	keys_destroy(&s->keys);
 	worker_pool_destroy(&s->pool);
 	lts_api_destroy(&s->api);
 	group_destroy(&s->group);
@@ -330,7 +354,8 @@ supervisor_run(const struct supervisor_config *config)
 {
 	struct supervisor s = { .config = *config,
 				.options = config->options,
-				.log = config->log };
+				.log = config->log,
+				.renewing = ASSIGN_NOBODY };
 	struct buf why;
 	buf_init(&why, 0);
 	s.loop = ev_loop_new(0); /* not the default one: that reaps children of its own accord */

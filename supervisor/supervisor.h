@@ -13,10 +13,8 @@ struct supervisor_config { /* borrowed while it runs */
 	struct options *options;
 	struct credentials *credentials;
 	struct log *log;
-	/* HUP: reads options and credentials anew; LTS_INVALID with a line: nothing was
-	 * changed. */
-	enum lts_err (*reload)(void *arg, struct options *options,
-			       struct credentials *credentials, struct buf *error_out);
+	/* HUP: fills `fresh`, which options_init has seen; LTS_INVALID with a line. */
+	enum lts_err (*load_again)(void *arg, struct options *fresh, struct buf *error_out);
 	void *arg;
 };
 

@@ -162,6 +162,10 @@ on_pool_live(void *arg, uint32_t slot)
 	struct supervisor *s = arg;
 	supervisor_say_ready(s);
 	book_on_live(s->book, slot, clock_boot_ms());
+	if (s->renewing == (int32_t)slot)
+		s->renewing = ASSIGN_NOBODY;
+	if (s->phase == PHASE_RUNNING)
+		supervisor_renew_workers(s, clock_boot_ms());
 }
 
 static void
@@ -233,27 +237,11 @@ on_group_joined(void *arg, const struct service_clock *clock)
 		 LOG_TEXT("start", times.start), LOG_INT("end_ns", times.end_ns));
 }
 
-/* Credentials that were refused may have been replaced in their file; asked once a
- * minute. */
 static void
 on_group_denied(void *arg)
 {
 	struct supervisor *s = arg;
-	int64_t now_ms = clock_boot_ms();
-	struct credentials fresh = { 0 };
-	struct buf why;
-	if (s->denied_ms && now_ms - s->denied_ms < 60000)
-		return;
-	s->denied_ms = now_ms;
-	buf_init(&why, 0);
-	enum lts_err err = credentials_load(s->options, &fresh, &why);
-	if (!err && memcmp(&fresh, s->config.credentials, sizeof(fresh)) != 0) {
-		*s->config.credentials = fresh;
-		err = supervisor_use_credentials(s);
-		log_info(s->log, "credentials read again", LOG_TEXT("result", lts_err_name(err)));
-	}
-	credentials_wipe(&fresh);
-	buf_fini(&why);
+	keys_on_denied(s->keys, clock_boot_ms());
 }
 
 const struct group_events supervisor_group_events = {

@@ -1,7 +1,7 @@
 /*
  * supervisor_inside.h - the agent's inside, for its own files: supervisor.c (start, tick
- * and end), supervisor_events.c (what pool, book and group say to one another) and
- * supervisor_signals.c.
+ * and end), supervisor_events.c (what pool, book and group say to one another),
+ * supervisor_signals.c and supervisor_reload.c.
  */
 #ifndef SUPERVISOR_SUPERVISOR_INSIDE_H
 #define SUPERVISOR_SUPERVISOR_INSIDE_H
@@ -11,6 +11,7 @@
 #include "supervisor/assign.h"
 #include "supervisor/finish.h"
 #include "supervisor/group.h"
+#include "supervisor/keys.h"
 #include "supervisor/notify.h"
 #include "supervisor/signals.h"
 #include "supervisor/start.h"
@@ -31,6 +32,7 @@ struct supervisor {
 	struct ev_loop *loop;
 	struct start start;
 	struct lts_api *api;
+	struct keys *keys;
 	struct worker_pool *pool;
 	struct lease_book *book;
 	struct group *group;
@@ -54,7 +56,8 @@ struct supervisor {
 	uint64_t quiet_changes; /* ...and so many changes had been made to the book */
 	bool reached_end;
 	bool told_to_stop; /* by a signal */
-	int64_t denied_ms;
+	bool renew[ASSIGN_WORKERS_MAX]; /* is to be started anew, with what a reload brought... */
+	int32_t renewing;               /* ...and this one is at it; ASSIGN_NOBODY */
 	enum exit_code exit;
 };
 
@@ -66,6 +69,10 @@ void supervisor_begin_stop(struct supervisor *s, const char *why);
 void supervisor_watch(struct supervisor *s, int64_t now_ms);
 /* READY=1, once a worker runs: whether the service answers is not for a start to wait for. */
 void supervisor_say_ready(struct supervisor *s);
+/* HUP: options and credentials; then workers one by one, as far as they are concerned. */
+void supervisor_reload(struct supervisor *s);
+/* The next worker that is to be started anew, if none is at it. */
+void supervisor_renew_workers(struct supervisor *s, int64_t now_ms);
 /* Hands the present credentials to the client and to the workers. */
 enum lts_err supervisor_use_credentials(struct supervisor *s) LTS_MUST_USE;
 

@@ -36,20 +36,11 @@ static void
 on_signal_reload(void *arg)
 {
 	struct supervisor *s = arg;
-	struct buf why;
-	buf_init(&why, 0);
 	notify_reloading(s->notify, clock_mono_ms());
 	log_reopen(s->log);
-	if (s->config.reload(s->config.arg, s->options, s->config.credentials, &why))
-		log_error(s->log, "not reloaded; everything stays as it was",
-			  LOG_TEXT("text", why.data));
-	else if (supervisor_use_credentials(s))
-		log_error(s->log, "not reloaded: credentials that cannot be used");
-	else
-		log_info(s->log, "reloaded: credentials and log_level");
+	supervisor_reload(s);
 	if (s->ready)
 		notify_say(s->notify, "READY=1");
-	buf_fini(&why);
 }
 
 static void

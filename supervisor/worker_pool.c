@@ -178,6 +178,52 @@ worker_pool_start(struct worker_pool *pool)
 		worker_slot_step(&pool->slots[i].slot, SLOT_START, clock_boot_ms());
 }
 
+static enum lts_err init_slot(struct worker_pool *pool, uint32_t index);
+
+enum lts_err
+worker_pool_set_count(struct worker_pool *pool, uint32_t count)
+{
+	enum lts_err err = LTS_OK;
+	for (; pool->config.count < count && !err; pool->config.count += !err)
+		err = init_slot(pool, pool->config.count);
+	if (err)
+		return err;
+	pool->wanted = count;
+	for (uint32_t i = 0; i < pool->config.count; i++) {
+		struct worker_slot *slot = &pool->slots[i].slot;
+		if (slot->wanted != (i < count))
+			worker_slot_step(slot, i < count ? SLOT_START : SLOT_STOP,
+					 clock_boot_ms());
+	}
+	return LTS_OK;
+}
+
+void
+worker_pool_set_timeouts(struct worker_pool *pool, int64_t beat_ms, int64_t process_ms)
+{
+	pool->config.beat_timeout_ms = beat_ms;
+	pool->config.process_timeout_ms = process_ms;
+}
+
+void
+worker_pool_raise_timeouts(struct worker_pool *pool, int64_t beat_ms, int64_t process_ms)
+{
+	struct worker_pool_config *config = &pool->config;
+	worker_pool_set_timeouts(
+		pool, beat_ms > config->beat_timeout_ms ? beat_ms : config->beat_timeout_ms,
+		process_ms > config->process_timeout_ms ? process_ms
+							: config->process_timeout_ms);
+}
+
+bool
+worker_pool_renew(struct worker_pool *pool, uint32_t slot)
+{
+	struct worker_slot *s = &pool->slots[slot].slot;
+	bool has_old = s->state == SLOT_STARTING || s->state == SLOT_LIVE;
+	worker_slot_step(s, SLOT_RENEW, clock_boot_ms());
+	return has_old;
+}
+
 void
 worker_pool_drain(struct worker_pool *pool)
 {
@@ -195,14 +241,20 @@ worker_pool_kill(struct worker_pool *pool)
 }
 
 void
+worker_pool_kill_one(struct worker_pool *pool, uint32_t slot, const char *why)
+{
+	struct pool_slot *s = &pool->slots[slot];
+	log_error(pool->config.log, "worker killed", LOG_UINT("worker", slot),
+		  LOG_INT("pid", s->pid), LOG_TEXT("reason", why));
+	worker_slot_step(&s->slot, SLOT_OVERDUE, clock_boot_ms());
+}
+
+void
 worker_pool_kill_idle(struct worker_pool *pool, uint32_t slot)
 {
 	struct pool_slot *s = &pool->slots[slot];
-	if (s->slot.state != SLOT_LIVE || board_place(s->board).stage != BOARD_IDLE)
-		return;
-	log_error(pool->config.log, "worker killed", LOG_UINT("worker", slot),
-		  LOG_INT("pid", s->pid), LOG_TEXT("reason", "it does not let go of a shard"));
-	worker_slot_step(&s->slot, SLOT_OVERDUE, clock_boot_ms());
+	if (s->slot.state == SLOT_LIVE && board_place(s->board).stage == BOARD_IDLE)
+		worker_pool_kill_one(pool, slot, "it does not let go of a shard");
 }
 
 void
@@ -239,7 +291,7 @@ worker_pool_live_count(const struct worker_pool *pool)
 bool
 worker_pool_all_refused(const struct worker_pool *pool)
 {
-	for (uint32_t i = 0; i < pool->config.count; i++)
+	for (uint32_t i = 0; i < pool->wanted; i++)
 		if (pool->slots[i].slot.state != SLOT_REFUSED)
 			return false;
 	return true;
@@ -248,7 +300,7 @@ worker_pool_all_refused(const struct worker_pool *pool)
 bool
 worker_pool_all_damaged(const struct worker_pool *pool)
 {
-	for (uint32_t i = 0; i < pool->config.count; i++)
+	for (uint32_t i = 0; i < pool->wanted; i++)
 		if (pool->slots[i].slot.exit.code != EXIT_DAMAGED)
 			return false;
 	return true;
@@ -293,7 +345,8 @@ worker_pool_create(const struct worker_pool_config *config, struct worker_pool *
 	struct worker_pool *pool = xcalloc(1, sizeof(*pool));
 	enum lts_err err = LTS_SYS, ignored;
 	pool->config = *config;
-	pool->slots = xcalloc(config->count, sizeof(*pool->slots));
+	pool->wanted = config->count;
+	pool->slots = xcalloc(ASSIGN_WORKERS_MAX, sizeof(*pool->slots));
 	pool->program = spawn_find_worker();
 	if (!pool->program) {
 		ignored = buf_put_text(why_out, "no lts-worker beside lts-supervisor");

@@ -46,9 +46,20 @@ enum lts_err worker_pool_create(const struct worker_pool_config *config, struct 
 void worker_pool_destroy(struct worker_pool **pool);
 
 void worker_pool_start(struct worker_pool *pool);
+/* From now on so many: more are started, or those behind them drain and end. LTS_SYS, errno: not
+ * all of them can be. */
+enum lts_err worker_pool_set_count(struct worker_pool *pool, uint32_t count) LTS_MUST_USE;
+void worker_pool_set_timeouts(struct worker_pool *pool, int64_t beat_ms, int64_t process_ms);
+/* The same, but the longer of these and the present ones: workers of both are at work. */
+void worker_pool_raise_timeouts(struct worker_pool *pool, int64_t beat_ms, int64_t process_ms);
+/* This one drains, and is started anew with the configuration of then. False: it has no process
+ * that would have to. */
+bool worker_pool_renew(struct worker_pool *pool, uint32_t slot);
 /* Every worker drains and ends. */
 void worker_pool_drain(struct worker_pool *pool);
 void worker_pool_kill(struct worker_pool *pool);
+/* One that takes too long over its end. */
+void worker_pool_kill_one(struct worker_pool *pool, uint32_t slot, const char *why);
 /* One that does not let go of a shard though its delivery thread has nothing to do. */
 void worker_pool_kill_idle(struct worker_pool *pool, uint32_t slot);
 /* CONFIG again, to every worker that lives. */

@@ -35,8 +35,9 @@ const char *
 slot_event_name(enum slot_event event)
 {
 	static const char *const names[SLOT_EVENTS] = {
-		[SLOT_START] = "START", [SLOT_READY] = "READY",   [SLOT_OVERDUE] = "OVERDUE",
-		[SLOT_STOP] = "STOP",   [SLOT_EXITED] = "EXITED", [SLOT_TIMER] = "TIMER",
+		[SLOT_START] = "START", [SLOT_READY] = "READY", [SLOT_OVERDUE] = "OVERDUE",
+		[SLOT_STOP] = "STOP",   [SLOT_RENEW] = "RENEW", [SLOT_EXITED] = "EXITED",
+		[SLOT_TIMER] = "TIMER",
 	};
 	return names[event];
 }
@@ -148,6 +149,18 @@ bury(struct worker_slot *slot, int64_t now_ms)
 	enter(slot, SLOT_ENDED, now_ms);
 }
 
+/* What was asked to drain is started anew at once; one that failed even at that waits. */
+static void
+after_drain(struct worker_slot *slot, int64_t now_ms)
+{
+	if (!slot->wanted)
+		bury(slot, now_ms);
+	else if (slot->exit.code == EXIT_DONE)
+		start(slot, now_ms);
+	else
+		punish(slot, now_ms);
+}
+
 static void
 after_kill(struct worker_slot *slot, int64_t now_ms)
 {
@@ -165,29 +178,41 @@ ignore(struct worker_slot *slot, int64_t now_ms)
 typedef void slot_action(struct worker_slot *slot, int64_t now_ms);
 
 static slot_action *const transitions[SLOT_STATES][SLOT_EVENTS] = {
-	[SLOT_IDLE] = { [SLOT_START] = start, [SLOT_STOP] = bury, [SLOT_TIMER] = ignore },
+	[SLOT_IDLE] = { [SLOT_START] = start,
+			[SLOT_STOP] = bury,
+			[SLOT_RENEW] = ignore,
+			[SLOT_TIMER] = ignore },
 	[SLOT_STARTING] = { [SLOT_READY] = go_live,
 			    [SLOT_OVERDUE] = kill_hard,
 			    [SLOT_STOP] = ask_to_drain,
+			    [SLOT_RENEW] = ask_to_drain,
 			    [SLOT_EXITED] = punish,
 			    [SLOT_TIMER] = ignore },
 	[SLOT_LIVE] = { [SLOT_OVERDUE] = kill_hard,
 			[SLOT_STOP] = ask_to_drain,
+			[SLOT_RENEW] = ask_to_drain,
 			[SLOT_EXITED] = punish,
 			[SLOT_TIMER] = ignore },
-	[SLOT_DRAINING] = { [SLOT_READY] = ignore,
+	[SLOT_DRAINING] = { [SLOT_START] = ignore,
+			    [SLOT_READY] = ignore,
 			    [SLOT_OVERDUE] = kill_hard,
 			    [SLOT_STOP] = ignore,
-			    [SLOT_EXITED] = bury,
+			    [SLOT_RENEW] = ignore,
+			    [SLOT_EXITED] = after_drain,
 			    [SLOT_TIMER] = ignore },
-	[SLOT_KILLED] = { [SLOT_READY] = ignore,
+	[SLOT_KILLED] = { [SLOT_START] = ignore,
+			  [SLOT_READY] = ignore,
 			  [SLOT_OVERDUE] = ignore,
 			  [SLOT_STOP] = ignore,
+			  [SLOT_RENEW] = ignore,
 			  [SLOT_EXITED] = after_kill,
 			  [SLOT_TIMER] = ignore },
-	[SLOT_BACKOFF] = { [SLOT_TIMER] = restart, [SLOT_STOP] = bury },
-	[SLOT_REFUSED] = { [SLOT_STOP] = bury, [SLOT_TIMER] = ignore },
-	[SLOT_ENDED] = { [SLOT_STOP] = ignore, [SLOT_TIMER] = ignore, [SLOT_START] = start },
+	[SLOT_BACKOFF] = { [SLOT_TIMER] = restart, [SLOT_STOP] = bury, [SLOT_RENEW] = ignore },
+	[SLOT_REFUSED] = { [SLOT_STOP] = bury, [SLOT_RENEW] = start, [SLOT_TIMER] = ignore },
+	[SLOT_ENDED] = { [SLOT_STOP] = ignore,
+			 [SLOT_RENEW] = ignore,
+			 [SLOT_TIMER] = ignore,
+			 [SLOT_START] = start },
 };
 
 void

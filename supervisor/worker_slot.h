@@ -14,7 +14,7 @@ enum slot_state {
 	SLOT_IDLE,     /* not started yet */
 	SLOT_STARTING, /* forked; not READY yet */
 	SLOT_LIVE,     /* serves shards */
-	SLOT_DRAINING, /* asked to release everything and end */
+	SLOT_DRAINING, /* asked to release everything and end; started anew if wanted */
 	SLOT_KILLED,   /* SIGKILL sent; not reaped yet, nor its descendants */
 	SLOT_BACKOFF,  /* dead; waits to be started again */
 	SLOT_REFUSED,  /* ended with exit code 2: starting again cannot help */
@@ -27,6 +27,7 @@ enum slot_event {
 	SLOT_READY,   /* the worker says so */
 	SLOT_OVERDUE, /* late, hung or stopped: see worker_pool */
 	SLOT_STOP,    /* not wanted any more */
+	SLOT_RENEW,   /* wanted, but anew: what it was told at its start has changed */
 	SLOT_EXITED,  /* reaped, with all its descendants */
 	SLOT_TIMER,   /* what set_timer asked for */
 	SLOT_EVENTS,

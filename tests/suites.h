@@ -18,7 +18,7 @@
 	X(http) X(http_calls) X(http_part) \
 	X(http_tls) X(lts_wire) \
 	X(lts_wire_parse) X(lts_api) \
-	X(lts_api_life) X(options_value) \
+	X(lts_api_life) X(options_value) X(options_reload) \
 	X(options_check) X(json) \
 	X(credentials) X(options) \
 	X(log) X(json_skip) \
@@ -36,7 +36,7 @@
 	X(lease_book) X(lease_publish) \
 	X(lease_leave) X(lease_suspect) \
 	X(lease_watch) X(blame) \
-	X(notify) \
+	X(notify) X(agency) \
 	X(state_dir) X(shard) \
 	X(shard_end) X(shard_life) \
 	X(shard_walk) X(shard_suspect) X(shard_early) X(batch_head) X(idle_pace) \
@@ -64,7 +64,7 @@
 	X(state_damage) X(clocks) \
 	X(network) X(terminal) \
 	X(remains) X(output_files) \
-	X(manager) X(plugins) \
+	X(manager) X(plugins) X(reload) X(keys) \
 	X(commands) X(confined) X(users)
 /* clang-format on */
 

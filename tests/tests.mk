@@ -11,8 +11,8 @@ SUPPORT = $(filter-out %/sys_spy.o $(OBJ)/tests/support/test_%,$(call objs,tests
 MODEL_OUT = $(addprefix $(OBJ)/,common/channel.o common/clock.o common/http.o common/http_head.o \
 	common/http_setup.o common/log.o common/log_line.o common/lts_api.o common/lts_answer.o \
 	common/xalloc.o state/dump.o state/dump_json.o state/events.o state/proc.o \
-	state/snapshot.o state/store.o state/table.o state/verify.o supervisor/spawn.o \
-	supervisor/state_dir.o worker/sink.o worker/sink_file.o worker/sink_null.o \
+	state/snapshot.o state/store.o state/table.o state/verify.o supervisor/agency.o \
+	supervisor/keys.o supervisor/spawn.o supervisor/state_dir.o worker/sink.o worker/sink_file.o worker/sink_null.o \
 	worker/sink_stdout.o worker/segment.o worker/sandbox_calls.o worker/sandbox_files.o)
 MODEL = $(OBJ)/tests/model/main.o $(call objs,tests/model) $(OBJ)/tests/sim/sim_group.o \
 	$(filter-out $(MODEL_OUT),$(call objs,supervisor) $(call objs,worker) $(STATE) $(COMMON))

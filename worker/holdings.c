@@ -337,6 +337,18 @@ holdings_published(struct holdings *h, const struct message_lease *published)
 }
 
 void
+holdings_try_again(struct holdings *h)
+{
+	struct holding *holding;
+	TAILQ_FOREACH(holding, &h->all, all)
+	if (holding->troubles && ev_is_active(&holding->timer)) {
+		ev_timer_stop(h->config.loop, &holding->timer);
+		ev_timer_set(&holding->timer, 0, 0);
+		ev_timer_start(h->config.loop, &holding->timer);
+	}
+}
+
+void
 holdings_drain(struct holdings *h)
 {
 	struct holding *holding, *next;

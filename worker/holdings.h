@@ -40,6 +40,8 @@ void holdings_assign(struct holdings *h, const struct message_assign *assign);
 void holdings_revoke(struct holdings *h, struct epoch epoch);
 void holdings_renew(struct holdings *h, const struct message_renew *renew);
 void holdings_published(struct holdings *h, const struct message_lease *published);
+/* What waits after an error asks again now: there are other credentials. */
+void holdings_try_again(struct holdings *h);
 /* Lets go of every shard; `empty` is called when the last is gone, at once if there is
  * none. */
 void holdings_drain(struct holdings *h);

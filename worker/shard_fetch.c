@@ -17,7 +17,6 @@ enum {
 	SHARD_END_EMPTIES = 6,
 	SHARD_AHEAD_ASKS = 6,
 	SHARD_TOO_BIG_TRIES = 6,
-	SHARD_ROOM_LEAST = 64 << 10,
 	SHARD_ROOM_GROWTH = 16, /* from the least to 16 MiB in two steps */
 };
 
@@ -278,31 +277,6 @@ makes_progress(const struct shard *s, const struct batch *batch)
 	return true;
 }
 
-/* What one answer needed, the next may need as well; it goes down by steps, for a batch that is
- * cut short, as at the tail, says little about the next. */
-static void
-set_room(struct shard *s, size_t bytes)
-{
-	size_t least = s->room_bytes - s->room_bytes / 8;
-	if (bytes < SHARD_ROOM_LEAST)
-		bytes = SHARD_ROOM_LEAST;
-	if (bytes < least)
-		bytes = least;
-	s->room_bytes = bytes < s->config->max_bytes ? bytes : s->config->max_bytes;
-}
-
-/* Back to consume_batch_size by steps, as long as records of this size fit. */
-static void
-raise_limit(struct shard *s, const struct batch *batch)
-{
-	uint64_t limit = (uint64_t)s->limit + s->limit / 8 + 1;
-	if (limit > s->config->batch_size)
-		limit = s->config->batch_size;
-	uint64_t needed = batch->n_records ? batch->bytes / batch->n_records * limit : 0;
-	if (needed + needed / 16 <= s->config->max_bytes)
-		s->limit = (unsigned)limit;
-}
-
 static void
 on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 {
@@ -324,12 +298,12 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 	s->failing = false;
 	s->resumed = false;
 	s->too_big = 0;
-	raise_limit(s, batch);
+	shard_raise_limit(s, batch);
 	if (batch->n_records == 0) {
 		on_empty(s, batch, now_ms);
 		return;
 	}
-	set_room(s, batch->bytes + batch->bytes / 4);
+	shard_set_room(s, batch->bytes + batch->bytes / 4);
 	s->idle_ms = 0;
 	s->empties = 0;
 	if (cursor_equal(&s->next, &s->suspect.cursor))
@@ -369,26 +343,15 @@ on_least_too_big(struct shard *s)
 		retry(s, LTS_TOOBIG, text, -1);
 }
 
-/* As many records as may fit, by what the answer says of its size; else half of them. */
-static unsigned
-lower_limit(const struct shard *s, size_t size)
-{
-	size_t max = s->config->max_bytes;
-	uint64_t limit = s->limit / 2;
-	if (size > max)
-		limit = (uint64_t)s->limit * (max - max / 16) / size;
-	return limit > SHARD_LIMIT_MIN ? (unsigned)limit : SHARD_LIMIT_MIN;
-}
-
 /* Above what was reserved for it, or above max_body_bytes. */
 static void
 on_too_big(struct shard *s, size_t size)
 {
 	if (s->reserved < s->config->max_bytes && size <= s->config->max_bytes) {
-		set_room(s, size ? size + size / 8 : SHARD_ROOM_GROWTH * s->reserved);
+		shard_set_room(s, size ? size + size / 8 : SHARD_ROOM_GROWTH * s->reserved);
 	} else if (s->limit > SHARD_LIMIT_MIN) {
-		s->limit = lower_limit(s, size);
-		set_room(s, s->config->max_bytes);
+		shard_lower_limit(s, size);
+		shard_set_room(s, s->config->max_bytes);
 	} else {
 		on_least_too_big(s);
 		return;

@@ -1,7 +1,6 @@
 /*
- * shard_inside.h - the shard machine's inside, for its own files: shard.c (its life),
- * shard_fetch.c (what it asks the service, and what it makes of the answers) and
- * shard_early.c (what it asks before its turn).
+ * shard_inside.h - the shard machine's inside: shard.c (its life), shard_fetch.c (what it asks
+ * the service, and makes of the answers), shard_size.c (how much), shard_early.c (before its turn).
  */
 #ifndef WORKER_SHARD_INSIDE_H
 #define WORKER_SHARD_INSIDE_H
@@ -36,10 +35,10 @@ struct shard_early {
 	int64_t service_ns;
 };
 
-enum { SHARD_LIMIT_MIN = 10 }; /* the service takes no smaller limit */
-
-/* Of so many cursors passed a hash is kept: half a million records, as a rule. */
-enum { SHARD_PASSED = 512 };
+enum {
+	SHARD_LIMIT_MIN = 10, /* the service takes no smaller limit */
+	SHARD_PASSED = 512,   /* cursors passed of which a hash is kept: half a million records */
+};
 
 struct shard {
 	const struct shard_config *config;
@@ -53,8 +52,7 @@ struct shard {
 	enum fetch_how how;
 	struct backoff backoff;
 	int64_t idle_ms;       /* the next wait after an empty batch */
-	struct cursor service; /* where the service stood at the grant... */
-	struct cursor local;   /* ...and we, when it is to be found out who is ahead */
+	struct cursor service, local; /* at the grant, when it is asked who is ahead */
 	unsigned asked_ahead;  /* so often, from either in turn */
 	struct cursor next;    /* where the next batch starts */
 	struct cursor end;     /* none: not known yet, or no end */
@@ -64,8 +62,7 @@ struct shard {
 	uint64_t passed[SHARD_PASSED]; /* hashes of the last starts, to notice a circle */
 	unsigned n_passed;
 	bool resumed;             /* over a gap, and no batch has come since */
-	bool in_hand;             /* a batch is with the delivery thread */
-	bool failing;             /* errors only, since the last answer that was of use */
+	bool in_hand, failing;    /* a batch is with the delivery thread; errors only, of late */
 	uint64_t answers, orders; /* that came back; for shard_waits */
 	bool closing;             /* the last commit was asked for */
 	bool taken;               /* the delivery thread knows the shard */
@@ -90,19 +87,22 @@ void shard_put_ready(struct shard *s, struct batch *batch, int64_t now_ms);
 bool shard_is_closed(const struct shard *s); /* what is ready may take no more */
 void shard_submit_ready(struct shard *s);
 bool shard_may_submit(const struct shard *s, int64_t now_ms);
-/* Records to ask for, at most, for what is ready to become no larger than is wanted. */
-unsigned shard_join_limit(const struct shard *s, unsigned limit);
+unsigned shard_join_limit(const struct shard *s, unsigned limit); /* of records, to ask for */
+
+/* Of worker/shard_size.c: what is asked for after an answer of so many bytes, after one above
+ * max_body_bytes (0: it does not say its size), after one that was not. */
+void shard_set_room(struct shard *s, size_t bytes);
+void shard_lower_limit(struct shard *s, size_t size);
+void shard_raise_limit(struct shard *s, const struct batch *batch);
 
 void shard_early_drop(struct shard *s);
-/* The batch that is to be asked for was, early: from now on it is what is under way, and may
- * have been answered. False: it was not. */
+/* What was asked for early is now what is under way, or answered. False: it was not. */
 bool shard_early_take(struct shard *s, int64_t now_ms);
-/* No end, or it is not near yet: what is asked for now is from before it. */
+/* What is asked for now is from before the end, if there is one. */
 bool shard_is_before_end(const struct shard *s, int64_t now_ms);
 void shard_fetch_more(struct shard *s, int64_t now_ms);
 void shard_ask_cursor(struct shard *s, enum fetch_what what);
-/* Who is ahead, ours or the service's position? Then it is taken again. */
-void shard_ask_ahead(struct shard *s);
+void shard_ask_ahead(struct shard *s); /* ours or the service's position? Then it is taken */
 /* Goes on here; what was fetched ahead is gone. */
 void shard_roll_back(struct shard *s, const struct cursor *to);
 void shard_stop_fetch(struct shard *s); /* and what is early, and any wait */

@@ -334,13 +334,33 @@ out:
 	buf_fini(&why);
 }
 
+/* What changes in a worker that runs; for the rest it is started anew. */
+static void
+configure_again(struct worker *w, const struct message_config *m)
+{
+	struct options fresh;
+	struct buf why;
+	buf_init(&why, 0);
+	options_init(&fresh);
+	char *text = xstrndup(m->options, m->options_len);
+	if (!options_import(&fresh, text, &why))
+		log_set_level(w->log, (enum log_level)fresh.log_level);
+	free(text);
+	options_fini(&fresh);
+	buf_fini(&why);
+	if (take_credentials(w, m))
+		log_error(w->log, "new credentials refused; the old ones stay in use");
+	else
+		holdings_try_again(w->holdings);
+}
+
 static void
 on_config(struct worker *w, const struct message_config *m)
 {
-	if (!w->configured)
+	if (w->configured)
+		configure_again(w, m);
+	else
 		configure(w, m);
-	else if (take_credentials(w, m))
-		log_error(w->log, "new credentials refused; the old ones stay in use");
 }
 
 static void

@@ -186,6 +186,25 @@ told_to_stop(int host)
 		process_signal(p, SIGQUIT);
 }
 
+/* Not a fault: HUP, with other values for the workers, or with more or fewer of them. */
+static void
+reloaded(int host)
+{
+	struct process *p = process_of(host, -1);
+	if (!p || !p->loop)
+		return;
+	if (draw(2))
+		plan.workers[host] = 1 + (int)draw(WORKERS_MAX);
+	trace("host %d reads its configuration again", host);
+	process_signal(p, SIGHUP);
+}
+
+int
+host_workers(int host)
+{
+	return plan.workers[host];
+}
+
 static void
 flushed(int host)
 {
@@ -201,18 +220,18 @@ typedef void fault(int host);
 static fault *
 choose(void)
 {
-	static fault *const gentle[] = { flushed,    taken_back, taken_back,
-					 taken_back, taken_back, told_to_stop };
+	static fault *const gentle[] = { flushed,    taken_back, taken_back,   taken_back,
+					 taken_back, reloaded,   told_to_stop, reloaded };
 	static fault *const churn[] = {
 		taken_back, taken_back, taken_back,  taken_back,   taken_back,   taken_back,
 		taken_back, taken_back, network_cut, network_slow, network_slow, worker_killed,
-		flushed,    flushed,    usurped,     worker_hangs,
+		flushed,    flushed,    usurped,     worker_hangs, reloaded,
 	};
 	static fault *const storm[] = {
-		worker_killed, worker_killed,     worker_stopped, worker_hangs,
-		worker_hangs,  network_cut,       network_slow,   supervisor_stopped,
-		host_stopped,  supervisor_killed, host_dies,      usurped,
-		told_to_stop,  flushed,           taken_back,     taken_back,
+		worker_killed, worker_killed, worker_stopped,     worker_hangs, worker_hangs,
+		network_cut,   network_slow,  supervisor_stopped, host_stopped, supervisor_killed,
+		host_dies,     usurped,       told_to_stop,       flushed,      taken_back,
+		taken_back,    reloaded,      reloaded,
 	};
 	if (the_world->gentle)
 		return ONE_OF(gentle);

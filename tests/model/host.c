@@ -10,13 +10,15 @@
 #include <string.h>
 
 #include "common/xalloc.h"
+#include "supervisor/keys.h"
 #include "supervisor/supervisor.h"
 #include "tests/model/inside.h"
 
 enum { WORDS = 26 };
 
 struct agent { /* what process_start hands over */
-	int workers;
+	int host, workers;
+	unsigned batch;
 	int64_t timeout_ms;
 };
 
@@ -38,7 +40,6 @@ load(struct options *options, const struct agent *agent)
 		"--ak=a",
 		"--sk=s",
 		"--state_dir=state",
-		"--consume_batch_size=20",
 		"--fetch_interval=2s",
 		"--checkpoint_interval=500ms",
 		"--process_timeout=20s",
@@ -47,8 +48,9 @@ load(struct options *options, const struct agent *agent)
 	};
 	char *argv[WORDS + 1] = { 0 }, *envp[] = { NULL };
 	struct buf why;
-	int n = 18;
+	int n = 17;
 	buf_init(&why, 0);
+	snprintf(text[n++], sizeof(text[0]), "--consume_batch_size=%u", agent->batch);
 	snprintf(text[n++], sizeof(text[0]), "--consumer_count=%d", agent->workers);
 	snprintf(text[n++], sizeof(text[0]), "--heartbeat_timeout=%" PRId64 "ms",
 		 agent->timeout_ms);
@@ -56,9 +58,19 @@ load(struct options *options, const struct agent *agent)
 		 the_world->seed % 2 ? "1s" : "5s");
 	for (int i = 0; i < n; i++)
 		argv[i] = text[i];
-	options_init(options);
 	if (options_load(options, n, argv, envp, &why))
 		violated("options refused: %s", why.data);
+}
+
+/* As if its file had been written anew. */
+static enum lts_err
+load_again(void *arg, struct options *fresh, struct buf *why)
+{
+	struct agent *agent = arg;
+	agent->workers = host_workers(agent->host);
+	agent->batch = draw(3) ? agent->batch : 10 + draw(20);
+	load(fresh, agent);
+	return LTS_OK;
 }
 
 static void
@@ -68,11 +80,14 @@ run_agent(void *arg)
 	struct options options;
 	struct credentials credentials = { 0 };
 	world_free(arg);
+	options_init(&options);
 	load(&options, &agent);
 	int code = (int)supervisor_run(&(struct supervisor_config){
 		.options = &options,
 		.credentials = &credentials,
 		.log = log_create("supervisor"),
+		.load_again = load_again,
+		.arg = &agent,
 	});
 	__wrap__exit(code);
 }
@@ -81,9 +96,38 @@ void
 host_start(int host, int workers, int64_t timeout_ms)
 {
 	struct agent *agent = world_new(sizeof(*agent));
-	*agent = (struct agent){ workers, timeout_ms };
+	*agent = (struct agent){ host, workers, 20, timeout_ms };
 	trace("host %d starts with %d workers", host, workers);
 	process_start(host, -1, NULL, run_agent, agent);
+}
+
+/* ---- supervisor/keys.h: the model's are good for ever ---- */
+
+struct keys *
+keys_create(const struct keys_config *config)
+{
+	return NULL;
+}
+
+void
+keys_destroy(struct keys **keys)
+{
+}
+
+enum lts_err
+keys_await_first(struct keys *keys, struct buf *why_out)
+{
+	return LTS_OK;
+}
+
+void
+keys_on_denied(struct keys *keys, int64_t now_ms)
+{
+}
+
+void
+keys_watch_again(struct keys *keys)
+{
 }
 
 /* ---- common/log.h ---- */
@@ -118,6 +162,11 @@ log_add_file(struct log *log, const char *path, enum log_level least, enum log_f
 
 void
 log_reopen(struct log *log)
+{
+}
+
+void
+log_set_level(struct log *log, enum log_level least)
 {
 }
 

@@ -82,6 +82,7 @@ int shard_number(const struct shard_id *shard);
 
 /* ---- host.c ---- */
 void host_start(int host, int workers, int64_t timeout_ms);
+int host_workers(int host); /* that its configuration asks for by now */
 
 /* ---- faults.c ---- */
 void faults_begin(int64_t timeout_ms);

@@ -27,14 +27,14 @@
 #include "tests/support/one_host.h"
 
 enum {
-	SHARDS = 8,
+	SHARDS = 64,
 	WORKERS = 4,
 	BEAT_TIMEOUT_MS = 3000, /* the default of worker_beat_timeout */
 	ROUND_MS = 20000,
 	LOOK_NS = 500000,
 };
 
-enum kind { WORKER_KILL, WORKER_STOP, WORKER_HANG, SUPERVISOR_KILL, KINDS };
+enum kind { WORKER_KILL, WORKER_STOP, WORKER_HANG, SUPERVISOR_KILL, RESTART, KINDS };
 
 static const struct {
 	const char *name;
@@ -44,6 +44,8 @@ static const struct {
 	{ "worker_stop", 200 },
 	{ "worker_hang", BEAT_TIMEOUT_MS + 250 },
 	{ "supervisor_kill", 1500 },
+	{ "restart", 2000 }, /* as a service manager does it: TERM, and started again once it
+				ended */
 };
 
 /* Of one kind, in the order of the rounds. */
@@ -219,6 +221,10 @@ lose(struct round *round, enum kind kind)
 	case WORKER_HANG:
 		hang(round->lost[0]);
 		break;
+	case RESTART:
+		agent_stop(&round->host->agent);
+		agent_start(&round->host->agent);
+		break;
 	default:
 		process_kill(&round->host->agent.process);
 		agent_start(&round->host->agent);
@@ -266,8 +272,9 @@ run_round(struct one_host *host, enum kind kind, uint64_t *seed)
 	until("every worker serves its share", is_even(host, pids));
 	usleep(scenario_draw(seed, 400000)); /* a moment that nothing has chosen */
 	until("every worker serves its share", is_even(host, pids));
-	round.n_lost = kind == SUPERVISOR_KILL ? WORKERS : 1;
-	unsigned first = kind == SUPERVISOR_KILL ? 0 : scenario_draw(seed, WORKERS);
+	bool all = kind == SUPERVISOR_KILL || kind == RESTART;
+	round.n_lost = all ? WORKERS : 1;
+	unsigned first = all ? 0 : scenario_draw(seed, WORKERS);
 	for (size_t i = 0; i < round.n_lost; i++) {
 		round.lost[i] = pids[first + i];
 		add_open(round.lost[i], round.affected);
@@ -328,7 +335,7 @@ static void
 end(struct one_host *host)
 {
 	agent_stop(&host->agent);
-	struct verdict v = scenario_verify(&host->scenario, "--shards 8 --parts host.out");
+	struct verdict v = scenario_verify(&host->scenario, "--shards 64 --parts host.out");
 	ck_assert_msg(v.exit == 0, "lost %llu, duplicated %llu, reordered %llu, torn %llu",
 		      v.lost, v.duplicated, v.reordered, v.torn);
 	one_host_end(host);
@@ -343,7 +350,8 @@ proof_failover(struct proof *proof)
 	double start_ms = now_ms();
 	unsigned n = 0;
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	one_host_begin(&host, "--tls off --shards 8 --records 100 --rate 4000 --record_bytes 100",
+	one_host_begin(&host,
+		       "--tls off --shards 64 --records 100 --rate 16000 --record_bytes 100",
 		       "--consumer_count 4 --rotate_bytes off --worker_beat_timeout 3s "
 		       "--heartbeat_interval 1s --heartbeat_timeout 60s");
 	sim_faults(&host.sim, "any latency=3");

@@ -7,7 +7,6 @@
  */
 #include "tests/suites.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -112,20 +111,6 @@ START_TEST(memory_stays_within_the_budget_whatever_the_records_and_the_sink)
 }
 END_TEST
 
-static size_t
-count_fds(pid_t pid)
-{
-	char path[64];
-	size_t n = 0;
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	DIR *dir = opendir(path);
-	ck_assert_ptr_nonnull(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
 START_TEST(deaths_of_workers_leave_no_descriptor_and_no_zombie)
 {
 	struct one_host h;
@@ -135,7 +120,7 @@ START_TEST(deaths_of_workers_leave_no_descriptor_and_no_zombie)
 		       "--consumer_count 2");
 	until("it holds its shards",
 	      agent_said(&h.agent, "msg=\"shard held\"") >= 2 && sim_is_settled(&h.sim, 2));
-	size_t before = count_fds(h.agent.process.pid);
+	size_t before = process_descriptors(h.agent.process.pid);
 	for (size_t deaths = 1; deaths <= 5; deaths++) {
 		until("both live", agent_said(&h.agent, "state=LIVE restarts=") == 1 + deaths &&
 					   agent_workers(&h.agent, pids) == 2);
@@ -143,7 +128,8 @@ START_TEST(deaths_of_workers_leave_no_descriptor_and_no_zombie)
 		until("it is buried", agent_said(&h.agent, "signal=9") == deaths);
 	}
 	until("all are live again", agent_said(&h.agent, "state=LIVE restarts=") == 2 + 5);
-	until("the descriptors are as many as before", count_fds(h.agent.process.pid) <= before);
+	until("the descriptors are as many as before",
+	      process_descriptors(h.agent.process.pid) <= before);
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", h.agent.process.pid,
 		 h.agent.process.pid);
 	FILE *children = fopen(path, "re");

@@ -10,9 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "common/xalloc.h"
 #include "tests/support/manager.h"
 #include "tests/support/one_host.h"
+#include "tests/support/tmpdir.h"
 
 #define SIM "--tls off --shards 4 --records 1000 --consumer_timeout 3"
 
@@ -101,6 +104,53 @@ START_TEST(supervisor_that_stands_still_says_so_by_silence)
 }
 END_TEST
 
+static void
+write_credentials(const struct scenario *scenario)
+{
+	static const char text[] =
+		"[basic]\nak = AKIDEXAMPLE\nsk = wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY\n";
+	char *dir = xasprintf("%s/given", scenario->dir);
+	ck_assert_int_eq(mkdir(dir, 0700), 0);
+	tmpdir_write(dir, "credentials", text, sizeof(text) - 1);
+	setenv("CREDENTIALS_DIRECTORY", dir, 1);
+	free(dir);
+}
+
+static const char *const shards_64 = "--tls off --shards 64 --records 200 --rate 4000 ";
+
+/* An upgrade: the manager ends the old program and starts the new one, which goes on as the same
+ * members of the group. How long that takes is scripts/failover's. */
+START_TEST(service_restart_under_load_is_the_same_member_and_exact)
+{
+	struct one_host h;
+	struct manager m;
+	double served = 0;
+	manager_begin(&m);
+	scenario_begin(&h.scenario);
+	write_credentials(&h.scenario);
+	sim_start(&h.sim, &h.scenario, shards_64);
+	agent_init(&h.agent, &h.sim, "host", "--consumer_count 2 --agency off");
+	for (int life = 0; life < 3; life++) {
+		agent_start(&h.agent);
+		until("it is ready", manager_has_heard(&m, "READY=1"));
+		one_host_await_served(&h, 2000, &served);
+		if (life == 2)
+			break;
+		agent_stop(&h.agent);
+		ck_assert(manager_has_heard(&m, "STOPPING=1\n"));
+	}
+	ck_assert(sim_is_settled(&h.sim, 2));
+	sim_post(&h.sim, "/sim/rate?records=0");
+	double produced = sim_number(&h.sim, "produced");
+	until("all is committed", agent_committed(&h.agent) == produced);
+	agent_stop(&h.agent);
+	sim_expect_exact(&h.sim, "host.out");
+	agent_expect_sound(&h.agent, &h.sim);
+	one_host_end(&h);
+	manager_end(&m);
+}
+END_TEST
+
 Suite *
 suite_manager(void)
 {
@@ -109,5 +159,6 @@ suite_manager(void)
 	tcase_add_test(tc, manager_is_told_of_the_start_the_reload_and_the_end);
 	tcase_add_test(tc, agent_without_a_service_is_ready);
 	tcase_add_test(tc, supervisor_that_stands_still_says_so_by_silence);
+	tcase_add_test(tc, service_restart_under_load_is_the_same_member_and_exact);
 	return suite;
 }

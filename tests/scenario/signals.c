@@ -92,7 +92,7 @@ START_TEST(hup_takes_a_good_configuration_and_leaves_a_broken_one)
 
 	write_config(&h.scenario, "log_level = debug\n");
 	process_signal(&h.agent.process, SIGHUP);
-	until("it says yes", agent_said(&h.agent, "msg=\"reloaded") == 1);
+	until("it says yes", agent_said(&h.agent, "msg=reloaded") == 1);
 
 	write_config(&h.scenario, "no such thing\n");
 	process_signal(&h.agent.process, SIGHUP);

@@ -134,7 +134,7 @@ START_TEST(closed_window_does_not_end_an_agent_with_a_file_sink)
 	int terminal = start_on_terminal(&h, AGENT_OPTIONS, false);
 	until("it is at work", agent_committed(&h.agent) > 1000);
 	close(terminal); /* HUP */
-	until("it takes that for a reload", agent_said(&h.agent, "msg=\"reloaded") == 1);
+	until("it takes that for a reload", agent_said(&h.agent, "msg=reloaded") == 1);
 	one_host_expect_drained(&h, 4, 10000);
 	one_host_end(&h);
 }

@@ -184,7 +184,8 @@ main(int argc, char **argv)
 		      "/sim/produce?[shard=S&]records=N,\n"
 		      "  POST /sim/rate?records=N, POST /sim/split?shard=S, POST "
 		      "/sim/merge?shard=S&with=T,\n"
-		      "  POST /sim/forget (the group's members and checkpoints)\n",
+		      "  POST /sim/forget (the group's members and checkpoints),\n"
+		      "  POST /sim/keys?ak=A&sk=S (are accepted from then on, and no others)\n",
 		      stdout);
 		code = EXIT_DONE;
 	} else {

@@ -2,7 +2,7 @@
  * sim_serve_control.c - /sim/...: what tests and people turn in the world.
  *
  * In lts-sim. Owns nothing. Unsigned, and never counted among the service's requests:
- * faults, more records, expiry, splits and merges. Held by
+ * faults, more records, expiry, splits and merges, other keys. Held by
  * tests/support/test_sim_control.c.
  */
 #include "tests/sim/sim.h"
@@ -134,6 +134,22 @@ serve_forget(struct sim *sim, struct sim_answer *answer)
 	refuse(answer, 200, "ok");
 }
 
+/* From now on these are accepted, and no others. */
+static void
+serve_keys(struct sim *sim, const struct sim_target *target, struct sim_answer *answer)
+{
+	const char *ak = sim_target_query(target, "ak"), *sk = sim_target_query(target, "sk");
+	struct lts_sign *fresh;
+	if (!ak || !sk ||
+	    lts_sign_create(ak, sk, sim->options->region, sim->options->sign_date != 0, &fresh)) {
+		refuse(answer, 400, "ak or sk is missing, or cannot be signed with");
+		return;
+	}
+	lts_sign_destroy(&sim->sign);
+	sim->sign = fresh;
+	refuse(answer, 200, "ok");
+}
+
 void
 sim_serve_control(struct sim *sim, const struct sim_request *request,
 		  const struct sim_target *target, struct sim_time now, struct sim_answer *answer)
@@ -157,10 +173,13 @@ sim_serve_control(struct sim *sim, const struct sim_request *request,
 		serve_replace(sim, target, parents, 2, 1, now, answer);
 	else if (strcmp(what, "forget") == 0 && post)
 		serve_forget(sim, answer);
+	else if (strcmp(what, "keys") == 0 && post)
+		serve_keys(sim, target, answer);
 	else
 		refuse(answer, 404,
 		       "GET /sim/status, GET or POST /sim/faults, "
 		       "POST /sim/expire?[shard=S&]before=INDEX, "
 		       "POST /sim/produce?[shard=S&]records=N, POST /sim/rate?records=N, "
-		       "POST /sim/split?shard=S, POST /sim/merge?shard=S&with=T, POST /sim/forget");
+		       "POST /sim/split?shard=S, POST /sim/merge?shard=S&with=T, "
+		       "POST /sim/forget, POST /sim/keys?ak=A&sk=S");
 }

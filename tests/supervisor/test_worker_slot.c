@@ -132,21 +132,28 @@ static const struct {
 } legal[] = {
 	{ SLOT_IDLE, SLOT_START, SLOT_STARTING, SPAWN },
 	{ SLOT_IDLE, SLOT_STOP, SLOT_ENDED, NOTHING },
+	{ SLOT_IDLE, SLOT_RENEW, SLOT_IDLE, NOTHING },
 	{ SLOT_IDLE, SLOT_TIMER, SLOT_IDLE, NOTHING },
 	{ SLOT_STARTING, SLOT_READY, SLOT_LIVE, NOTHING },
 	{ SLOT_STARTING, SLOT_OVERDUE, SLOT_KILLED, KILL },
 	{ SLOT_STARTING, SLOT_STOP, SLOT_DRAINING, ASK },
+	{ SLOT_STARTING, SLOT_RENEW, SLOT_DRAINING, ASK },
 	{ SLOT_STARTING, SLOT_EXITED, SLOT_BACKOFF, TIMER },
 	{ SLOT_STARTING, SLOT_TIMER, SLOT_STARTING, NOTHING },
 	{ SLOT_LIVE, SLOT_OVERDUE, SLOT_KILLED, KILL },
 	{ SLOT_LIVE, SLOT_STOP, SLOT_DRAINING, ASK },
+	{ SLOT_LIVE, SLOT_RENEW, SLOT_DRAINING, ASK },
 	{ SLOT_LIVE, SLOT_EXITED, SLOT_BACKOFF, TIMER },
 	{ SLOT_LIVE, SLOT_TIMER, SLOT_LIVE, NOTHING },
+	{ SLOT_DRAINING, SLOT_START, SLOT_DRAINING, NOTHING },
+	{ SLOT_DRAINING, SLOT_RENEW, SLOT_DRAINING, NOTHING },
 	{ SLOT_DRAINING, SLOT_READY, SLOT_DRAINING, NOTHING },
 	{ SLOT_DRAINING, SLOT_OVERDUE, SLOT_KILLED, KILL },
 	{ SLOT_DRAINING, SLOT_STOP, SLOT_DRAINING, NOTHING },
 	{ SLOT_DRAINING, SLOT_EXITED, SLOT_ENDED, NOTHING },
 	{ SLOT_DRAINING, SLOT_TIMER, SLOT_DRAINING, NOTHING },
+	{ SLOT_KILLED, SLOT_START, SLOT_KILLED, NOTHING },
+	{ SLOT_KILLED, SLOT_RENEW, SLOT_KILLED, NOTHING },
 	{ SLOT_KILLED, SLOT_READY, SLOT_KILLED, NOTHING },
 	{ SLOT_KILLED, SLOT_OVERDUE, SLOT_KILLED, NOTHING },
 	{ SLOT_KILLED, SLOT_STOP, SLOT_KILLED, NOTHING },
@@ -154,9 +161,12 @@ static const struct {
 	{ SLOT_KILLED, SLOT_TIMER, SLOT_KILLED, NOTHING },
 	{ SLOT_BACKOFF, SLOT_TIMER, SLOT_STARTING, SPAWN },
 	{ SLOT_BACKOFF, SLOT_STOP, SLOT_ENDED, NOTHING },
+	{ SLOT_BACKOFF, SLOT_RENEW, SLOT_BACKOFF, NOTHING },
 	{ SLOT_REFUSED, SLOT_STOP, SLOT_ENDED, NOTHING },
+	{ SLOT_REFUSED, SLOT_RENEW, SLOT_STARTING, SPAWN },
 	{ SLOT_REFUSED, SLOT_TIMER, SLOT_REFUSED, NOTHING },
 	{ SLOT_ENDED, SLOT_STOP, SLOT_ENDED, NOTHING },
+	{ SLOT_ENDED, SLOT_RENEW, SLOT_ENDED, NOTHING },
 	{ SLOT_ENDED, SLOT_TIMER, SLOT_ENDED, NOTHING },
 	{ SLOT_ENDED, SLOT_START, SLOT_STARTING, SPAWN },
 };
@@ -224,6 +234,47 @@ START_TEST(impossible_event_aborts_and_names_both)
 			impossible++;
 		}
 	ck_assert_uint_eq(impossible + LEGAL, SLOT_STATES * SLOT_EVENTS);
+}
+END_TEST
+
+START_TEST(worker_that_is_renewed_drains_and_starts_at_once)
+{
+	go_to(SLOT_LIVE);
+	step(SLOT_RENEW, 2000);
+	expect_state(SLOT_DRAINING);
+	end_life((struct slot_exit){ .code = EXIT_DONE }, 2100);
+	expect_state(SLOT_STARTING);
+	ck_assert_uint_eq(fake.timers, 0);
+	ck_assert_uint_eq(fake.slot.restarts, 0);
+}
+END_TEST
+
+START_TEST(worker_that_dies_while_it_is_renewed_waits_like_any_other)
+{
+	go_to(SLOT_LIVE);
+	step(SLOT_RENEW, 2000);
+	end_life(died, 2100);
+	expect_state(SLOT_BACKOFF);
+	ck_assert_uint_eq(fake.timers, 1);
+}
+END_TEST
+
+START_TEST(worker_that_is_wanted_again_while_it_drains_is_started)
+{
+	go_to(SLOT_DRAINING);
+	step(SLOT_START, 2000);
+	end_life((struct slot_exit){ .code = EXIT_DONE }, 2100);
+	expect_state(SLOT_STARTING);
+}
+END_TEST
+
+START_TEST(worker_that_is_not_wanted_any_more_while_it_is_renewed_ends)
+{
+	go_to(SLOT_LIVE);
+	step(SLOT_RENEW, 2000);
+	step(SLOT_STOP, 2050);
+	end_life((struct slot_exit){ .code = EXIT_DONE }, 2100);
+	expect_state(SLOT_ENDED);
 }
 END_TEST
 
@@ -407,6 +458,10 @@ suite_worker_slot(void)
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("restarts");
 	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_add_test(tc, worker_that_is_renewed_drains_and_starts_at_once);
+	tcase_add_test(tc, worker_that_dies_while_it_is_renewed_waits_like_any_other);
+	tcase_add_test(tc, worker_that_is_wanted_again_while_it_drains_is_started);
+	tcase_add_test(tc, worker_that_is_not_wanted_any_more_while_it_is_renewed_ends);
 	tcase_add_test(tc, first_restart_is_at_once);
 	tcase_add_test(tc, exit_loop_waits_longer_up_to_thirty_seconds);
 	tcase_add_test(tc, waits_of_two_slots_differ);

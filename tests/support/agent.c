@@ -37,8 +37,6 @@ agent_init(struct agent *agent, const struct sim_process *sim, const char *name,
 		{ "group_id", "11111111-2222-3333-4444-555555555555" },
 		{ "stream_id", "66666666-7777-8888-9999-aaaaaaaaaaaa" },
 		{ "consumer_group_name", "my-group" },
-		{ "ak", "AKIDEXAMPLE" },
-		{ "sk", "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY" },
 		{ "start_time", "begin" },
 		{ "heartbeat_interval", "100ms" },
 		{ "heartbeat_timeout", "3s" },
@@ -47,6 +45,10 @@ agent_init(struct agent *agent, const struct sim_process *sim, const char *name,
 	words_add(&agent->words, "%s/lts-supervisor", agent->scenario->bin);
 	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
 		add_default(agent, options, defaults[i][0], defaults[i][1]);
+	if (!strstr(options, "--credentials_file ") && !strstr(options, "--agency ")) {
+		add_default(agent, options, "ak", "AKIDEXAMPLE");
+		add_default(agent, options, "sk", "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY");
+	}
 	add_default(agent, options, "endpoint", sim->url);
 	if (geteuid() == 0) /* as asked for: else it warns */
 		add_default(agent, options, "user", "root");

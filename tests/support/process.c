@@ -212,3 +212,17 @@ process_sweep(const char *dir, int sig)
 	free(mark);
 	return n;
 }
+
+size_t
+process_descriptors(pid_t pid)
+{
+	char path[64];
+	size_t n = 0;
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	DIR *dir = opendir(path);
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}

@@ -52,6 +52,8 @@ void process_kill(struct process *process);
 size_t process_children(pid_t parent, const char *program, pid_t *pids_out, size_t max);
 /* The zombies among them. */
 size_t process_zombies(pid_t parent, const char *program, pid_t *pids_out, size_t max);
+/* Open descriptors, and a few more, but always as many more. */
+size_t process_descriptors(pid_t pid);
 /* Sends `sig` to every process marked with that directory but this one; how many there
  * are. */
 size_t process_sweep(const char *dir, int sig);

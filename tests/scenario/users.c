@@ -48,6 +48,7 @@ run(const struct one_host *h, const char *command)
 static void
 begin(struct one_host *h, const char *agent_options)
 {
+	setenv("TMPDIR", "/tmp", 1); /* another one may be root's alone */
 	scenario_begin(&h->scenario);
 	sim_start(&h->sim, &h->scenario, SIM);
 	char *copy = xasprintf("/bin/cp %s/lts-supervisor %s/lts-worker .", h->scenario.bin,

@@ -15,6 +15,9 @@
 START_TEST(process_dumps_no_core_and_gains_no_privilege)
 {
 	struct rlimit limit;
+	ck_assert_int_eq(getrlimit(RLIMIT_CORE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_CORE, &limit), 0);
 	protect_process();
 	ck_assert_int_eq(getrlimit(RLIMIT_CORE, &limit), 0);
 	ck_assert_uint_le(limit.rlim_cur, 1);

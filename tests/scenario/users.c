@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,29 +272,55 @@ START_TEST(worker_inherits_no_descriptor_but_those_of_the_handoff)
 }
 END_TEST
 
-/* Else a lock or a log might get the number, and the records with it. */
+/* The agent from a shell that closes its stdout. */
+static void
+start_without_stdout(struct one_host *h, struct process *process)
+{
+	struct words words = { .n = 0 };
+	char *command = xstrdup("exec");
+	for (size_t i = 0; i < h->agent.words.n; i++) {
+		char *longer = xasprintf("%s '%s'", command, h->agent.words.list[i]);
+		free(command);
+		command = longer;
+	}
+	words_add(&words, "/bin/sh -c");
+	words.list[words.n++] = xasprintf("%s >&-", command);
+	process_start(process, &words,
+		      &(struct process_files){ .dir = h->scenario.dir, .out_fd = -1 });
+	words_fini(&words);
+	free(command);
+}
+
 START_TEST(closed_stdout_is_no_sink)
 {
 	struct one_host h;
-	struct words words = { .n = 0 };
 	struct process process;
 	scenario_begin(&h.scenario);
 	sim_start(&h.sim, &h.scenario, SIM);
 	agent_init(&h.agent, &h.sim, "host", "--sink stdout --end_time end");
-	words_add(&words, "/bin/sh -c");
-	char *command = xstrdup("exec");
-	for (size_t i = 0; i < h.agent.words.n; i++) {
-		char *longer = xasprintf("%s '%s'", command, h.agent.words.list[i]);
-		free(command);
-		command = longer;
-	}
-	char *closed = xasprintf("%s >&-", command);
-	words.list[words.n++] = closed;
-	process_start(&process, &words,
-		      &(struct process_files){ .dir = h.scenario.dir, .out_fd = -1 });
+	start_without_stdout(&h, &process);
 	ck_assert_int_ne(process_wait(&process, "it ends"), 0);
-	words_fini(&words);
-	free(command);
+	one_host_end(&h);
+}
+END_TEST
+
+/* Else a lock or a log might have it, and what is printed with it. */
+START_TEST(number_of_closed_stdout_is_not_used)
+{
+	struct one_host h;
+	struct process process;
+	char path[64], target[64] = "";
+	pid_t pids[2];
+	scenario_begin(&h.scenario);
+	sim_start(&h.sim, &h.scenario, SIM);
+	agent_init(&h.agent, &h.sim, "host", "--sink null --consumer_count 1");
+	start_without_stdout(&h, &process);
+	until("its worker lives", process_children(process.pid, "lts-worker", pids, 2) == 1);
+	snprintf(path, sizeof(path), "/proc/%d/fd/1", process.pid);
+	ck_assert_int_gt(readlink(path, target, sizeof(target) - 1), 0);
+	ck_assert_str_eq(target, "/dev/null");
+	process_signal(&process, SIGTERM);
+	ck_assert_int_eq(process_wait(&process, "it ends"), 0);
 	one_host_end(&h);
 }
 END_TEST
@@ -310,5 +337,6 @@ suite_users(void)
 	tcase_add_loop_test(tc, files_have_their_modes_under_any_umask, 0, 4);
 	tcase_add_test(tc, worker_inherits_no_descriptor_but_those_of_the_handoff);
 	tcase_add_test(tc, closed_stdout_is_no_sink);
+	tcase_add_test(tc, number_of_closed_stdout_is_not_used);
 	return suite;
 }

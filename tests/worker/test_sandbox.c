@@ -178,7 +178,7 @@ static sem_t begin;
 static void *
 try_to_exec(void *arg)
 {
-	char name[] = "/bin/true", *argv[] = { name, NULL };
+	char name[] = "/bin/false", *argv[] = { name, NULL };
 	sem_wait(&begin);
 	execv(name, argv);
 	return (void *)(intptr_t)errno;

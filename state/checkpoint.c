@@ -64,7 +64,8 @@ let_go(struct store_txn *txn, struct lease_record *lease, const struct checkpoin
 static bool
 moves(const struct checkpoint_move *move)
 {
-	return !cursor_equal(&move->from, &move->to) || move->from_done != move->to_done;
+	return !cursor_equal(&move->from, &move->to) || move->from_done != move->to_done ||
+	       move->dead_letters;
 }
 
 static enum lts_err
@@ -93,8 +94,10 @@ apply(struct store_txn *txn, struct checkpoint_move *move, uint32_t slot, int64_
 		return LTS_OK;
 	}
 	move->result = LTS_OK;
-	if (moves(move))
+	if (moves(move)) {
 		record.committed_ns = now_ns;
+		record.asides = move->asides ? *move->asides : (struct asides){ 0 };
+	}
 	record.cursor = move->to;
 	record.done = move->to_done;
 	record.dead_letters += move->dead_letters;

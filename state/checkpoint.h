@@ -12,14 +12,15 @@ struct checkpoint_move {
 	struct epoch epoch;
 	int64_t deadline_ms; /* the lease's, CLOCK_BOOTTIME, read after the write lock was
 				taken */
-	/* Equal, and the records done with behind them too: nothing moved, only what follows is
-	 * stored. */
+	/* Equal, the records done with behind them too, and no dead letter: nothing moved, only
+	 * what follows is stored. */
 	struct cursor from, to;
 	uint64_t from_done, to_done;
 	struct sink_position position;
 	uint64_t records, bytes; /* delivered between from and to */
-	uint64_t dead_letters;   /* put aside between them */
-	uint32_t attempts;       /* that failed behind `to` */
+	uint64_t dead_letters;   /* put aside between them, or ahead: the place has moved, too */
+	const struct asides *asides; /* those ahead of `to`, borrowed; NULL: none */
+	uint32_t attempts;           /* that failed behind `to` */
 	bool gap; /* some of what lay between had been dropped by the service: an event */
 	struct cursor published; /* what stands at the service by now; none: nothing new */
 	enum lease_state close;  /* LEASE_RELEASED, _FINISHED, _PAUSED: also let go; 0: go on */

@@ -141,6 +141,7 @@ put_checkpoints(cJSON *root, const struct dump *dump)
 		add_uint(o, "done", r->done);
 		add_uint(o, "dead_letters", r->dead_letters);
 		add_uint(o, "attempts", r->attempts);
+		add_uint(o, "asides", r->asides.n);
 		cJSON_AddBoolToObject(o, "forced", r->forced);
 		if (r->finished_end_ns)
 			add_text(o, "finished_end", human_time(r->finished_end_ns).text);

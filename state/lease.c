@@ -139,6 +139,7 @@ lease_take(struct store_txn *txn, const struct lease_take *take, struct lease_ta
 		taken.checkpoint.committed_ns = take->now_ns;
 		taken.checkpoint.finished_end_ns = 0;
 		taken.checkpoint.done = 0; /* that was behind our own cursor */
+		taken.checkpoint.asides.n = 0;
 		taken.checkpoint.attempts = 0;
 	}
 	taken.checkpoint.epoch = take->epoch;

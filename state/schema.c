@@ -163,6 +163,30 @@ lease_decode(const void *data, size_t len, struct lease_record *out)
 	return LTS_OK;
 }
 
+static void
+pack_asides(struct packer *p, const struct asides *asides)
+{
+	pack_u32(p, asides->n);
+	for (uint32_t i = 0; i < asides->n; i++) {
+		pack_u64(p, asides->list[i].place);
+		pack_u64(p, asides->list[i].sum);
+	}
+}
+
+static void
+unpack_asides(struct unpacker *u, struct asides *asides)
+{
+	asides->n = unpack_u32(u);
+	if (asides->n > ASIDES_MAX) {
+		u->bad = true;
+		return;
+	}
+	for (uint32_t i = 0; i < asides->n; i++) {
+		asides->list[i].place = unpack_u64(u);
+		asides->list[i].sum = unpack_u64(u);
+	}
+}
+
 void
 checkpoint_encode(const struct checkpoint_record *r, struct schema_value *out)
 {
@@ -181,6 +205,7 @@ checkpoint_encode(const struct checkpoint_record *r, struct schema_value *out)
 	pack_u64(&p, r->done);
 	pack_u64(&p, r->dead_letters);
 	pack_u32(&p, r->attempts);
+	pack_asides(&p, &r->asides);
 	end(&p, out);
 }
 
@@ -206,6 +231,8 @@ checkpoint_decode(const void *data, size_t len, struct checkpoint_record *out)
 		r.dead_letters = unpack_u64(&u);
 		r.attempts = unpack_u32(&u);
 	}
+	if (version >= 3)
+		unpack_asides(&u, &r.asides);
 	if (!unpack_done(&u) || cursor_is_none(&r.cursor))
 		return LTS_BADDATA;
 	*out = r;

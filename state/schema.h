@@ -1,9 +1,9 @@
 /*
  * schema.h - the records in LMDB, who writes each, and their bytes.
  *
- * Every value is a version (1 is read, too), its fields (common/pack.h), and a CRC-32 of both.
- * One that does not decode, or names another key than it is stored under, is LTS_BADDATA and not
- * used.
+ * Every value is a version (earlier ones are read, too), its fields (common/pack.h), and a CRC-32
+ * of both. One that does not decode, or names another key than it is stored under, is LTS_BADDATA
+ * and not used.
  *
  *   table        key                   written by
  *   meta         "identity"            the supervisor, before the first worker exists
@@ -20,8 +20,9 @@
 
 #include "common/err.h"
 #include "common/ids.h"
+#include "state/asides.h"
 
-enum { SCHEMA_VERSION = 2, SCHEMA_VALUE_MAX = 1024 };
+enum { SCHEMA_VERSION = 3, SCHEMA_VALUE_MAX = 1024 };
 
 struct identity_record {
 	uint32_t schema;
@@ -67,10 +68,10 @@ struct checkpoint_record {
 	int64_t committed_ns;
 	int64_t finished_end_ns; /* the end_time it was finished for; 0: not */
 	bool forced;             /* set by a reset: wins once against the service's */
-	uint64_t
-		done; /* so many records behind `cursor` are done with as well; since version 2 */
-	uint64_t dead_letters; /* put aside since the beginning, by this instance */
-	uint32_t attempts;     /* that failed with the records that come next */
+	uint64_t done;           /* records behind `cursor` that are done with; since version 2 */
+	uint64_t dead_letters;   /* put aside since the beginning, by this instance */
+	uint32_t attempts;       /* that failed with the records that come next */
+	struct asides asides;    /* since version 3 */
 };
 
 struct worker_record {

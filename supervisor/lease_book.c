@@ -396,7 +396,7 @@ book_on_tick(struct lease_book *book, int64_t now_ms)
 {
 	for (size_t i = 0; i < book->count; i++) {
 		struct entry *e = &book->entries[i];
-		if (e->finished) /* the end of a run waits for this */
+		if (e->finished || e->stuck) /* the end of a run waits for this */
 			lease_publish_one(book, e, now_ms);
 		if ((e->know == KNOW_ASKED || e->doubtful) &&
 		    now_ms - e->asked_ms >= e->ask_again_ms)

@@ -382,7 +382,7 @@ supervisor_run(const struct supervisor_config *config)
 		ev_run(s.loop, 0);
 		start_guard(&s.start, true);
 		tally_log(s.tally, s.start.store, s.log,
-			  s.reached_end ? "finished" : "delivered");
+			  s.reached_end && !s.exit ? "finished" : "delivered");
 		start_guard(&s.start, false);
 		log_info(s.log, "ended", LOG_INT("exit", s.exit));
 	}

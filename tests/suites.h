@@ -41,9 +41,9 @@
 	X(shard_end) X(shard_life) \
 	X(shard_walk) X(shard_suspect) X(shard_early) X(batch_head) X(idle_pace) \
 	X(shard_waits) X(fault) \
-	X(commit) X(commit_lease) \
+	X(commit) X(commit_lease) X(process) X(process_manual) \
 	X(delivery) X(segment) \
-	X(attempt) X(sandbox) \
+	X(attempt) X(asides) X(sandbox) \
 	X(sink_file) X(sink_crash) \
 	X(record_write) X(sink_stdout) \
 	X(child) X(exec_frame) X(processor_exec) X(exec_deaths) \
@@ -65,6 +65,7 @@
 	X(network) X(terminal) \
 	X(remains) X(output_files) \
 	X(manager) X(plugins) X(reload) X(keys) \
+	X(exec) X(manual) \
 	X(commands) X(confined) X(users)
 /* clang-format on */
 

@@ -34,13 +34,19 @@ $(BIN)/test-plugin/%.so: tests/plugin/%.c worker/lts_processor.h
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC $(LDFLAGS_$(MODE)) -shared -o $@ $<
 
+# Children of sink=exec: for scenarios.
+TEST_CHILDREN = $(patsubst tests/exec/%,$(BIN)/test-exec/%,$(wildcard tests/exec/*))
+$(BIN)/test-exec/%: tests/exec/%
+	@mkdir -p $(@D)
+	cp $< $@
+
 $(BIN)/lts-model: $(MODEL)
 
 $(BIN)/lts-proof: LIBS = $(LIBS_TEST)
 $(BIN)/lts-model: LIBS = $(MODEL_WRAP:%=-Wl,--wrap=%) -lcrypto -lcjson -linih
 $(BIN)/lts-bench: $(OBJ)/tests/bench/main.o $(call objs,tests/bench) $(OBJ)/tests/sim/sim_record.o $(call objs,worker) $(STATE) $(COMMON)
 
-tests: $(BIN)/lts-tests $(BIN)/lts-model $(TEST_SINK) $(TEST_PLUGINS)
+tests: $(BIN)/lts-tests $(BIN)/lts-model $(TEST_SINK) $(TEST_PLUGINS) $(TEST_CHILDREN)
 
 proof: all $(BIN)/lts-proof $(BIN)/lts-model
 

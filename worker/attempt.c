@@ -28,6 +28,20 @@ cut(struct attempt *a, size_t len)
 	a->failed = 0;
 }
 
+/* Up to where a piece may reach. */
+static size_t
+front(const struct attempt *a)
+{
+	return a->n_aside ? *a->aside : a->n;
+}
+
+static void
+pass_asides(struct attempt *a)
+{
+	for (; a->n_aside && *a->aside <= a->done; a->aside++, a->n_aside--)
+		a->done += *a->aside == a->done;
+}
+
 /* The piece of which workers have died is in front of us. */
 static void
 meet_suspect(struct attempt *a)
@@ -37,7 +51,7 @@ meet_suspect(struct attempt *a)
 	a->suspect.attempts = 0;
 	if (end <= a->done)
 		return; /* it is done with */
-	a->to = end < a->n ? end : a->n;
+	a->to = end < front(a) ? end : front(a);
 	a->failed = s.attempts;
 	if (s.attempts < a->max)
 		return;
@@ -56,10 +70,11 @@ next_piece(struct attempt *a)
 	a->poison = false;
 	a->due_ms = 0;
 	backoff_reset(&a->backoff);
+	pass_asides(a);
 	a->once = a->bad_end > a->done;
 	if (!a->once)
 		a->bad_end = 0;
-	a->to = a->once ? a->bad_end : a->n;
+	a->to = a->once && a->bad_end < front(a) ? a->bad_end : front(a);
 	if (a->to - a->done > a->most)
 		a->to = a->done + a->most;
 	if (!a->suspect.attempts || a->once)
@@ -71,11 +86,14 @@ next_piece(struct attempt *a)
 }
 
 void
-attempt_begin(struct attempt *a, size_t n, size_t done, const struct suspect *suspect)
+attempt_begin(struct attempt *a, size_t n, size_t done, const struct suspect *suspect,
+	      const size_t *aside, size_t n_aside)
 {
 	a->n = n;
 	a->done = done;
 	a->bad_end = 0;
+	a->aside = aside;
+	a->n_aside = n_aside;
 	a->suspect = *suspect;
 	if (!a->suspect.count)
 		a->suspect.attempts = 0; /* it was not in any records */
@@ -86,6 +104,12 @@ bool
 attempt_is_over(const struct attempt *a)
 {
 	return a->done == a->n;
+}
+
+bool
+attempt_is_last(const struct attempt *a)
+{
+	return a->to + a->n_aside == a->n;
 }
 
 void

@@ -15,24 +15,30 @@
 
 struct attempt {
 	struct backoff backoff;
-	unsigned max;    /* max_attempts */
-	size_t most;     /* records in a piece: the caller\'s to lower after attempt_init */
-	size_t n;        /* records of the batch */
-	size_t done;     /* of which so many are done with */
-	size_t to;       /* [done, to) is the piece */
-	size_t bad_end;  /* something in [done, bad_end) was refused; 0: not known */
-	bool once;       /* the piece was cut off: it is tried once, then cut again */
-	bool poison;     /* the piece is one record, and that is enough */
-	unsigned failed; /* attempts with this piece */
+	unsigned max;        /* max_attempts */
+	size_t most;         /* records in a piece: the caller\'s to lower after attempt_init */
+	size_t n;            /* records of the batch */
+	size_t done;         /* of which so many are done with */
+	size_t to;           /* [done, to) is the piece */
+	size_t bad_end;      /* something in [done, bad_end) was refused; 0: not known */
+	const size_t *aside; /* records that are passed over, in their order: the caller's... */
+	size_t n_aside;      /* ...so many are still ahead */
+	bool once;           /* the piece was cut off: it is tried once, then cut again */
+	bool poison;         /* the piece is one record, and that is enough */
+	unsigned failed;     /* attempts with this piece */
 	struct suspect suspect; /* still ahead; attempts 0: none. Its cursor is not looked at */
 	int64_t due_ms;         /* not before */
 };
 
 void attempt_init(struct attempt *a, unsigned max, uint64_t seed);
 /* A new batch, of which so many are done with already (at most n). `suspect`: over whose
- * records workers died; those before them are a piece of their own. */
-void attempt_begin(struct attempt *a, size_t n, size_t done, const struct suspect *suspect);
+ * records workers died; those before them are a piece of their own. `aside`, borrowed: single
+ * records that are in no piece, for they are done with. */
+void attempt_begin(struct attempt *a, size_t n, size_t done, const struct suspect *suspect,
+		   const size_t *aside, size_t n_aside);
 bool attempt_is_over(const struct attempt *a);
+/* Nothing will be tried behind this piece. */
+bool attempt_is_last(const struct attempt *a);
 
 /* The piece is done with. */
 void attempt_ack(struct attempt *a);

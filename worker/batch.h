@@ -23,6 +23,7 @@ struct batch {
 	bool gap;       /* not records: the service had dropped those behind `from` */
 	size_t counted; /* records that the board has counted already as delivered, dead or
 			   dropped */
+	bool unsaved; /* delivered, and nothing of it is to be committed: manual mode */
 	struct cursor rollback; /* the shard goes on here, and not at `to`; none: it does not */
 };
 

@@ -178,7 +178,7 @@ committer_take(struct committer *c, struct lease *lease, const struct lease_take
 	if (err == LTS_SYNC)
 		committer_die(c, EXIT_SYNC_FAILED, "sink could not be synced");
 	if (!err && c->processor)
-		err = process_open(c, track, why_out);
+		err = process_open(c, track, &out->checkpoint, why_out);
 	return err; /* also when the sink is not well: the lease is ours */
 }
 
@@ -258,13 +258,17 @@ committer_stuck(struct committer *c, struct lease *lease, const char *why)
 }
 
 enum lts_err
-committer_close(struct committer *c, struct lease *lease, enum lease_state state, int64_t end_ns)
+committer_close(struct committer *c, struct lease *lease, enum lease_state state, int64_t end_ns,
+		struct buf *why_out)
 {
 	struct track *track = lease->delivery_side;
 	if (!track || (track->gone && !track->stream))
 		return LTS_GONE;
-	process_close(c, track,
-		      state == LEASE_FINISHED ? PROCESSOR_FINISHED : PROCESSOR_STOPPING);
+	bool finished = state == LEASE_FINISHED && !track->gone;
+	enum lts_err err = process_end(
+		c, track, finished ? PROCESSOR_FINISHED : PROCESSOR_STOPPING, why_out);
+	if (err)
+		return err;
 	track->close = track->gone ? LEASE_RELEASED : state;
 	track->end_ns = end_ns;
 	committer_mark_dirty(c, track, 0);
@@ -332,6 +336,7 @@ flush_sinks(struct committer *c)
 						  .records = t->records,
 						  .bytes = t->bytes,
 						  .dead_letters = t->dead_letters,
+						  .asides = &t->asides,
 						  .attempts = t->attempts,
 						  .gap = t->gap,
 						  .published = t->published,

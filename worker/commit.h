@@ -59,10 +59,11 @@ void committer_give_up(struct committer *c, struct lease *lease);
 void committer_published(struct committer *c, struct lease *lease, const struct cursor *cursor);
 /* An event, for people: the shard stopped, and why. */
 void committer_stuck(struct committer *c, struct lease *lease, const char *why);
-/* The last for this shard: sealed and committed with the next commit, which reports it.
- * LTS_GONE: there is nothing to commit, and no report will come. */
+/* The last for this shard: sealed and committed with the next commit, which reports it. No
+ * report will come after LTS_GONE: there is nothing to commit, nor after LTS_AGAIN: it cannot be
+ * LEASE_FINISHED, as it is not saved up to its end (`why_out`). */
 enum lts_err committer_close(struct committer *c, struct lease *lease, enum lease_state state,
-			     int64_t end_ns) LTS_MUST_USE;
+			     int64_t end_ns, struct buf *why_out) LTS_MUST_USE;
 /* Forgets the shard. What was not committed was never there. */
 void committer_forget(struct committer *c, struct lease *lease);
 

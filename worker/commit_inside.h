@@ -22,6 +22,7 @@ struct track {
 	uint64_t committed_done, reached_done; /* ...and so many records behind it */
 	struct sink_position position;         /* of the last flush */
 	struct sink_position safe;             /* of the last commit */
+	struct asides asides;                  /* dead letters ahead of `reached` */
 	bool held; /* dead letters behind `position` are not behind `reached`: no flush */
 	uint64_t records, bytes; /* between committed and reached */
 	uint64_t dead_letters;   /* between them */

@@ -292,10 +292,15 @@ go_on(struct delivery *d)
 static void
 do_close(struct delivery *d, struct delivery_order *order)
 {
-	enum lts_err err =
-		committer_close(d->committer, order->lease, order->close, order->end_ns);
-	if (err)
-		on_committer_report(d, order->lease, err, true);
+	struct delivery_done done = { .kind = DELIVERY_CLOSE, .lease = order->lease };
+	struct buf why;
+	buf_init(&why, sizeof(done.why) - 1);
+	done.err = committer_close(d->committer, order->lease, order->close, order->end_ns, &why);
+	if (why.len)
+		memcpy(done.why, why.data, why.len + 1);
+	buf_fini(&why);
+	if (done.err)
+		complete(d, &done);
 }
 
 /* Returns whether the order is done with. */

@@ -16,7 +16,7 @@ enum delivery_kind {
 	DELIVERY_BATCH,     /* order: batch; completion: batch given back, err, why */
 	DELIVERY_PUBLISHED, /* order: cursor */
 	DELIVERY_STUCK,     /* order: text; becomes an event */
-	DELIVERY_CLOSE,     /* order: close, end_ns; completion when committed, or err */
+	DELIVERY_CLOSE,     /* order: close, end_ns; completion when committed, or err, why */
 	DELIVERY_FORGET,    /* order; completion: the last for this lease, which is free then
 			     */
 	DELIVERY_FLUSH,     /* completion when everything before it is committed */

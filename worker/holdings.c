@@ -383,8 +383,10 @@ on_delivered(struct holdings *h, struct holding *holding, struct delivery_done *
 			  rest ? batch->n_records - batch->counted : 0);
 		for (const struct batch *one = batch; one; one = one->joined)
 			board_add(&h->config.board->counters.delivered_bytes, one->body.len);
-		holding->uncommitted = true;
-		holding->commits = done->commits;
+		if (!batch->unsaved) {
+			holding->uncommitted = true;
+			holding->commits = done->commits;
+		}
 	}
 	shard_on_delivered(holding->shard, batch, done->err, done->why, clock_boot_ms());
 }
@@ -404,7 +406,7 @@ holdings_on_done(struct holdings *h, struct delivery_done *done)
 		on_delivered(h, holding, done);
 		break;
 	case DELIVERY_CLOSE:
-		shard_on_closed(holding->shard, done->err, now_ms);
+		shard_on_closed(holding->shard, done->err, done->why, now_ms);
 		break;
 	case DELIVERY_GONE:
 		shard_on_gone(holding->shard, now_ms);

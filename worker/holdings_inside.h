@@ -29,7 +29,7 @@ struct holding {
 	bool waits_for_room;
 	unsigned troubles; /* in a row */
 	bool blocked;      /* its order is parked for want of space */
-	bool uncommitted;  /* something was delivered when the board counted */
+	bool uncommitted;  /* a commit was owed to what was delivered when the board counted */
 	uint64_t commits;  /* so many commits */
 	struct stage_clock clocks[HOLDING_CLOCKS];
 };

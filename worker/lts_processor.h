@@ -58,7 +58,9 @@ enum lts_processor_result {
 enum lts_processor_reason {
 	LTS_PROCESSOR_STOPPING = 1,
 	LTS_PROCESSOR_LEASE_LOST, /* the shard is somebody else's by now: nothing can be saved */
-	LTS_PROCESSOR_FINISHED,   /* end_time is reached, or the shard is at its end */
+	/* end_time is reached, or the shard is at its end. checkpoint_mode=manual: the last chance
+	 * to save; what is not saved then comes again at the next start. */
+	LTS_PROCESSOR_FINISHED,
 };
 
 struct lts_processor_ops {

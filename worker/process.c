@@ -4,34 +4,19 @@
  * In a worker's delivery thread. Owns the processor's side of each shard, and what is not
  * saved yet. Must never let a commit name a record that was neither acknowledged nor made a
  * dead letter, nor go on behind a dead letter that is not committed. What is tried next is
- * worker/attempt.c's. Held by tests/scenario/plugins.c.
+ * worker/attempt.c's. Held by tests/worker/test_process.c and tests/scenario/plugins.c.
  */
-#include "worker/process.h"
+#include "worker/process_inside.h"
 
-#include <cjson/cJSON.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
 #include "common/xalloc.h"
-#include "state/human.h"
-#include "worker/attempt.h"
+#include "worker/asides.h"
 
 enum { PROCESS_COMMIT_MS = 50, PROCESS_LAZY_MS = 500 };
-
-struct process {
-	struct processor_shard *shard; /* NULL once closed */
-	struct attempt attempt;
-	struct cursor at; /* where the next batch starts */
-	uint64_t done;    /* so many records behind it are done with */
-	bool begun;       /* a batch is in hand */
-	bool pending;     /* its piece is under way */
-	bool unwritten;   /* a dead letter is not committed yet */
-	bool careful;     /* workers died over this batch: what is done is committed at once */
-	uint64_t records, bytes, dead_letters; /* done with, but not saved */
-	struct cursor rolled_back;             /* the last from this batch's start; none */
-	char error[200];                       /* of the last attempt that failed */
-};
 
 static enum lts_err
 create_dead_letters(struct committer *c, struct buf *why_out)
@@ -83,7 +68,8 @@ cannot_open(const struct committer *c, const struct suspect *suspect)
 }
 
 enum lts_err
-process_open(struct committer *c, struct track *t, struct buf *why_out)
+process_open(struct committer *c, struct track *t, const struct checkpoint_record *taken,
+	     struct buf *why_out)
 {
 	const struct suspect *suspect = &t->lease->suspect;
 	if (cannot_open(c, suspect)) {
@@ -97,6 +83,7 @@ process_open(struct committer *c, struct track *t, struct buf *why_out)
 	t->process = p;
 	p->at = t->committed;
 	p->done = t->committed_done;
+	t->asides = taken->asides;
 	attempt_init(&p->attempt, c->config.process.max_attempts, t->lease->epoch.value);
 	if (c->config.process.most_records)
 		p->attempt.most = c->config.process.most_records;
@@ -116,7 +103,7 @@ piece_of(const struct process *p, const struct batch *batch)
 			       .cursor = batch->from,
 			       .next = batch->to,
 			       .first = a->done,
-			       .last = a->to == a->n,
+			       .last = attempt_is_last(a),
 			       .attempts = a->failed };
 }
 
@@ -145,13 +132,18 @@ all_is_saved(const struct track *t)
 }
 
 /* The next commit may name the place where we are. */
-static void
-save(struct committer *c, struct track *t, bool at_once)
+void
+process_save(struct committer *c, struct track *t, bool at_once)
 {
 	struct process *p = t->process;
 	if (t->held && c->sink->ops->flush(t->stream, false, &t->position))
 		committer_die(c, EXIT_SYNC_FAILED, "dead letters could not be synced");
 	t->held = false;
+	if (p->lost)
+		t->asides.n = 0;
+	asides_move(&t->asides, p->place, p->done);
+	p->place = 0;
+	p->lost = false;
 	t->reached = p->at;
 	t->reached_done = p->done;
 	t->records += p->records;
@@ -161,18 +153,25 @@ save(struct committer *c, struct track *t, bool at_once)
 	committer_mark_dirty(c, t, at_once ? 0 : clock_mono_ms() + c->config.interval_ms);
 }
 
+/* Between two places without a record that was acknowledged nobody needs to save. */
+bool
+process_may_save(const struct committer *c, const struct track *t)
+{
+	return !c->config.process.manual || (all_is_saved(t) && !t->process->records);
+}
+
 /* The records up to `done` of the batch are done with. */
-static void
-move_to(struct committer *c, struct track *t, const struct batch *batch, uint64_t done)
+void
+process_move_to(struct committer *c, struct track *t, const struct batch *batch, uint64_t done)
 {
 	struct process *p = t->process;
-	bool saved = all_is_saved(t);
+	bool may = process_may_save(c, t);
 	bool over = done >= batch->n_records;
+	p->place += over ? batch->n_records : 0;
 	p->at = over ? batch->to : batch->from;
 	p->done = over ? done - batch->n_records : done;
-	/* Between two places without a record that was acknowledged nobody needs to save. */
-	if (!c->config.process.manual || (saved && !p->records))
-		save(c, t, false);
+	if (may)
+		process_save(c, t, false);
 }
 
 /* ---- verdicts ---- */
@@ -193,15 +192,15 @@ static void
 acknowledge(struct committer *c, struct track *t, struct batch *batch, const struct verdict *v)
 {
 	struct process *p = t->process;
-	if (p->attempt.to == p->attempt.n && cursor_equal(&p->rolled_back, &batch->from))
+	if (attempt_is_last(&p->attempt) && cursor_equal(&p->rolled_back, &batch->from))
 		p->rolled_back = (struct cursor){ 0 }; /* it got past it */
 	count_piece(c, t, batch);
 	t->attempts = 0;
 	p->error[0] = '\0';
 	attempt_ack(&p->attempt);
-	move_to(c, t, batch, p->attempt.done);
+	process_move_to(c, t, batch, p->attempt.done);
 	if (v->saved)
-		save(c, t, v->persistent);
+		process_save(c, t, v->persistent);
 }
 
 static void
@@ -234,19 +233,23 @@ roll_back(struct committer *c, struct track *t, struct batch *batch, const struc
 		refuse(c, t, batch, SIZE_MAX, "rolled back from here again");
 		return;
 	}
+	uint64_t place = p->place;
 	p->rolled_back = batch->from;
 	count_piece(c, t, batch);
 	t->attempts = 0;
 	batch->rollback = v->rollback;
 	p->attempt.done = p->attempt.n; /* the rest of it comes again */
-	move_to(c, t, batch, p->attempt.to);
+	process_move_to(c, t, batch, p->attempt.to);
 	if (v->saved)
-		save(c, t, v->persistent);
+		process_save(c, t, v->persistent);
+	bool here = !v->saved && cursor_equal(&v->rollback, &batch->from);
+	p->lost = here ? p->lost : !cursor_equal(&v->rollback, &t->reached);
+	p->place = here ? place : 0;
 	p->at = v->rollback;
 	p->done = 0;
 	p->records = p->bytes = 0; /* they come again before they are saved */
 	if (!c->config.process.manual)
-		save(c, t, false); /* also when we die before it is there again */
+		process_save(c, t, false); /* also when we die before it is there again */
 }
 
 static void
@@ -271,81 +274,6 @@ obey(struct committer *c, struct track *t, struct batch *batch, const struct ver
 	}
 }
 
-/* ---- poison ---- */
-
-static char *
-dead_letter(const struct track *t, const struct batch *batch)
-{
-	const struct process *p = t->process;
-	const struct record *record = &batch->records[p->attempt.done];
-	char *text = xstrndup(record->text, record->len);
-	cJSON *letter = cJSON_CreateObject();
-	cJSON_AddStringToObject(letter, "shard", t->lease->shard.text);
-	cJSON_AddStringToObject(letter, "cursor", batch->from.text);
-	cJSON_AddNumberToObject(letter, "index", (double)p->attempt.done);
-	cJSON_AddNumberToObject(letter, "attempts", p->attempt.failed);
-	cJSON_AddStringToObject(letter, "error", p->error);
-	cJSON_AddStringToObject(letter, "time", human_time(clock_wall_ns()).text);
-	cJSON_AddRawToObject(letter, "record", text);
-	char *line = cJSON_PrintUnformatted(letter);
-	cJSON_Delete(letter);
-	free(text);
-	if (!line)
-		abort();
-	return line;
-}
-
-static void
-say_poison(struct committer *c, const struct track *t, const struct batch *batch,
-	   const char *fate)
-{
-	const struct process *p = t->process;
-	log_error(c->config.log, "poison record", LOG_TEXT("shard", t->lease->shard.text),
-		  LOG_TEXT("cursor", batch->from.text), LOG_UINT("index", p->attempt.done),
-		  LOG_UINT("attempts", p->attempt.failed), LOG_TEXT("next", fate),
-		  LOG_TEXT("text", p->error));
-}
-
-/* To the dead letters; nothing of the shard goes on before that is committed. */
-static enum lts_err
-put_aside(struct committer *c, struct track *t, struct batch *batch, struct buf *why_out)
-{
-	struct process *p = t->process;
-	if (!p->error[0])
-		snprintf(p->error, sizeof(p->error), "%u workers died or hung over it",
-			 p->attempt.failed);
-	if (c->config.process.on_poison == POISON_STOP) {
-		enum lts_err ignored = buf_printf(
-			why_out, "poison record %zu behind cursor %s: %u attempts: %s",
-			p->attempt.done, batch->from.text, p->attempt.failed, p->error);
-		(void)ignored;
-		say_poison(c, t, batch, "the shard stops");
-		return LTS_BADDATA;
-	}
-	char *line = dead_letter(t, batch);
-	struct record letter = { line, strlen(line) };
-	enum lts_err err = c->sink->ops->submit(t->stream, &letter, 1, why_out);
-	free(line);
-	if (err == LTS_SYNC)
-		committer_die(c, EXIT_SYNC_FAILED, "dead letters could not be synced");
-	if (err)
-		return err;
-	say_poison(c, t, batch, "put aside");
-	board_add(&c->config.board->counters.dead_letters, 1);
-	batch->counted++;
-	p->dead_letters++;
-	p->error[0] = '\0';
-	t->attempts = 0;
-	t->held = true;
-	attempt_bury(&p->attempt);
-	move_to(c, t, batch, p->attempt.done);
-	if (!t->held) {
-		p->unwritten = true;
-		committer_mark_dirty(c, t, 0);
-	}
-	return LTS_OK;
-}
-
 /* ---- a batch ---- */
 
 static void
@@ -359,18 +287,25 @@ begin_batch(struct committer *c, struct track *t, struct batch *batch)
 	if (batch->gap || !batch->n_records)
 		p->done = 0;
 	size_t skip = p->done < batch->n_records ? (size_t)p->done : batch->n_records;
-	board_add(&c->config.board->counters.dropped_records, skip);
-	batch->counted = skip;
+	if (batch->gap)
+		t->asides.n = 0; /* they are behind it */
+	size_t n_aside = p->lost ? 0
+				 : asides_find(&t->asides, p->place, batch->records,
+					       batch->n_records, p->aside);
+	batch->counted = skip + n_aside;
+	for (size_t i = 0; i < n_aside; i++)
+		batch->counted -= p->aside[i] < skip;
+	board_add(&c->config.board->counters.dropped_records, batch->counted);
 	if (cursor_equal(&t->lease->suspect.cursor, &batch->from)) {
 		suspect = t->lease->suspect;
 		t->lease->suspect.attempts = 0;
 	}
-	attempt_begin(&p->attempt, batch->n_records, skip, &suspect);
+	attempt_begin(&p->attempt, batch->n_records, skip, &suspect, p->aside, n_aside);
 	p->careful = suspect.attempts > 0;
 	p->error[0] = '\0';
 	p->begun = true;
 	if (attempt_is_over(&p->attempt))
-		move_to(c, t, batch, p->done);
+		process_move_to(c, t, batch, p->done > skip ? p->done : p->attempt.done);
 }
 
 static enum lts_err
@@ -385,7 +320,7 @@ step(struct committer *c, struct track *t, struct batch *batch, int64_t *due_ms_
 		committer_mark_dirty(c, t, 0);
 		*due_ms_out = now_ms + PROCESS_COMMIT_MS;
 	} else if (a->poison) {
-		enum lts_err err = put_aside(c, t, batch, why_out);
+		enum lts_err err = process_put_aside(c, t, batch, why_out);
 		if (err)
 			return err;
 	} else if (a->due_ms <= now_ms) {
@@ -413,6 +348,7 @@ process_batch(struct committer *c, struct batch *batch, int64_t *due_ms_out, str
 		return err;
 	p->begun = false;
 	t->gap |= batch->gap && !err;
+	batch->unsaved = !t->dirty;
 	return err;
 }
 
@@ -436,7 +372,24 @@ process_close(struct committer *c, struct track *t, enum processor_reason reason
 	leave(c);
 	p->pending = false;
 	if (verdict.saved && reason != PROCESSOR_LEASE_LOST)
-		save(c, t, true);
+		process_save(c, t, true);
+}
+
+enum lts_err
+process_end(struct committer *c, struct track *t, enum processor_reason reason,
+	    struct buf *why_out)
+{
+	struct process *p = t->process;
+	process_close(c, t, reason);
+	if (!p || reason != PROCESSOR_FINISHED || all_is_saved(t))
+		return LTS_OK;
+	enum lts_err ignored =
+		buf_printf(why_out,
+			   "%" PRIu64 " acknowledged records are behind the last save: they "
+			   "come again at the next start",
+			   p->records);
+	(void)ignored;
+	return LTS_AGAIN;
 }
 
 void

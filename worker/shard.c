@@ -175,7 +175,7 @@ shard_on_taken(struct shard *s, enum lts_err err, const struct lease_taken *take
 			drain(s);
 		} else {
 			s->closing = true;
-			shard_on_closed(s, LTS_OK, now_ms);
+			shard_on_closed(s, LTS_OK, "", now_ms);
 		}
 		return;
 	}
@@ -201,7 +201,7 @@ shard_on_taken(struct shard *s, enum lts_err err, const struct lease_taken *take
 		s->state = SHARD_DRAINING;
 		s->closing = true;
 		s->why = err;
-		shard_on_closed(s, err, now_ms);
+		shard_on_closed(s, err, "", now_ms);
 		return;
 	default:
 		shard_get_stuck(s, err, why);
@@ -236,9 +236,14 @@ shard_on_delivered(struct shard *s, struct batch *batch, enum lts_err err, const
 }
 
 void
-shard_on_closed(struct shard *s, enum lts_err err, int64_t now_ms)
+shard_on_closed(struct shard *s, enum lts_err err, const char *why, int64_t now_ms)
 {
 	s->orders++;
+	if (s->state == SHARD_FINISHING && err == LTS_AGAIN) {
+		/* Given to another worker it would only come to this point again. */
+		shard_get_stuck(s, err, why);
+		return;
+	}
 	if (s->state == SHARD_FINISHING && !err) {
 		s->state = SHARD_FINISHED;
 		s->ops->report(s->arg, s, MSG_FINISHED, LTS_OK, "");
@@ -277,7 +282,7 @@ let_go(struct shard *s, enum lts_err why, int64_t now_ms)
 	s->why = why;
 	if (untaken) {
 		s->closing = true;
-		shard_on_closed(s, LTS_OK, now_ms);
+		shard_on_closed(s, LTS_OK, "", now_ms);
 	} else if (!busy) {
 		drain(s);
 	}

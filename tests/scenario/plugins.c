@@ -194,31 +194,6 @@ START_TEST(rollback_for_ever_is_a_failure)
 }
 END_TEST
 
-/* What is not saved comes again. */
-START_TEST(manual_checkpoint_is_behind_what_was_saved)
-{
-	struct one_host h;
-	test_plugin_begin(
-		&h, SIM,
-		"--consumer_count 1 --consume_batch_size 100 --checkpoint_interval 50ms "
-		"--checkpoint_mode manual",
-		"persist * 799 0\n");
-	until("all is given", test_plugin_done(&h, SHARDS) == SHARDS * RECORDS);
-	until("800 of each are committed", agent_committed(&h.agent) == SHARDS * 800);
-	agent_kill_whole(&h.agent);
-	test_plugin_rules(&h, "persist * * 0\n");
-	agent_start(&h.agent);
-	until("the rest is given again", agent_committed(&h.agent) == SHARDS * RECORDS);
-	agent_stop(&h.agent);
-	struct test_plugin_account *account = test_plugin_account(&h, SHARDS, RECORDS);
-	for (unsigned i = 0; i < RECORDS; i++)
-		ck_assert_uint_eq(account->times[1][i], i < 800 ? 1 : 2);
-	ck_assert_uint_eq(account->lost, 0);
-	free(account);
-	one_host_end(&h);
-}
-END_TEST
-
 START_TEST(workers_killed_meanwhile_lose_nothing)
 {
 	struct one_host h;
@@ -285,7 +260,6 @@ suite_plugins(void)
 	tcase_add_test(tc, slow_is_neither_hung_nor_rebalanced);
 	tcase_add_test(tc, rollback_gives_the_records_again);
 	tcase_add_test(tc, rollback_for_ever_is_a_failure);
-	tcase_add_test(tc, manual_checkpoint_is_behind_what_was_saved);
 	tcase_add_test(tc, workers_killed_meanwhile_lose_nothing);
 	tcase_add_loop_test(tc, wrong_plugin_is_refused_at_start, 0,
 			    sizeof(wrong) / sizeof(wrong[0]));

@@ -148,6 +148,50 @@ START_TEST(records_done_with_behind_the_cursor_are_part_of_the_place)
 }
 END_TEST
 
+static const struct asides two_aside = { 2, { { 7, 1 }, { 9, 2 } } };
+
+START_TEST(dead_letter_ahead_of_the_place_is_stored_and_moves_it_not)
+{
+	struct checkpoint_move move = move_of("0", now, "100", "100");
+	move.dead_letters = 2;
+	move.asides = &two_aside;
+	ck_assert_int_eq(result_of(move), LTS_OK);
+	struct checkpoint_record record = stored("0");
+	ck_assert_str_eq(record.cursor.text, "100");
+	ck_assert_uint_eq(record.dead_letters, 2);
+	ck_assert_uint_eq(record.asides.n, 2);
+	ck_assert_uint_eq(record.asides.list[1].place, 9);
+	move = move_of("0", now, "100", "200");
+	ck_assert_int_eq(result_of(move), LTS_OK);
+	ck_assert_uint_eq(stored("0").asides.n, 0); /* they were ahead of the former place */
+}
+END_TEST
+
+START_TEST(dead_letter_ahead_of_the_place_is_refused_past_its_deadline)
+{
+	struct checkpoint_move move = move_of("0", now, "100", "100");
+	move.dead_letters = 2;
+	move.asides = &two_aside;
+	move.deadline_ms = STATE_ENV_NOW_MS;
+	expect_refused_as(move, LTS_EXPIRED);
+}
+END_TEST
+
+/* What was put aside since then is undone with all else. */
+START_TEST(commit_that_moves_nothing_leaves_what_is_aside)
+{
+	struct checkpoint_move move = move_of("0", now, "100", "100");
+	move.dead_letters = 2;
+	move.asides = &two_aside;
+	ck_assert_int_eq(result_of(move), LTS_OK);
+	move.dead_letters = 0;
+	move.asides = &(struct asides){ 1, { { 3, 3 } } };
+	move.deadline_ms = 0;
+	ck_assert_int_eq(result_of(move), LTS_OK);
+	ck_assert_uint_eq(stored("0").asides.n, 2);
+}
+END_TEST
+
 START_TEST(move_behind_the_cursor_is_refused_past_its_deadline)
 {
 	struct checkpoint_move move = move_of("0", now, "100", "100");
@@ -373,6 +417,9 @@ suite_checkpoint(void)
 	tcase_add_test(tc, move_from_elsewhere_is_refused);
 	tcase_add_test(tc, move_past_its_deadline_is_refused);
 	tcase_add_test(tc, records_done_with_behind_the_cursor_are_part_of_the_place);
+	tcase_add_test(tc, dead_letter_ahead_of_the_place_is_stored_and_moves_it_not);
+	tcase_add_test(tc, dead_letter_ahead_of_the_place_is_refused_past_its_deadline);
+	tcase_add_test(tc, commit_that_moves_nothing_leaves_what_is_aside);
 	tcase_add_test(tc, move_behind_the_cursor_is_refused_past_its_deadline);
 	tcase_add_test(tc, shard_never_taken_is_gone);
 	tcase_add_loop_test(tc, lease_let_go_cannot_move, 0, 2);

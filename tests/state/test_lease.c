@@ -315,6 +315,7 @@ START_TEST(local_position_keeps_counts_sink_and_finish)
 	local.finished_end_ns = 123;
 	local.done = 5;
 	local.dead_letters = 2;
+	local.asides.n = 1;
 	put_checkpoint(&local);
 	ck_assert_int_eq(state_env_take(&env, &take, NULL), LTS_OK);
 	ck_assert_int_eq(state_env_checkpoint(&env, "0", &stored), LTS_OK);
@@ -326,6 +327,7 @@ START_TEST(local_position_keeps_counts_sink_and_finish)
 	ck_assert_uint_eq(stored.bytes, 1000);
 	ck_assert_uint_eq(stored.done, 5);
 	ck_assert_uint_eq(stored.dead_letters, 2);
+	ck_assert_uint_eq(stored.asides.n, 1);
 }
 END_TEST
 
@@ -336,6 +338,7 @@ START_TEST(position_of_another_host_keeps_the_sink_and_is_not_finished)
 	local.finished_end_ns = 123;
 	local.done = 5;
 	local.dead_letters = 2;
+	local.asides.n = 1;
 	put_checkpoint(&local);
 	take.service = cursor_of("900");
 	take.ahead = LEASE_FROM_SERVICE;
@@ -348,6 +351,7 @@ START_TEST(position_of_another_host_keeps_the_sink_and_is_not_finished)
 	ck_assert_uint_eq(stored.position.offset, 4096);
 	ck_assert_uint_eq(stored.records, 10);
 	ck_assert_uint_eq(stored.done, 0); /* which was behind our own place */
+	ck_assert_uint_eq(stored.asides.n, 0);
 	ck_assert_uint_eq(stored.dead_letters, 2);
 }
 END_TEST

@@ -66,6 +66,13 @@ agent_init(struct agent *agent, const struct sim_process *sim, const char *name,
 }
 
 void
+agent_add_word(struct agent *agent, const char *word)
+{
+	ck_assert_uint_lt(agent->words.n, PROCESS_WORDS_MAX);
+	agent->words.list[agent->words.n++] = xstrdup(word);
+}
+
+void
 agent_fini(struct agent *agent)
 {
 	process_kill(&agent->process);

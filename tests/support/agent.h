@@ -29,6 +29,8 @@ struct agent {
  * heartbeats, the simulator's credentials. `name` is borrowed. Does not start it. */
 void agent_init(struct agent *agent, const struct sim_process *sim, const char *name,
 		const char *options);
+/* One more word of its command line, blanks and all; before it starts. */
+void agent_add_word(struct agent *agent, const char *word);
 void agent_fini(struct agent *agent);
 /* Starts it, again if it has run before, with the same words. */
 void agent_start(struct agent *agent);

@@ -390,7 +390,7 @@ shard_bed_delivered(struct shard_bed *bed, enum lts_err err)
 void
 shard_bed_closed(struct shard_bed *bed, enum lts_err err)
 {
-	shard_on_closed(bed->shard, err, bed->now_ms);
+	shard_on_closed(bed->shard, err, err ? "told so" : "", bed->now_ms);
 }
 
 void

@@ -104,6 +104,30 @@ fetch_with_end(const char *end)
 	shard_bed_ignore(&bed);
 }
 
+START_TEST(shard_whose_processor_has_not_saved_all_stops_at_its_end)
+{
+	fetch_with_end("10");
+	shard_bed_closed(&bed, LTS_AGAIN);
+	shard_bed_expect(&bed, "STUCK AGAIN told so\n");
+	ck_assert_int_eq(shard_state(bed.shard), SHARD_STUCK);
+	shard_on_revoke(bed.shard, LEASE_PAUSED, bed.now_ms);
+	shard_bed_expect(&bed, "close paused 0\n");
+	shard_bed_closed(&bed, LTS_OK);
+	shard_bed_expect(&bed, "RELEASED OK\nforget\n");
+}
+END_TEST
+
+START_TEST(shard_taken_back_while_its_processor_has_not_saved_all_is_released)
+{
+	fetch_with_end("10");
+	shard_on_revoke(bed.shard, LEASE_RELEASED, bed.now_ms);
+	shard_bed_closed(&bed, LTS_AGAIN);
+	shard_bed_expect(&bed, "close released 0\n");
+	shard_bed_closed(&bed, LTS_OK);
+	shard_bed_expect(&bed, "RELEASED OK\nforget\n");
+}
+END_TEST
+
 START_TEST(shard_that_starts_at_its_end_is_finished)
 {
 	shard_bed_set_service_clock(&bed, END_NS + SECOND_NS);
@@ -255,6 +279,8 @@ suite_shard_end(void)
 	tcase_add_test(tc, before_end_time_batches_are_fetched_without_an_end);
 	tcase_add_test(tc, last_stretch_waits_for_end_time);
 	tcase_add_test(tc, answer_of_the_last_stretch_is_dropped);
+	tcase_add_test(tc, shard_whose_processor_has_not_saved_all_stops_at_its_end);
+	tcase_add_test(tc, shard_taken_back_while_its_processor_has_not_saved_all_is_released);
 	tcase_add_test(tc, shard_that_starts_at_its_end_is_finished);
 	tcase_add_test(tc, shard_is_finished_when_next_is_its_end);
 	tcase_add_loop_test(tc, shard_is_finished_by_repeated_empty_answers_that_do_not_move, 0,

@@ -23,7 +23,8 @@ enum exit_code {
 	EXIT_ORPHANED = 7,    /* the supervisor is gone */
 };
 
-/* Descriptors that a worker starts with; everything above is closed. */
+/* Its environment: common/child_env.h. Descriptors that a worker starts with; everything above is
+ * closed. */
 enum handoff_fd {
 	HANDOFF_CHANNEL = 3,    /* its end of the channel, close-on-exec towards its children */
 	HANDOFF_BOARD = 4,      /* the memfd with its board */

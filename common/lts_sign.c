@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/xalloc.h"
+#include "common/protect.h"
 
 #define ALGORITHM "V11-HMAC-SHA256"
 #define SIGNED_HEADERS "content-type;x-sdk-date"
@@ -107,7 +107,7 @@ enum lts_err
 lts_sign_create(const char *ak, const char *sk, const char *region, bool full_date,
 		struct lts_sign **sign_out)
 {
-	struct lts_sign *sign = xcalloc(1, sizeof(*sign));
+	struct lts_sign *sign = protect_alloc(sizeof(*sign));
 	buf_init(&sign->canonical, CANONICAL_MAX);
 	sign->full_date = full_date;
 	enum lts_err err = LTS_INVALID;
@@ -141,8 +141,7 @@ lts_sign_destroy(struct lts_sign **signp)
 	EVP_MD_CTX_free(sign->digest);
 	EVP_MD_free(sign->sha256);
 	buf_fini(&sign->canonical);
-	OPENSSL_cleanse(sign, sizeof(*sign));
-	free(sign);
+	protect_free(sign, sizeof(*sign));
 }
 
 /* Keys the HMAC context for the day of `date`, unless it already is. */

@@ -59,7 +59,8 @@ struct options {
 	int64_t batch_max_records, batch_linger_ms; /* 0: off */
 	int64_t log_level, log_format;              /* enum log_level, enum log_format */
 	char *log_file;
-	bool is_test;
+	bool is_test, sandbox;
+	char *user;
 	int64_t sign_date; /* enum sign_date */
 	bool help, version, check_config;
 };

@@ -200,6 +200,12 @@ const struct option_spec options_table[] = {
 	{ OPT(is_test, BOOL, LOG), AT(is_test), .initial = "false", .argument = "BOOL",
 	  .help = "a debug log to debug.log in state_dir as well" },
 
+	{ OPT(user, TEXT, SAFETY), AT(user), RANGE(1, 256), .argument = "NAME",
+	  .help = "started as root: whom to become, for good, once the configuration is read" },
+	{ OPT(sandbox, BOOL, SAFETY), AT(sandbox), WORKERS, .initial = "true", .argument = "BOOL",
+	  .help = "workers without code of yours give up the files and system calls that they have "
+		  "no use for, where the kernel can" },
+
 	{ OPT(config, TEXT, PROGRAM), AT(config), RANGE(1, PATH_BYTES), .argument = "FILE",
 	  .help = "configuration file: lines of name = value" },
 	{ OPT(check_config, BOOL, PROGRAM), AT(check_config), .program = true,

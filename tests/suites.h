@@ -24,7 +24,7 @@
 	X(log) X(json_skip) \
 	X(batch_scan) X(batch_scan_cjson) \
 	X(record_text) X(basics) \
-	X(make_dirs) X(pack) \
+	X(make_dirs) X(pack) X(protect) X(child_env) \
 	X(message) X(channel) \
 	X(board) X(schema) \
 	X(store) X(store_processes) \
@@ -43,7 +43,7 @@
 	X(shard_waits) X(fault) \
 	X(commit) X(commit_lease) X(process) X(process_manual) \
 	X(delivery) X(segment) \
-	X(attempt) X(asides) \
+	X(attempt) X(asides) X(sandbox) \
 	X(sink_file) X(sink_crash) \
 	X(record_write) X(sink_stdout) \
 	X(child) X(exec_frame) X(processor_exec) X(exec_deaths) \
@@ -66,7 +66,7 @@
 	X(remains) X(output_files) \
 	X(manager) X(plugins) X(reload) X(keys) \
 	X(exec) X(manual) X(examples) \
-	X(commands)
+	X(commands) X(confined) X(users)
 /* clang-format on */
 
 #define DECLARE(name) Suite *suite_##name(void);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/protect.h"
 #include "worker/worker.h"
 
 static int
@@ -41,5 +42,5 @@ main(int argc, char **argv)
 	sigaction(SIGHUP, &ignore, NULL);
 	sigaction(SIGTTOU, &ignore,
 		  NULL); /* we are no terminal's foreground, and may write to one */
-	return (int)worker_run();
+	return (int)worker_run(protect_process());
 }

@@ -5,7 +5,8 @@
 #   make fuzz           a program for each target of libFuzzer, for scripts/fuzz
 
 # What tests/proof needs of the tests' support.
-SUPPORT = $(filter-out %/sys_spy.o $(OBJ)/tests/support/test_%,$(call objs,tests/support))
+SUPPORT = $(filter-out %/sys_spy.o $(OBJ)/tests/support/test_%,$(call objs,tests/support)) \
+	$(addprefix $(OBJ)/tests/support/,test_command.o test_plugin.o)
 # lts-model runs the programs in virtual time: what touches the system is left out, and tests/model is
 # linked instead.
 MODEL_OUT = $(addprefix $(OBJ)/,common/channel.o common/clock.o common/http.o common/http_head.o \

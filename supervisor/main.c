@@ -16,6 +16,7 @@
 #include "common/make_dirs.h"
 #include "common/protect.h"
 #include "common/xalloc.h"
+#include "supervisor/check_config.h"
 #include "supervisor/privileges.h"
 #include "supervisor/supervisor.h"
 
@@ -125,6 +126,15 @@ run(struct invocation *how, struct options *options, struct credentials *credent
 	return code;
 }
 
+static int
+check(const struct options *options)
+{
+	enum exit_code code = check_config(options);
+	if (!code)
+		puts("lts-supervisor: the configuration is valid");
+	return (int)code;
+}
+
 /* A descriptor of ours must not become 0, 1 or 2: records and log lines go there. What was closed
  * reads as empty and cannot be written to, so a sink or log there still says that nobody is
  * listening. */
@@ -158,7 +168,7 @@ main(int argc, char **argv, char **envp)
 	else if (options.version)
 		puts("lts-supervisor " LTS_VERSION);
 	else if (options.check_config)
-		puts("lts-supervisor: the configuration is valid");
+		code = check(&options);
 	else
 		code = run(&how, &options, credentials);
 	protect_free(credentials, sizeof(*credentials));

@@ -33,6 +33,8 @@ main(int argc, char **argv)
 	}
 	if (argc > 1 && strcmp(argv[1], "--help") == 0)
 		return usage(stdout, EXIT_DONE);
+	if (argc > 2 && strcmp(argv[1], "--check_sink") == 0)
+		return (int)worker_check_sink(argv[2]);
 	for (int fd = HANDOFF_CHANNEL; fd < HANDOFF_END; fd++)
 		if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 			return usage(stderr, EXIT_USAGE);

@@ -12,4 +12,8 @@
  * protect_process said. */
 enum exit_code worker_run(bool keys_locked);
 
+/* `lts-worker --check_sink SPEC`, for lts-supervisor --check_config: whether code of the user's
+ * can be loaded. EXIT_DONE, or EXIT_USAGE and a line on stderr. */
+enum exit_code worker_check_sink(const char *spec);
+
 #endif

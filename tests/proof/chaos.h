@@ -29,12 +29,11 @@ enum {
 #define CHAOS_SK "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY" /* agent_init's */
 #define CHAOS_TOKEN "tokenThatNobodyShallEverSee0123456789"
 
-/* What the sink is. */
-enum code { CODE_NONE, CODE_PLUGIN, CODE_EXEC, CODE_BATCH };
+enum code { CODE_NONE, CODE_PLUGIN, CODE_EXEC, CODE_BATCH }; /* as the sink; NONE: files */
 
 struct chaos {
 	struct proof *proof;
-	enum code code; /* NONE: files */
+	enum code code;
 	uint64_t code_seed;
 	int64_t mood_ms; /* until then its code is as it is */
 	struct {

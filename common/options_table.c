@@ -209,8 +209,8 @@ const struct option_spec options_table[] = {
 	{ OPT(config, TEXT, PROGRAM), AT(config), RANGE(1, PATH_BYTES), .argument = "FILE",
 	  .help = "configuration file: lines of name = value" },
 	{ OPT(check_config, BOOL, PROGRAM), AT(check_config), .program = true,
-	  .help = "check the configuration, its files, directories and code; then exit: 0, or 1 when "
-		  "something cannot be read or written, or 2" },
+	  .help = "check the configuration, its files, directories and code; then exit: 0, or 1 "
+		  "when something cannot be read or written, or 2" },
 	{ OPT(help, BOOL, PROGRAM), AT(help), .program = true, .help = "print this text" },
 	{ OPT(version, BOOL, PROGRAM), AT(version), .program = true, .help = "print the version" },
 };

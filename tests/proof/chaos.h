@@ -1,8 +1,7 @@
 /*
- * chaos.h - the inside of the chaos proof, for its own files: chaos.c (the run),
- * chaos_hosts.c (the hosts' lives), chaos_disks.c (their disks), chaos_faults.c (the table of
- * kinds), chaos_invariants.c and chaos_looks.c (what must hold meanwhile, and in the end),
- * chaos_code.c (code of the user's as the sink).
+ * chaos.h - the inside of the chaos proof: chaos.c (the run), chaos_hosts.c (the hosts' lives),
+ * chaos_disks.c (their disks), chaos_faults.c (the table of kinds), chaos_invariants.c and
+ * chaos_looks.c (what must hold), chaos_code.c (code of the user's as the sink).
  *
  * A run is a row of episodes, each with a simulator and hosts of its own. What goes wrong is
  * drawn from the seed alone; what then happens depends on the machine, too. Times are
@@ -35,7 +34,7 @@ struct chaos {
 	struct proof *proof;
 	enum code code;
 	uint64_t code_seed;
-	int64_t mood_ms; /* until then its code is as it is */
+	int64_t mood_ms; /* of the code: until then */
 	struct {
 		unsigned shard, seq;
 	} poison[CHAOS_POISONS];

@@ -20,8 +20,9 @@ CFLAGS += $(CFLAGS_$(MODE)) -std=gnu11 -fPIE -fstack-protector-strong $(WARN)
 CPPFLAGS += -I. -D_GNU_SOURCE -DLTS_VERSION='"$(VERSION)"'
 LDFLAGS += $(LDFLAGS_$(MODE)) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 LIBS    := -lcurl -lcrypto -lcjson -llmdb -lev -linih -lseccomp -lpthread
+LIBS_SUPERVISOR := $(LIBS) -lmicrohttpd
 LIBS_SIM := $(LIBS) -lmicrohttpd -lgnutls -lssl -lz
-LIBS_TEST := $(LIBS) -lcheck -lsubunit -lm -lrt -lz
+LIBS_TEST := $(LIBS) -lmicrohttpd -lcheck -lsubunit -lm -lrt -lz
 
 objs = $(patsubst %.c,$(OBJ)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
 COMMON  = $(call objs,common)
@@ -58,6 +59,7 @@ $(BIN)/lts-tests: $(TESTS) $(SIM_PURE) $(call objs,supervisor) $(call objs,worke
 
 include tests/tests.mk
 
+$(BIN)/lts-supervisor: LIBS = $(LIBS_SUPERVISOR)
 $(BIN)/lts-sim: LIBS = $(LIBS_SIM)
 $(BIN)/lts-tests: LIBS = $(LIBS_TEST)
 $(BIN)/%:

@@ -1,17 +1,18 @@
 /*
- * board.h - one memfd page per worker: what it is doing, and what it has done.
+ * board.h - one memory file per worker: what it is doing, what it has done, and how far each of
+ * its shards is.
  *
  * The worker writes, the supervisor reads, at any time, also after the worker's death.
- * Counters only grow within one life of the worker. Times are CLOCK_BOOTTIME
- * milliseconds.
+ * Counters only grow within one life of the worker; common/board_totals.h adds up lives. Times
+ * are CLOCK_BOOTTIME milliseconds. What is changed here is a new HANDOFF_VERSION.
  */
 #ifndef COMMON_BOARD_H
 #define COMMON_BOARD_H
 
-#include <stdatomic.h>
+#include <stddef.h>
 
+#include "common/board_parts.h"
 #include "common/err.h"
-#include "common/ids.h"
 
 /* What the delivery thread is inside of. Waiting for a lock or for work is never a reason
  * to kill; being inside a submit or a transaction for too long is. */
@@ -26,20 +27,6 @@ enum board_stage {
 /* Whose fault, or whose exit(), ended the process; written by worker/fault.c. */
 enum board_thread { BOARD_NO_THREAD, BOARD_LOOP, BOARD_DELIVERY };
 
-struct board_counters {
-	_Atomic uint64_t fetched_records, fetched_bytes;     /* accepted by the scanner */
-	_Atomic uint64_t delivered_records, delivered_bytes; /* taken by the sink */
-	_Atomic uint64_t dropped_records; /* fetched, then given back undelivered */
-	_Atomic uint64_t dead_letters;    /* fetched, then put aside */
-	_Atomic uint64_t attempts;        /* of the user's code that failed */
-	_Atomic uint64_t batches, empty_batches, commits;
-	_Atomic uint64_t refused;   /* answers that were not what they should be */
-	_Atomic uint64_t retries;   /* requests repeated after an error */
-	_Atomic uint64_t throttled; /* 429s */
-	_Atomic uint64_t
-		commit_ms; /* delivery stood still for a commit: flush, lock, transaction */
-};
-
 struct board {
 	_Atomic int64_t beat_ms;  /* the loop's last turn */
 	_Atomic uint32_t version; /* of the place below: odd while being written */
@@ -51,6 +38,10 @@ struct board {
 	struct shard_id shard;
 	struct cursor cursor;
 	struct board_counters counters;
+	struct board_histogram latencies[BOARD_LATENCIES];
+	_Atomic uint32_t shards_used; /* cells below this may be in use */
+	/* Only what is touched takes memory. */
+	struct board_shard shards[BOARD_SHARDS];
 };
 
 /* Where the delivery thread is, read in one piece unless `torn`: the writer was in the
@@ -70,6 +61,8 @@ enum lts_err board_create(int *fd_out, struct board **out) LTS_MUST_USE;
 /* The worker's: maps what it inherited. */
 enum lts_err board_map(int fd, struct board **out) LTS_MUST_USE;
 void board_unmap(struct board **board);
+/* For the next life: as it was when it was new. */
+void board_clear(struct board *board);
 
 /* One writer: the delivery thread. shard, cursor NULL: as they are. */
 void board_enter(struct board *board, enum board_stage stage, const struct shard_id *shard,
@@ -86,6 +79,20 @@ board_in_flight(const struct board *board)
 			board->counters.dropped_records;
 	return board->counters.fetched_records - done;
 }
+
+/* What a bucket goes up to; the last has no bound: INT64_MAX. */
+int64_t board_bucket_us(unsigned bucket);
+void board_observe(struct board *board, enum board_latency what, int64_t ns);
+
+/* A free cell for the shard, or NULL: there is none. One writer: the loop. */
+struct board_shard *board_shard_take(struct board *board, const struct shard_id *shard,
+				     struct epoch epoch);
+/* NULL-safe. */
+void board_shard_free(struct board_shard **cell);
+/* The n-th cell, read in one piece; false: it is free, or just being taken. */
+bool board_shard_get(const struct board *board, size_t n, struct board_shard *out);
+/* How many cells to look at. */
+size_t board_shards_used(const struct board *board);
 
 static inline void
 board_add(_Atomic uint64_t *counter, uint64_t n)

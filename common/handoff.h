@@ -4,8 +4,9 @@
  *
  * They meet in three places only: LMDB (what must survive: state/schema.h), the channel
  * (one SOCK_SEQPACKET pair per worker: commands and answers; its closing means that the
- * other side is dead), and the board (one memfd page per worker: what survives the worker
- * but need not survive the machine: common/board.h). The bodies of the messages are in
+ * other side is dead), and the board (one memory file per worker: what survives the worker
+ * but need not survive the machine: its beat, its stage, its counters, and a cell for each of its
+ * shards: common/board.h; a part of this version as well). The bodies of the messages are in
  * common/message.h.
  */
 #ifndef COMMON_HANDOFF_H
@@ -27,7 +28,7 @@ enum exit_code {
  * closed. */
 enum handoff_fd {
 	HANDOFF_CHANNEL = 3,    /* its end of the channel, close-on-exec towards its children */
-	HANDOFF_BOARD = 4,      /* the memfd with its board */
+	HANDOFF_BOARD = 4,      /* the memory file with its board */
 	HANDOFF_GENERATION = 5, /* generation.lock, held by every worker of this supervisor */
 	HANDOFF_STDOUT = 6,     /* the file whose lock makes a record on stdout whole */
 	HANDOFF_END = 7,
@@ -35,7 +36,7 @@ enum handoff_fd {
 
 /* Message types. The version is the first byte of every message, the type the second; an
  * unknown one of either means that the peer is broken, and ends the connection. */
-enum { HANDOFF_VERSION = 2, HANDOFF_MESSAGE_MAX = 64 * 1024 };
+enum { HANDOFF_VERSION = 3, HANDOFF_MESSAGE_MAX = 64 * 1024 };
 
 enum message_type {
 	/* supervisor to worker */

@@ -18,7 +18,7 @@ is_text(const struct option_spec *option)
 {
 	return option->type == OPTION_TEXT || option->type == OPTION_ID ||
 	       option->type == OPTION_SECRET || option->type == OPTION_ENDPOINT ||
-	       option->type == OPTION_SINK;
+	       option->type == OPTION_SINK || option->type == OPTION_LISTEN;
 }
 
 void

@@ -61,6 +61,7 @@ struct options {
 	char *log_file;
 	bool is_test, sandbox;
 	char *user;
+	char *metrics_listen, *metrics_file; /* NULL: off */
 	int64_t sign_date; /* enum sign_date */
 	bool help, version, check_config;
 };

@@ -15,6 +15,7 @@
 #include <strings.h>
 
 #include "common/endpoint.h"
+#include "common/listen_at.h"
 #include "common/options_value.h"
 #include "common/protect.h"
 #include "common/xalloc.h"
@@ -147,6 +148,20 @@ set_endpoint(struct options *options, const struct option_spec *option, const ch
 }
 
 static bool
+set_listen(struct options *options, const struct option_spec *option, const char *value,
+	   struct buf *why_out)
+{
+	struct listen_at at;
+	const char *why;
+
+	if (strcasecmp(value, option->absent) != 0 && !listen_at_parse(value, &at, &why)) {
+		SAY(why_out, "%s", why);
+		return false;
+	}
+	return set_text(options, option, value, why_out);
+}
+
+static bool
 set_sink(struct options *options, const struct option_spec *option, const char *value,
 	 struct buf *why_out)
 {
@@ -247,6 +262,8 @@ option_set(struct options *options, const struct option_spec *option, const char
 		return set_endpoint(options, option, value, why_out);
 	case OPTION_SINK:
 		return set_sink(options, option, value, why_out);
+	case OPTION_LISTEN:
+		return set_listen(options, option, value, why_out);
 	case OPTION_TIME:
 		return set_time(options, option, value, why_out);
 	case OPTION_INT:
@@ -297,6 +314,7 @@ option_render(const struct options *options, const struct option_spec *option,
 	case OPTION_SECRET:
 	case OPTION_ENDPOINT:
 	case OPTION_SINK:
+	case OPTION_LISTEN:
 		text = *(char *const *)field;
 		if (!text)
 			return false;

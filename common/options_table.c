@@ -200,6 +200,15 @@ const struct option_spec options_table[] = {
 	{ OPT(is_test, BOOL, LOG), AT(is_test), .initial = "false", .argument = "BOOL",
 	  .help = "a debug log to debug.log in state_dir as well" },
 
+	{ OPT(metrics_listen, LISTEN, WATCH), AT(metrics_listen), RANGE(1, 300), .absent = "off",
+	  .argument = "WHERE",
+	  .help = "serves /metrics (Prometheus), /healthz and /readyz: HOST:PORT of this machine "
+		  "alone, or unix:PATH" },
+	{ OPT(metrics_file, TEXT, WATCH), AT(metrics_file), RANGE(1, PATH_BYTES), .absent = "off",
+	  .argument = "FILE",
+	  .help = "the same metrics every 15s, for node_exporter's textfile collector: a name "
+		  "that ends in .prom" },
+
 	{ OPT(user, TEXT, SAFETY), AT(user), RANGE(1, 256), .argument = "NAME",
 	  .help = "started as root: whom to become, for good, once the configuration is read" },
 	{ OPT(sandbox, BOOL, SAFETY), AT(sandbox), WORKERS, .initial = "true", .argument = "BOOL",

@@ -18,6 +18,7 @@ enum option_type {
 			  */
 	OPTION_ENDPOINT, /* see common/endpoint.h */
 	OPTION_SINK,
+	OPTION_LISTEN, /* see common/listen_at.h */
 	OPTION_TIME,
 	OPTION_INT,
 	OPTION_BYTES,
@@ -34,6 +35,7 @@ enum option_group {
 	GROUP_PROCESSING,
 	GROUP_TIMING,
 	GROUP_LOG,
+	GROUP_WATCH,
 	GROUP_SAFETY,
 	GROUP_PROGRAM,
 	OPTION_GROUPS,

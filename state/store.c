@@ -389,6 +389,7 @@ store_usage(struct store *store, struct store_usage *out)
 	mdb_env_stat(store->env, &st);
 	*out = (struct store_usage){
 		.map_bytes = info.me_mapsize,
+		.used_pages = info.me_last_pgno + 1,
 		.used_bytes = (info.me_last_pgno + 1) * st.ms_psize,
 		.readers = info.me_numreaders,
 		.readers_max = info.me_maxreaders,

@@ -82,7 +82,7 @@ enum lts_err store_count(struct store_txn *txn, enum store_table table,
 			 uint64_t *count_out) LTS_MUST_USE;
 
 struct store_usage {
-	uint64_t map_bytes, used_bytes;
+	uint64_t map_bytes, used_bytes, used_pages;
 	uint32_t readers, readers_max;
 	uint64_t transactions;
 };

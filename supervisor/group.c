@@ -8,6 +8,7 @@
 #include "supervisor/group.h"
 
 #include <ev.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
@@ -54,6 +55,7 @@ struct group {
 	size_t n_asked, asked_cap;
 	LIST_HEAD(, reading) readings; /* in flight */
 	LIST_HEAD(, writing) writings;
+	struct group_stats stats;
 	bool joined, paused;
 };
 
@@ -86,6 +88,10 @@ on_failure(struct consumer *c, const struct lts_answer *answer)
 	if (answer->err == LTS_DENIED || answer->err == LTS_NOTFOUND || delay_ms > longest_ms)
 		delay_ms = longest_ms;
 	unsigned n = ++c->failures;
+	g->stats.err = answer->err;
+	g->stats.status = answer->status;
+	snprintf(g->stats.text, sizeof(g->stats.text), "%s", answer->message);
+	g->stats.failures[GROUP_HEARTBEAT][answer->err]++;
 	if ((n & (n - 1)) == 0)
 		log_warn(
 			g->config.log, "heartbeat failed", LOG_TEXT("consumer", c->name.text),
@@ -235,6 +241,18 @@ group_all_heard_since(const struct group *g, int64_t since_ms)
 	return true;
 }
 
+int64_t
+group_heard_ms(const struct group *g, uint32_t consumer)
+{
+	return g->consumers[consumer].heard_ms;
+}
+
+const struct group_stats *
+group_stats(const struct group *g)
+{
+	return &g->stats;
+}
+
 const struct service_clock *
 group_clock(const struct group *g)
 {
@@ -266,6 +284,7 @@ on_reading(void *arg, struct lts_answer *answer)
 	struct reading *reading = arg;
 	struct group *g = reading->group;
 	service_clock_learn(&g->clock, answer->service_time_ns, clock_boot_ms());
+	g->stats.failures[GROUP_READ][answer->err]++;
 	if (answer->err)
 		log_warn(g->config.log, "checkpoints not read",
 			 LOG_TEXT("reason", lts_err_name(answer->err)),
@@ -345,6 +364,7 @@ on_written(void *arg, struct lts_answer *answer)
 	struct writing *writing = arg;
 	struct group *g = writing->group;
 	service_clock_learn(&g->clock, answer->service_time_ns, clock_boot_ms());
+	g->stats.failures[GROUP_WRITE][answer->err]++;
 	if (answer->err)
 		log_warn(g->config.log, "checkpoints not published; tried again",
 			 LOG_TEXT("consumer", g->consumers[writing->home].name.text),

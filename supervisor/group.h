@@ -17,6 +17,16 @@
 struct ev_loop;
 struct group;
 
+enum group_request { GROUP_HEARTBEAT, GROUP_READ, GROUP_WRITE, GROUP_REQUESTS };
+
+struct group_stats {
+	uint64_t failures[GROUP_REQUESTS][LTS_SYS + 1]; /* by enum lts_err */
+	/* Of the last heartbeat that failed; for people. */
+	enum lts_err err;
+	int status;
+	char text[256];
+};
+
 struct group_events {
 	/* The first answer came, and is about to be looked at: the service's clock is
 	 * known. */
@@ -58,6 +68,9 @@ bool group_all_answered(const struct group *group);
 void group_begin_round(struct group *group);
 /* ...and each was answered to one that it sent after `since_ms`. */
 bool group_all_heard_since(const struct group *group, int64_t since_ms);
+/* When the last heartbeat of that consumer that was answered had been sent; 0: none was. */
+int64_t group_heard_ms(const struct group *group, uint32_t consumer);
+const struct group_stats *group_stats(const struct group *group);
 const struct service_clock *group_clock(const struct group *group);
 
 /* The book's operations that need the service. */

@@ -424,22 +424,36 @@ lease_book_changes(const struct lease_book *book)
 	return book->changes;
 }
 
+/* Who has it comes first, as in enum hold. */
+static const char *const state_names[] = {
+	[HOLD_NONE] = "unheld",
+	[HOLD_TAKING] = "taking",
+	[HOLD_HELD] = "held",
+	[HOLD_RELEASING] = "releasing",
+	"ended",
+	"stuck",
+	"draining",
+	"finished",
+	NULL,
+};
+enum { STATE_ENDED = HOLD_RELEASING + 1, STATE_STUCK, STATE_DRAINING, STATE_FINISHED };
+
+const char *
+lease_book_state_name(size_t index)
+{
+	return state_names[index];
+}
+
 static const char *
 state_name(const struct entry *e)
 {
-	static const char *const holds[] = {
-		[HOLD_NONE] = "unheld",
-		[HOLD_TAKING] = "taking",
-		[HOLD_HELD] = "held",
-		[HOLD_RELEASING] = "releasing",
-	};
 	if (!e->granted)
-		return "ended";
+		return state_names[STATE_ENDED];
 	if (e->stuck)
-		return "stuck";
+		return state_names[STATE_STUCK];
 	if (e->wanted_back)
-		return "draining";
-	return e->finished ? "finished" : holds[e->hold];
+		return state_names[STATE_DRAINING];
+	return state_names[e->finished ? STATE_FINISHED : (size_t)e->hold];
 }
 
 void
@@ -454,7 +468,9 @@ lease_book_get(const struct lease_book *book, size_t index, struct book_shard *o
 		.state = state_name(e),
 		.finished = e->finished,
 		.stuck = e->stuck,
+		.stalled = e->clocks[0].said || e->clocks[1].said,
 		.published = e->published,
+		.published_ms = e->published_ms,
 	};
 	memcpy(out->why, e->why, sizeof(out->why));
 }

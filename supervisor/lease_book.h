@@ -18,10 +18,12 @@ struct book_shard {
 	uint32_t home;
 	int32_t holder; /* worker, or -1 */
 	struct epoch epoch;
-	const char *state; /* for people */
+	const char *state; /* for people: one of lease_book_state_name's */
 	bool finished, stuck;
+	bool stalled; /* has waited for the same thing for too long: see lease_watch.h */
 	struct cursor published;
-	char why[200]; /* when stuck */
+	int64_t published_ms; /* when that was last written or read; 0: never */
+	char why[200];        /* when stuck */
 };
 
 struct book_config {
@@ -83,6 +85,8 @@ void book_publish(struct lease_book *book, int64_t now_ms);
 void book_stop(struct lease_book *book);
 
 /* ---- questions ---- */
+/* The n-th of all the states that a shard may be in; NULL behind the last. */
+const char *lease_book_state_name(size_t index);
 size_t lease_book_count(const struct lease_book *book);
 void lease_book_get(const struct lease_book *book, size_t index, struct book_shard *out);
 bool lease_book_has(const struct lease_book *book, const struct shard_id *shard);

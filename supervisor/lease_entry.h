@@ -41,8 +41,7 @@ struct entry {
 	struct epoch epoch; /* of the last assignment */
 	bool current;       /* which was under the present grant */
 	bool left_behind;   /* held in our last life, not granted in this one */
-	bool to_close;      /* that, or wanted back before a worker has taken it: to be sealed and
-			       published first */
+	bool to_close;      /* that, or wanted back untaken: to be sealed and published first */
 	enum fate fate;
 	uint32_t fate_slot;
 	struct suspect suspect;
@@ -56,6 +55,7 @@ struct entry {
 	bool doubtful;            /* its answer was lost: read back before the next */
 	bool no_publish;          /* the service refuses: let it go without */
 	uint64_t publishes;       /* writes that stand */
+	int64_t published_ms;     /* when the last was, or the service was asked; 0: never */
 	struct stage_clock clocks[2]; /* of its worker's side, of publishing */
 };
 

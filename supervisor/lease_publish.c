@@ -126,6 +126,7 @@ book_on_service(struct lease_book *book, const struct shard_id *shard, uint64_t 
 	if (e->know != KNOW_ASKED)
 		return;
 	e->know = KNOW_IT;
+	e->published_ms = now_ms;
 	e->service = *cursor;
 	e->service_is_ours = ours;
 	e->published = *cursor;
@@ -163,6 +164,7 @@ book_on_written(struct lease_book *book, const struct shard_id *shard,
 	case LTS_OK:
 		e->published = *cursor;
 		e->publishes++;
+		e->published_ms = now_ms;
 		if (e->hold == HOLD_TAKING || e->hold == HOLD_HELD)
 			book->ops->published(book->arg, (uint32_t)e->holder, &e->shard, e->epoch,
 					     cursor);

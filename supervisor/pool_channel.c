@@ -31,10 +31,12 @@ on_channel_error(struct pool_slot *s, enum lts_err err)
 		return;
 	log_debug(s->pool->config.log, "channel closed", LOG_UINT("worker", s->slot.index),
 		  LOG_TEXT("reason", lts_err_name(err)));
-	if (err == LTS_CLOSED)
+	if (err == LTS_CLOSED) {
 		s->closed_ms = clock_boot_ms();
-	else
-		worker_slot_step(&s->slot, SLOT_OVERDUE, clock_boot_ms());
+		return;
+	}
+	s->killed_for = END_CHANNEL;
+	worker_slot_step(&s->slot, SLOT_OVERDUE, clock_boot_ms());
 }
 
 static void

@@ -18,9 +18,13 @@ struct pool_slot {
 	pid_t pid;   /* 0: none */
 	bool exited; /* reaped; its descendants may be left */
 	bool we_killed;
-	bool hung;         /* and that was because of process_timeout */
-	bool stopped;      /* SIGCHLD said so */
-	int64_t closed_ms; /* when it closed its end of the channel; 0: it has not */
+	bool hung;    /* and that was because of process_timeout */
+	bool stopped; /* SIGCHLD said so */
+	bool retired; /* its board is part of the pool's totals, or blank */
+	bool begun;   /* it had a life before, that ended so: */
+	enum worker_end end;
+	enum worker_end killed_for; /* if we kill it now, or did */
+	int64_t closed_ms;          /* when it closed its end of the channel; 0: it has not */
 	struct slot_exit exit;
 	struct channel *channel;
 	struct board *board;
@@ -38,6 +42,9 @@ struct worker_pool {
 	struct ev_signal child;
 	struct ev_timer check, reap_again;
 	int64_t checked_ms;
+	struct board_totals retired; /* of lives that are over */
+	uint64_t restarts[WORKER_ENDS];
+	pid_t spared; /* 0: none */
 };
 
 /* pool_channel.c */

@@ -15,6 +15,23 @@
 
 enum { POOL_REAP_AGAIN_MS = 5 };
 
+const char *
+worker_end_name(enum worker_end end)
+{
+	static const char *const names[WORKER_ENDS] = {
+		[END_DRAINED] = "reload",
+		[END_EXIT] = "exit",
+		[END_SIGNAL] = "signal",
+		[END_NOT_READY] = "not_ready",
+		[END_CHANNEL] = "channel",
+		[END_BEAT] = "no_beat",
+		[END_PROCESS_TIMEOUT] = "process_timeout",
+		[END_STOPPED] = "stopped",
+		[END_OVERDUE] = "overdue",
+	};
+	return names[end];
+}
+
 static struct pool_slot *
 slot_of_pid(struct worker_pool *pool, pid_t pid)
 {
@@ -28,6 +45,8 @@ static void
 note_status(struct worker_pool *pool, pid_t pid, int status)
 {
 	struct pool_slot *s = slot_of_pid(pool, pid);
+	if (pid == pool->spared && !WIFSTOPPED(status))
+		pool->spared = 0; /* the number may be another's from now on */
 	if (!s)
 		return; /* a descendant of a dead worker */
 	if (WIFSTOPPED(status)) {
@@ -56,8 +75,10 @@ reap(struct worker_pool *pool)
 static size_t
 end_strays(struct worker_pool *pool)
 {
-	pid_t known[256];
+	pid_t known[ASSIGN_WORKERS_MAX + 1];
 	size_t n = 0;
+	if (pool->spared)
+		known[n++] = pool->spared;
 	for (uint32_t i = 0; i < pool->config.count; i++)
 		if (pool->slots[i].pid && !pool->slots[i].exited)
 			known[n++] = pool->slots[i].pid;
@@ -75,6 +96,16 @@ pool_let_go_of(struct pool_slot *s)
 	s->pid = 0;
 	s->exited = s->stopped = s->we_killed = s->hung = false;
 	s->closed_ms = 0;
+}
+
+static enum worker_end
+end_of(const struct pool_slot *s, bool in_order)
+{
+	if (in_order)
+		return END_DRAINED;
+	if (s->exit.ours)
+		return s->killed_for;
+	return s->exit.signal ? END_SIGNAL : END_EXIT;
 }
 
 static void
@@ -99,6 +130,9 @@ bury(struct pool_slot *s)
 	       LOG_TEXT("stage", in_order ? NULL : board_stage_name(place.stage)),
 	       LOG_TEXT("shard", in_order || !place.shard.text[0] ? NULL : place.shard.text),
 	       LOG_TEXT("cursor", in_order || !place.cursor.text[0] ? NULL : place.cursor.text));
+	board_totals_add(&pool->retired, s->board);
+	s->retired = s->begun = true;
+	s->end = end_of(s, in_order);
 	enum fate fate = in_order ? FATE_RELEASED : s->exit.ours ? FATE_KILLED : FATE_DIED;
 	s->exit.blamed =
 		blame_batch(&s->exit, s->hung, atomic_load(&s->board->fault_thread), &place);
@@ -126,8 +160,10 @@ pool_settle(struct worker_pool *pool)
 	reap(pool);
 	for (uint32_t i = 0; i < pool->config.count; i++) {
 		struct pool_slot *s = &pool->slots[i];
-		if (s->stopped && !s->exited && !s->we_killed)
+		if (s->stopped && !s->exited && !s->we_killed) {
+			s->killed_for = END_STOPPED;
 			worker_slot_step(&s->slot, SLOT_OVERDUE, clock_boot_ms());
+		}
 		some |= s->exited;
 	}
 	if (!some)

@@ -203,21 +203,19 @@ static void
 say_status(struct supervisor *s, int64_t now_ms)
 {
 	char text[160];
-	uint64_t records = 0;
+	struct board_totals totals;
 	unsigned workers = (unsigned)s->options->consumer_count;
 	int64_t since_ms = now_ms - s->status_ms;
 	if (since_ms < STATUS_MS)
 		return;
-	for (uint32_t i = 0; i < workers; i++)
-		records += worker_pool_board(s->pool, i)->counters.delivered_records;
-	/* A worker that was started again counts anew. */
-	uint64_t more = records > s->status_records ? records - s->status_records : 0;
+	worker_pool_totals(s->pool, &totals);
+	uint64_t more = totals.delivered_records - s->status_records;
 	snprintf(text, sizeof(text), "STATUS=%zu shards, %u of %u workers, %" PRIu64 " records/s",
 		 lease_book_count(s->book), worker_pool_live_count(s->pool), workers,
 		 s->status_ms ? more * 1000 / (uint64_t)since_ms : 0);
 	notify_say(s->notify, text);
 	s->status_ms = now_ms;
-	s->status_records = records;
+	s->status_records = totals.delivered_records;
 }
 
 static void
@@ -326,6 +324,7 @@ set_up(struct supervisor *s, struct buf *why)
 	create_group(s);
 	s->finish = finish_create(s->api, s->book, on_finish_reached, s);
 	s->tally = tally_create(s->start.store);
+	s->metrics = metrics_create(s);
 	s->signals = signals_create(s->loop, &supervisor_signals_events, s);
 	start_timer(s, &s->tick, on_tick, SUPERVISOR_TICK_MS);
 	start_timer(s, &s->publish, on_publish, s->options->publish_interval_ms);
@@ -338,6 +337,7 @@ tear_down(struct supervisor *s)
 	signals_destroy(&s->signals);
 	notify_destroy(&s->notify);
 	keys_destroy(&s->keys);
+	metrics_destroy(&s->metrics);
 	worker_pool_destroy(&s->pool);
 	lts_api_destroy(&s->api);
 	group_destroy(&s->group);

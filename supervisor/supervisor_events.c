@@ -184,6 +184,7 @@ on_pool_gone(void *arg, uint32_t slot, enum fate fate)
 	if (s->phase == PHASE_DRAINING && fate != FATE_RELEASED && !s->reached_end)
 		s->exit = EXIT_FAILED;
 	flush_answered(s, slot);
+	metrics_on_gone(s->metrics, slot);
 	book_on_gone(s->book, slot, fate, clock_boot_ms());
 }
 

@@ -12,6 +12,7 @@
 #include "supervisor/finish.h"
 #include "supervisor/group.h"
 #include "supervisor/keys.h"
+#include "supervisor/metrics.h"
 #include "supervisor/notify.h"
 #include "supervisor/signals.h"
 #include "supervisor/start.h"
@@ -40,6 +41,7 @@ struct supervisor {
 	struct tally *tally;
 	struct signals *signals;
 	struct notify *notify;
+	struct metrics *metrics;
 	bool ready;              /* the service manager knows */
 	int64_t status_ms;       /* when it was last told how we fare... */
 	uint64_t status_records; /* ...and what the workers had delivered by then */

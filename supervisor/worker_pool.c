@@ -38,7 +38,8 @@ op_spawn(void *arg, struct worker_slot *slot)
 	pool->config.events->fill_config(pool->config.arg, slot->index, &who);
 	if (channel_pair(&ours, &theirs))
 		return false;
-	memset(s->board, 0, sizeof(*s->board));
+	board_clear(s->board); /* in the totals by now, if there was a life */
+	s->retired = true;
 	atomic_store(&s->board->beat_ms, clock_boot_ms());
 	struct spawn_fds fds = { theirs, s->board_fd, pool->config.state_dir->generation_fd,
 				 pool->config.state_dir->stdout_fd };
@@ -51,8 +52,11 @@ op_spawn(void *arg, struct worker_slot *slot)
 		s->pid = 0;
 		return false;
 	}
-	s->exited = s->stopped = s->we_killed = s->hung = false;
+	s->exited = s->stopped = s->we_killed = s->hung = s->retired = false;
 	s->closed_ms = 0;
+	s->killed_for = END_OVERDUE;
+	pool->restarts[s->end] += s->begun;
+	s->begun = false;
 	state_dir_note_worker(pool->config.state_dir, slot->index, s->pid);
 	s->channel = channel_create(ours);
 	ev_io_set(&s->read, ours, EV_READ);
@@ -129,6 +133,13 @@ is_hung(const struct pool_slot *s, const struct board_place *place, int64_t now_
 	       now_ms - place->since_ms > s->pool->config.process_timeout_ms;
 }
 
+static const char *
+kill_for(struct pool_slot *s, enum worker_end end, const char *why)
+{
+	s->killed_for = end;
+	return why;
+}
+
 /* Dead, hung, stopped, slow: what makes a worker overdue, or NULL. Slow is not dead. */
 static const char *
 overdue(struct pool_slot *s, int64_t now_ms)
@@ -136,14 +147,16 @@ overdue(struct pool_slot *s, int64_t now_ms)
 	const struct worker_pool_config *config = &s->pool->config;
 	struct board_place place = board_place(s->board);
 	if (s->slot.state == SLOT_STARTING && now_ms - s->slot.since_ms > POOL_READY_MS)
-		return "not ready in time";
+		return kill_for(s, END_NOT_READY, "not ready in time");
 	if (s->slot.state != SLOT_DRAINING && s->closed_ms &&
 	    now_ms - s->closed_ms > POOL_CLOSED_MS)
-		return "it closed its channel and lives";
+		return kill_for(s, END_CHANNEL, "it closed its channel and lives");
 	if (now_ms - atomic_load(&s->board->beat_ms) > config->beat_timeout_ms)
-		return "its loop does not beat";
+		return kill_for(s, END_BEAT, "its loop does not beat");
 	s->hung = is_hung(s, &place, now_ms);
-	return s->hung ? "process_timeout: its delivery thread does not come back" : NULL;
+	return s->hung ? kill_for(s, END_PROCESS_TIMEOUT,
+				  "process_timeout: its delivery thread does not come back")
+		       : NULL;
 }
 
 static void
@@ -280,6 +293,12 @@ worker_pool_is_live(const struct worker_pool *pool, uint32_t slot)
 }
 
 uint32_t
+worker_pool_count(const struct worker_pool *pool)
+{
+	return pool->config.count;
+}
+
+uint32_t
 worker_pool_live_count(const struct worker_pool *pool)
 {
 	uint32_t live = 0;
@@ -318,6 +337,37 @@ worker_pool_pid(const struct worker_pool *pool, uint32_t slot)
 	return pool->slots[slot].pid;
 }
 
+void
+worker_pool_totals(const struct worker_pool *pool, struct board_totals *out)
+{
+	*out = pool->retired;
+	for (uint32_t i = 0; i < pool->config.count; i++)
+		if (!pool->slots[i].retired)
+			board_totals_add(out, pool->slots[i].board);
+}
+
+uint64_t
+worker_pool_in_flight(const struct worker_pool *pool)
+{
+	uint64_t records = 0;
+	for (uint32_t i = 0; i < pool->config.count; i++)
+		if (!pool->slots[i].retired)
+			records += board_in_flight(pool->slots[i].board);
+	return records;
+}
+
+uint64_t
+worker_pool_restarts(const struct worker_pool *pool, enum worker_end end)
+{
+	return pool->restarts[end];
+}
+
+void
+worker_pool_spare(struct worker_pool *pool, pid_t pid)
+{
+	pool->spared = pid;
+}
+
 const struct board *
 worker_pool_board(const struct worker_pool *pool, uint32_t slot)
 {
@@ -329,6 +379,7 @@ init_slot(struct worker_pool *pool, uint32_t index)
 {
 	struct pool_slot *s = &pool->slots[index];
 	s->pool = pool;
+	s->retired = true;
 	worker_slot_init(&s->slot, &pool_slot_ops, pool, index,
 			 (uint64_t)getpid() * 0x9e3779b97f4a7c15u + index);
 	ev_init(&s->read, pool_on_readable);

@@ -7,7 +7,7 @@
 #ifndef SUPERVISOR_WORKER_POOL_H
 #define SUPERVISOR_WORKER_POOL_H
 
-#include "common/board.h"
+#include "common/board_totals.h"
 #include "common/log.h"
 #include "common/message.h"
 #include "supervisor/state_dir.h"
@@ -15,6 +15,21 @@
 
 struct ev_loop;
 struct worker_pool;
+
+/* Why a worker's life ended: a restart's reason. */
+enum worker_end {
+	END_DRAINED, /* as asked, to be started anew: a reload */
+	END_EXIT,
+	END_SIGNAL,
+	/* killed by us, because */
+	END_NOT_READY,
+	END_CHANNEL, /* it closed it, did not read or talked nonsense */
+	END_BEAT,
+	END_PROCESS_TIMEOUT,
+	END_STOPPED,
+	END_OVERDUE, /* it did not let go, or did not end */
+	WORKER_ENDS,
+};
 
 struct worker_pool_events {
 	void (*message)(void *arg, uint32_t slot, const struct message *message);
@@ -68,12 +83,25 @@ void worker_pool_configure(struct worker_pool *pool);
 /* To a worker that is live; otherwise nothing is sent, and its `gone` follows or came. */
 void worker_pool_send(struct worker_pool *pool, uint32_t slot, const struct message *message);
 bool worker_pool_is_live(const struct worker_pool *pool, uint32_t slot);
+/* Of all slots that are in use, of workers not wanted any more, too. */
+uint32_t worker_pool_count(const struct worker_pool *pool);
 uint32_t worker_pool_live_count(const struct worker_pool *pool);
 bool worker_pool_all_refused(const struct worker_pool *pool);
 /* Each slot's last process ended with EXIT_DAMAGED. */
 bool worker_pool_all_damaged(const struct worker_pool *pool);
 const struct worker_slot *worker_pool_slot(const struct worker_pool *pool, uint32_t slot);
 pid_t worker_pool_pid(const struct worker_pool *pool, uint32_t slot);
+/* What all workers have done, over all lives. Never less than before. */
+void worker_pool_totals(const struct worker_pool *pool, struct board_totals *out);
+/* Records that those who live have fetched and are not done with. */
+uint64_t worker_pool_in_flight(const struct worker_pool *pool);
+/* Started again, after such an end. */
+uint64_t worker_pool_restarts(const struct worker_pool *pool, enum worker_end end);
+const char *worker_end_name(enum worker_end end);
+/* A child of this process that no worker has left behind: it is not killed with a dead worker's
+ * descendants. One at a time; until it is reaped, which the pool does. */
+void worker_pool_spare(struct worker_pool *pool, pid_t pid);
+/* After its end that one's, until it is started again. */
 const struct board *worker_pool_board(const struct worker_pool *pool, uint32_t slot);
 
 #endif

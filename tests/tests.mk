@@ -13,8 +13,10 @@ MODEL_OUT = $(addprefix $(OBJ)/,common/channel.o common/clock.o common/http.o co
 	common/http_setup.o common/log.o common/log_line.o common/lts_api.o common/lts_answer.o \
 	common/xalloc.o state/dump.o state/dump_json.o state/events.o state/proc.o \
 	state/snapshot.o state/store.o state/table.o state/verify.o supervisor/agency.o \
-	supervisor/keys.o supervisor/spawn.o supervisor/state_dir.o worker/sink.o worker/sink_file.o worker/sink_null.o \
-	worker/sink_stdout.o worker/segment.o worker/sandbox_calls.o worker/sandbox_files.o)
+	supervisor/keys.o supervisor/metrics.o supervisor/metrics_file.o supervisor/metrics_health.o \
+	supervisor/metrics_http.o supervisor/metrics_render.o supervisor/metrics_render_shards.o \
+	supervisor/spawn.o supervisor/state_dir.o worker/sandbox_calls.o worker/sandbox_files.o \
+	worker/sink.o worker/sink_file.o worker/sink_null.o worker/sink_stdout.o worker/segment.o)
 MODEL = $(OBJ)/tests/model/main.o $(call objs,tests/model) $(OBJ)/tests/sim/sim_group.o \
 	$(filter-out $(MODEL_OUT),$(call objs,supervisor) $(call objs,worker) $(STATE) $(COMMON))
 MODEL_WRAP = abort _exit kill waitpid close getpid getrandom prctl free board_create board_map \
@@ -43,6 +45,7 @@ $(BIN)/test-exec/%: tests/exec/%
 
 $(BIN)/lts-model: $(MODEL)
 
+$(BIN)/test-sink/lts-supervisor: LIBS = $(LIBS_SUPERVISOR)
 $(BIN)/lts-proof: LIBS = $(LIBS_TEST)
 $(BIN)/lts-model: LIBS = $(MODEL_WRAP:%=-Wl,--wrap=%) -lcrypto -lcjson -linih
 $(BIN)/lts-bench: $(OBJ)/tests/bench/main.o $(call objs,tests/bench) $(OBJ)/tests/sim/sim_record.o $(call objs,worker) $(STATE) $(COMMON)

@@ -235,6 +235,8 @@ do_batch(struct delivery *d, struct delivery_order *order)
 	struct buf why;
 	int64_t due_ms = 0;
 	buf_init(&why, sizeof(done.why) - 1);
+	if (!order->began_ns)
+		order->began_ns = clock_mono_ns();
 	done.err = committer_submit(d->committer, order->batch, &due_ms, &why);
 	if (done.err == LTS_NOSPACE)
 		due_ms = clock_mono_ms() + BLOCKED_RETRY_MS;
@@ -247,6 +249,9 @@ do_batch(struct delivery *d, struct delivery_order *order)
 			return false;
 		committer_give_up(d->committer, order->lease);
 	}
+	if (!done.err && order->batch->n_records)
+		board_observe(d->config.board, BOARD_LATENCY_SINK,
+			      clock_mono_ns() - order->began_ns);
 	complete(d, &done);
 	return true;
 }
@@ -343,7 +348,11 @@ obey(struct delivery *d, struct delivery_order *order)
 static void
 commit(struct delivery *d)
 {
+	bool some = committer_due_ms(d->committer) != INT64_MAX;
+	int64_t began_ns = clock_mono_ns();
 	enum lts_err err = committer_commit(d->committer, on_committer_report, d);
+	if (some && !err)
+		board_observe(d->config.board, BOARD_LATENCY_COMMIT, clock_mono_ns() - began_ns);
 	if (err == LTS_NOSPACE && !d->no_space)
 		log_error(d->config.log, "no space in the state: commits pause until there is");
 	else if (!err && d->no_space)

@@ -38,6 +38,7 @@ struct delivery_order {
 	int64_t end_ns;
 	bool blocked;       /* the thread's: it has said that it waits */
 	int64_t due_ms;     /* the thread's, while it is parked */
+	int64_t began_ns;   /* the thread's: when it was first tried */
 	int64_t give_up_ms; /* the thread's: the shard is being let go; 0: not known to be */
 };
 

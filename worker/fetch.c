@@ -78,6 +78,9 @@ on_api_batch(void *arg, struct lts_answer *from)
 	struct fetch *fetch = arg;
 	char text[400];
 	struct shard_answer answer = begin_answer(fetch, from);
+	if (!from->err)
+		board_observe(fetch->env->board, BOARD_LATENCY_FETCH,
+			      clock_mono_ns() - fetch->sent_ns);
 	if (from->err)
 		describe(from, text, sizeof(text));
 	else
@@ -109,6 +112,10 @@ fetch_batch(struct fetch *fetch, const struct cursor *from, const struct cursor 
 	    unsigned limit, size_t max_bytes)
 {
 	fetch->from = *from;
+	fetch->limit = limit;
+	fetch->bounded = !cursor_is_none(end);
+	fetch->sent_ms = clock_boot_ms();
+	fetch->sent_ns = clock_mono_ns();
 	fetch->request =
 		lts_api_batch(fetch->env->api, &fetch->lease->shard, limit, max_bytes, from,
 			      cursor_is_none(end) ? NULL : end, on_api_batch, fetch);

@@ -28,6 +28,9 @@ struct fetch {
 	fetch_head *head; /* of a batch, while the rest of it is to come; not of every one */
 	struct lts_request *request; /* NULL: none */
 	struct cursor from;
+	int64_t sent_ms, sent_ns; /* CLOCK_BOOTTIME, CLOCK_MONOTONIC */
+	unsigned limit;
+	bool bounded; /* it has an end */
 };
 
 /* `from`: nanoseconds, "begin" or "end". */

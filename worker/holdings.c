@@ -171,6 +171,7 @@ op_drop(void *arg, struct shard *shard, struct batch *batch)
 {
 	struct holdings *h = arg;
 	board_add(&h->config.board->counters.dropped_records, batch->n_records - batch->counted);
+	lag_on_dropped(&holding_of(shard)->lag, batch);
 	op_release(arg, shard, batch->bytes);
 	batch_destroy(&batch);
 }
@@ -207,6 +208,8 @@ op_trouble(void *arg, struct shard *shard, enum lts_err err, const char *text, i
 	struct holdings *h = arg;
 	struct holding *holding = holding_of(shard);
 	board_add(&h->config.board->counters.retries, 1);
+	board_add(&h->config.board->counters.retried[err], 1);
+	lag_on_failure(&holding->lag);
 	if (err == LTS_BADDATA)
 		board_add(&h->config.board->counters.refused, 1);
 	/* The first, second, fourth, eighth, ... in a row. */
@@ -291,6 +294,7 @@ holdings_assign(struct holdings *h, const struct message_assign *assign)
 	holding->lease.suspect = assign->suspect;
 	atomic_store(&holding->lease.deadline_ms, assign->deadline_ms);
 	holding_init_fetches(h, holding);
+	lag_begin(&holding->lag, h->config.board, &holding->lease);
 	ev_init(&holding->timer, on_timer);
 	ev_init(&holding->linger, on_linger);
 	holding->timer.data = holding->linger.data = holding;
@@ -369,6 +373,7 @@ free_holding(struct holdings *h, struct holding *holding)
 	ev_timer_stop(h->config.loop, &holding->linger);
 	TAILQ_REMOVE(&h->all, holding, all);
 	shard_destroy(&holding->shard);
+	lag_end(&holding->lag);
 	free(holding);
 	h->count--;
 }
@@ -383,6 +388,8 @@ on_delivered(struct holdings *h, struct holding *holding, struct delivery_done *
 			  rest ? batch->n_records - batch->counted : 0);
 		for (const struct batch *one = batch; one; one = one->joined)
 			board_add(&h->config.board->counters.delivered_bytes, one->body.len);
+		if (rest)
+			lag_on_delivered(&holding->lag, batch, clock_boot_ms());
 		if (!batch->unsaved) {
 			holding->uncommitted = true;
 			holding->commits = done->commits;

@@ -22,9 +22,25 @@ early_of(struct holding *holding)
 }
 
 static void
+note_answer(struct holding *holding, const struct fetch *fetch, const struct batch *batch)
+{
+	bool moved = !cursor_is_none(&batch->to) && !cursor_equal(&batch->to, &batch->from);
+	struct lag_answer answer = { .sent_ms = fetch->sent_ms,
+				     .records = batch->n_records,
+				     .bytes = batch->body.len,
+				     .limit = fetch->limit,
+				     .bounded = fetch->bounded,
+				     .moved_empty = moved && !batch->n_records,
+				     .early = fetch != now_of(holding) };
+	lag_on_answer(&holding->lag, &answer, clock_boot_ms());
+}
+
+static void
 on_fetch_done(struct fetch *fetch, struct shard_answer *answer)
 {
 	struct holding *holding = holding_of_lease(fetch->lease);
+	if (answer->batch)
+		note_answer(holding, fetch, answer->batch);
 	if (fetch == now_of(holding))
 		shard_on_answer(holding->shard, answer, clock_boot_ms());
 	else

@@ -11,6 +11,7 @@
 
 #include "common/stage_clock.h"
 #include "worker/holdings.h"
+#include "worker/holdings_lag.h"
 #include "worker/idle_pace.h"
 
 /* A shard fetches, delivers and commits at the same time, each at its own stage. */
@@ -32,6 +33,7 @@ struct holding {
 	bool uncommitted;  /* a commit was owed to what was delivered when the board counted */
 	uint64_t commits;  /* so many commits */
 	struct stage_clock clocks[HOLDING_CLOCKS];
+	struct holding_lag lag;
 };
 
 struct holdings {

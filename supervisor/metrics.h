@@ -1,0 +1,21 @@
+/*
+ * metrics.h - what can be seen of the agent from outside: /metrics, /healthz and /readyz, and the
+ * file for node_exporter.
+ */
+#ifndef SUPERVISOR_METRICS_H
+#define SUPERVISOR_METRICS_H
+
+#include <stdint.h>
+
+struct metrics;
+struct supervisor;
+
+/* Listens, and writes, as the options say; what does not work is logged and tried again. Borrows
+ * all of the supervisor. */
+struct metrics *metrics_create(struct supervisor *supervisor);
+/* NULL-safe. */
+void metrics_destroy(struct metrics **metrics);
+/* A worker's life is over: what its board says of shards is kept. NULL-safe. */
+void metrics_on_gone(struct metrics *metrics, uint32_t worker);
+
+#endif

@@ -1,0 +1,265 @@
+/*
+ * metrics_http.c - /metrics and its kin, served by libmicrohttpd on the supervisor's loop.
+ *
+ * Runs in the supervisor. Owns the listening socket, the daemon and its connections. Must never
+ * wait for a peer, nor let one stay: a connection is one request, and ends after
+ * METRICS_HTTP_LIFE_MS whatever it does. Held by tests/supervisor/test_metrics_http.c.
+ */
+#include "supervisor/metrics_http.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/listen_at.h"
+#include "common/xalloc.h"
+
+enum {
+	CONNECTION_MEMORY = 16 * 1024, /* a request's head, an answer's head */
+	IDLE_S = 5,
+	SWEEP_MS = 1000,
+};
+
+struct peer {
+	LIST_ENTRY(peer) link;
+	int fd; /* libmicrohttpd's */
+	int64_t since_ms;
+};
+
+struct metrics_http {
+	struct metrics_http_config config;
+	struct listen_at at;
+	struct MHD_Daemon *daemon;
+	struct ev_io ready;
+	struct ev_timer again; /* when libmicrohttpd wants its turn in any case */
+	struct ev_timer sweep;
+	LIST_HEAD(, peer) peers;
+};
+
+/* ---- answers ---- */
+
+static enum MHD_Result
+reply(struct MHD_Connection *connection, struct metrics_reply *r)
+{
+	char empty[] = "";
+	enum MHD_Result result = MHD_NO;
+	struct MHD_Response *response =
+		r->body.data ? MHD_create_response_from_buffer(r->body.len, r->body.data,
+							       MHD_RESPMEM_MUST_FREE)
+			     : MHD_create_response_from_buffer(0, empty, MHD_RESPMEM_MUST_COPY);
+	if (!response) {
+		buf_fini(&r->body);
+		return MHD_NO;
+	}
+	if (MHD_add_response_header(response, "Content-Type", r->type) &&
+	    MHD_add_response_header(response, "Connection", "close") &&
+	    (r->status != 405 || MHD_add_response_header(response, "Allow", "GET, HEAD")))
+		result = MHD_queue_response(connection, (unsigned)r->status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result
+on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
+	   const char *version, const char *data, size_t *data_len, void **state)
+{
+	struct metrics_http *http = arg;
+	struct metrics_reply r = { .status = 200, .type = "text/plain; charset=utf-8" };
+	buf_init(&r.body, 0);
+	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+		r.status = 405;
+		(void)!buf_put_text(&r.body, "GET and HEAD only\n");
+	} else if (!http->config.answer(http->config.arg, url, &r)) {
+		r.status = 404;
+		(void)!buf_put_text(&r.body, "there are /metrics, /healthz and /readyz\n");
+	}
+	return reply(connection, &r);
+}
+
+/* ---- peers ---- */
+
+static void
+on_connection(void *arg, struct MHD_Connection *connection, void **state,
+	      enum MHD_ConnectionNotificationCode code)
+{
+	struct metrics_http *http = arg;
+	struct peer *peer = *state;
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		peer = xcalloc(1, sizeof(*peer));
+		peer->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+				   ->connect_fd;
+		peer->since_ms = clock_mono_ms();
+		LIST_INSERT_HEAD(&http->peers, peer, link);
+		*state = peer;
+		if (!ev_is_active(&http->sweep))
+			ev_timer_again(http->config.loop, &http->sweep);
+	} else if (peer) {
+		LIST_REMOVE(peer, link);
+		free(peer);
+		*state = NULL;
+	}
+}
+
+/* ---- the loop ---- */
+
+static void
+run(struct metrics_http *http)
+{
+	struct ev_loop *loop = http->config.loop;
+	MHD_UNSIGNED_LONG_LONG ms;
+	MHD_run(http->daemon);
+	ev_timer_stop(loop, &http->again);
+	if (MHD_get_timeout(http->daemon, &ms) != MHD_YES)
+		return;
+	ev_timer_set(&http->again, (double)ms / 1e3, 0);
+	ev_timer_start(loop, &http->again);
+}
+
+static void
+on_ready(struct ev_loop *loop, struct ev_io *io, int events)
+{
+	run(io->data);
+}
+
+static void
+on_again(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+	run(timer->data);
+}
+
+/* Who asks or reads a byte at a time is not idle, but not welcome either. */
+static void
+on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+	struct metrics_http *http = timer->data;
+	int64_t now_ms = clock_mono_ms();
+	struct peer *peer;
+	LIST_FOREACH(peer, &http->peers, link)
+	if (now_ms - peer->since_ms >= METRICS_HTTP_LIFE_MS)
+		shutdown(peer->fd, SHUT_RDWR);
+	run(http);
+	if (LIST_EMPTY(&http->peers))
+		ev_timer_stop(loop, timer);
+}
+
+/* ---- listening ---- */
+
+static const char *
+unix_path(const struct metrics_http *http)
+{
+	const struct sockaddr_un *un = (const struct sockaddr_un *)&http->at.address;
+	return un->sun_family == AF_UNIX ? un->sun_path : NULL;
+}
+
+/* A socket that nobody listens on was left by a life before; nothing else is removed. */
+static void
+remove_stale(const struct metrics_http *http)
+{
+	struct stat st;
+	const char *path = unix_path(http);
+	if (!path || lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const struct sockaddr *address = (const struct sockaddr *)&http->at.address;
+	if (fd >= 0 && connect(fd, address, http->at.len) < 0 && errno == ECONNREFUSED)
+		unlink(path);
+	if (fd >= 0)
+		close(fd);
+}
+
+static int
+open_socket(const struct metrics_http *http)
+{
+	int one = 1;
+	int fd =
+		socket(http->at.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -1;
+	remove_stale(http);
+	if (!unix_path(http))
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	mode_t before = umask(0117); /* of a socket: the user's and the group's */
+	int failed = bind(fd, (const struct sockaddr *)&http->at.address, http->at.len);
+	umask(before);
+	if (!failed && !listen(fd, METRICS_HTTP_CONNECTIONS))
+		return fd;
+	int saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+static void
+start_watchers(struct metrics_http *http)
+{
+	int fd = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+	ev_io_init(&http->ready, on_ready, fd, EV_READ);
+	ev_init(&http->again, on_again);
+	ev_timer_init(&http->sweep, on_sweep, 0, SWEEP_MS / 1e3);
+	http->ready.data = http->again.data = http->sweep.data = http;
+	ev_io_start(http->config.loop, &http->ready);
+}
+
+static enum lts_err
+start(struct metrics_http *http)
+{
+	int fd = open_socket(http);
+	if (fd < 0)
+		return errno == EADDRINUSE ? LTS_BUSY : LTS_SYS;
+	http->daemon = MHD_start_daemon(
+		MHD_USE_EPOLL, 0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, fd,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)METRICS_HTTP_CONNECTIONS,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_NOTIFY_CONNECTION,
+		on_connection, http, MHD_OPTION_END);
+	if (!http->daemon) {
+		close(fd);
+		return LTS_SYS;
+	}
+	start_watchers(http);
+	return LTS_OK;
+}
+
+enum lts_err
+metrics_http_create(const struct metrics_http_config *config, struct metrics_http **out,
+		    struct buf *why_out)
+{
+	struct metrics_http *http = xcalloc(1, sizeof(*http));
+	const char *why = NULL;
+	enum lts_err err = LTS_INVALID;
+	http->config = *config;
+	LIST_INIT(&http->peers);
+	if (listen_at_parse(config->listen, &http->at, &why))
+		err = start(http);
+	if (err) {
+		(void)!buf_printf(why_out, "%s: %s", config->listen,
+				  why && err == LTS_INVALID ? why : strerror(errno));
+		free(http);
+		return err;
+	}
+	*out = http;
+	return LTS_OK;
+}
+
+void
+metrics_http_destroy(struct metrics_http **httpp)
+{
+	struct metrics_http *http = *httpp;
+	if (!http)
+		return;
+	ev_io_stop(http->config.loop, &http->ready);
+	ev_timer_stop(http->config.loop, &http->again);
+	if (unix_path(http))
+		unlink(unix_path(http));
+	MHD_stop_daemon(http->daemon); /* and what it closes */
+	ev_timer_stop(http->config.loop, &http->sweep);
+	free(http);
+	*httpp = NULL;
+}

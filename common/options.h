@@ -62,6 +62,7 @@ struct options {
 	bool is_test, sandbox;
 	char *user;
 	int64_t sign_date; /* enum sign_date */
+	char *replay_deadletter;
 	bool help, version, check_config;
 };
 

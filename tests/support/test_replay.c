@@ -152,8 +152,8 @@ test_replay_spoil(const struct test_replay *b)
 }
 
 /* Lines that FILE.progress says were delivered. */
-static unsigned long
-saved(const struct test_replay *b)
+unsigned long
+test_replay_saved(const struct test_replay *b)
 {
 	char *text = scenario_read(&b->h.scenario, "letters.log.progress");
 	const char *at = strstr(text, "delivered=");
@@ -172,5 +172,6 @@ test_replay_stand_in_front(struct test_replay *b, const char *what)
 	snprintf(rules, sizeof(rules), "%s 0 %u 0\n", what, seq);
 	test_plugin_rules(&b->h, rules);
 	test_replay_start(b, NULL, "--batch_max_records 1");
-	until("it stands there", test_plugin_done(&b->h, 1) == seq && saved(b) >= seq);
+	until("it stands there",
+	      test_plugin_done(&b->h, 1) == seq && test_replay_saved(b) >= seq);
 }

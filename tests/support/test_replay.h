@@ -23,6 +23,8 @@ void test_replay_end(struct test_replay *b);
 void test_replay_start(struct test_replay *b, const char *sink, const char *options);
 /* The same, to its end: the exit code. */
 int test_replay(struct test_replay *b, const char *sink, const char *options);
+/* Lines that FILE.progress says were delivered; 0: there is none. */
+unsigned long test_replay_saved(const struct test_replay *b);
 /* One at a time, up to a record drawn, over which the plugin does `what`; all before it is done,
  * and saved. */
 void test_replay_stand_in_front(struct test_replay *b, const char *what);

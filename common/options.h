@@ -60,9 +60,9 @@ struct options {
 	int64_t log_level, log_format;              /* enum log_level, enum log_format */
 	char *log_file;
 	bool is_test, sandbox;
-	char *user;
-	char *metrics_listen, *metrics_file; /* NULL: off */
+	char *user, *metrics_listen, *metrics_file; /* NULL: off */
 	int64_t sign_date; /* enum sign_date */
+	char *replay_deadletter;
 	bool help, version, check_config;
 };
 

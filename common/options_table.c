@@ -220,6 +220,10 @@ const struct option_spec options_table[] = {
 	{ OPT(check_config, BOOL, PROGRAM), AT(check_config), .program = true,
 	  .help = "check the configuration, its files, directories and code; then exit: 0, or 1 "
 		  "when something cannot be read or written, or 2" },
+	{ OPT(replay_deadletter, TEXT, PROGRAM), AT(replay_deadletter), RANGE(1, PATH_BYTES),
+	  .program = true, .argument = "FILE",
+	  .help = "send the records of this file of deadletter_dir through the sink again, then "
+		  "exit: 0, or 1 when some failed again; those are in FILE.failed" },
 	{ OPT(help, BOOL, PROGRAM), AT(help), .program = true, .help = "print this text" },
 	{ OPT(version, BOOL, PROGRAM), AT(version), .program = true, .help = "print the version" },
 };

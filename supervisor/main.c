@@ -18,6 +18,7 @@
 #include "common/xalloc.h"
 #include "supervisor/check_config.h"
 #include "supervisor/privileges.h"
+#include "supervisor/replay.h"
 #include "supervisor/supervisor.h"
 
 /* What a reload reads again. */
@@ -40,8 +41,8 @@ load(const struct invocation *how, struct options *options, struct credentials *
      struct buf *why)
 {
 	enum lts_err err = options_load(options, how->argc, how->argv, how->envp, why);
-	if (err || options->help || options->version)
-		return err;
+	if (err || options->help || options->version || options->replay_deadletter)
+		return err; /* a replay needs no keys */
 	err = credentials_load(options, credentials, why);
 	if (err && options->agency == AGENCY_ECS && !credentials_are_given(options))
 		return LTS_OK; /* they come later */
@@ -112,6 +113,8 @@ run(struct invocation *how, struct options *options, struct credentials *credent
 	int code = EXIT_USAGE;
 	if (privileges_drop(options, &why) || open_logs(how->log, options, &why)) {
 		complain(&why);
+	} else if (options->replay_deadletter) {
+		code = (int)replay_run(options, how->log);
 	} else {
 		say_who_we_are(how);
 		code = (int)supervisor_run(

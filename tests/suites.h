@@ -43,7 +43,7 @@
 	X(shard_waits) X(fault) \
 	X(commit) X(commit_lease) X(process) X(process_manual) \
 	X(delivery) X(segment) \
-	X(attempt) X(asides) X(sandbox) \
+	X(attempt) X(dead_letter) X(asides) X(sandbox) \
 	X(sink_file) X(sink_crash) \
 	X(record_write) X(sink_stdout) \
 	X(child) X(exec_frame) X(processor_exec) X(exec_deaths) \
@@ -66,7 +66,8 @@
 	X(remains) X(output_files) \
 	X(manager) X(plugins) X(reload) X(keys) \
 	X(exec) X(manual) X(examples) \
-	X(commands) X(confined) X(users)
+	X(commands) X(confined) X(users) \
+	X(replay) X(replay_stops)
 /* clang-format on */
 
 #define DECLARE(name) Suite *suite_##name(void);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/protect.h"
+#include "worker/replayer.h"
 #include "worker/worker.h"
 
 static int
@@ -44,5 +45,9 @@ main(int argc, char **argv)
 	sigaction(SIGHUP, &ignore, NULL);
 	sigaction(SIGTTOU, &ignore,
 		  NULL); /* we are no terminal's foreground, and may write to one */
-	return (int)worker_run(protect_process());
+	bool keys_locked = protect_process();
+	if (argc < 2 || strcmp(argv[1], HANDOFF_REPLAY) != 0)
+		return (int)worker_run(keys_locked);
+	sigaction(SIGTERM, &ignore, NULL); /* DRAIN says it */
+	return (int)replayer_run();
 }

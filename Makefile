@@ -19,7 +19,7 @@ WARN    = -Wall -Wextra -Wshadow -Wconversion -Wvla -Wno-unused-parameter $(if $
 CFLAGS += $(CFLAGS_$(MODE)) -std=gnu11 -fPIE -fstack-protector-strong $(WARN)
 CPPFLAGS += -I. -D_GNU_SOURCE -DLTS_VERSION='"$(VERSION)"'
 LDFLAGS += $(LDFLAGS_$(MODE)) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
-LIBS    := -lcurl -lcrypto -lcjson -llmdb -lev -linih -lpthread
+LIBS    := -lcurl -lcrypto -lcjson -llmdb -lev -linih -lseccomp -lpthread
 LIBS_SUPERVISOR := $(LIBS) -lmicrohttpd
 LIBS_SIM := $(LIBS) -lmicrohttpd -lgnutls -lssl -lz
 LIBS_TEST := $(LIBS) -lmicrohttpd -lcheck -lsubunit -lm -lrt -lz
@@ -119,8 +119,8 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'targets: all programs examples doc tests proof bench-programs check demo install deb format lint clean; MODE=release|asan WERROR=1 PREFIX= DESTDIR='
+	@echo 'targets: all programs examples doc tests proof bench-programs fuzz check demo install deb format lint clean; MODE=release|asan WERROR=1 PREFIX= DESTDIR='
 
-.PHONY: all programs examples doc deb tests proof bench-programs check demo install format lint clean help
+.PHONY: all programs examples doc deb tests proof fuzz bench-programs check demo install format lint clean help
 .SECONDARY:
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

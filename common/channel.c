@@ -138,6 +138,12 @@ out:
 	return err;
 }
 
+void
+channel_wipe(struct channel *channel)
+{
+	explicit_bzero(channel->in, sizeof(channel->in));
+}
+
 enum lts_err
 channel_receive(struct channel *channel, struct message *out)
 {

@@ -29,5 +29,7 @@ bool channel_wants_write(const struct channel *channel);
 /* LTS_AGAIN: nothing there now. LTS_CLOSED: the peer is gone. LTS_BADDATA: the peer is
  * broken. The message borrows from the channel until the next receive. */
 enum lts_err channel_receive(struct channel *channel, struct message *out) LTS_MUST_USE;
+/* Leaves nothing of the message received last, which had secrets in it. */
+void channel_wipe(struct channel *channel);
 
 #endif

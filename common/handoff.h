@@ -24,14 +24,21 @@ enum exit_code {
 	EXIT_ORPHANED = 7,    /* the supervisor is gone */
 };
 
-/* Descriptors that a worker starts with; everything above is closed. */
+/* Its environment: common/child_env.h. Descriptors that a worker starts with; everything above is
+ * closed. */
 enum handoff_fd {
 	HANDOFF_CHANNEL = 3,    /* its end of the channel, close-on-exec towards its children */
 	HANDOFF_BOARD = 4,      /* the memory file with its board */
-	HANDOFF_GENERATION = 5, /* generation.lock, held by every worker of this supervisor */
+	HANDOFF_GENERATION = 5, /* generation.lock, held by every worker of this supervisor; of a
+				   replay: the dead-letter file, locked and to be read */
 	HANDOFF_STDOUT = 6,     /* the file whose lock makes a record on stdout whole */
 	HANDOFF_END = 7,
 };
+
+/* Argument 1 of a worker that sends dead letters through the sink again, and nothing else: no
+ * consumer has that name. It gets CONFIG, without keys, REPLAY and maybe DRAIN; it says nothing:
+ * its board and the files beside the dead letters tell. */
+#define HANDOFF_REPLAY "replay"
 
 /* Message types. The version is the first byte of every message, the type the second; an
  * unknown one of either means that the peer is broken, and ends the connection. */
@@ -46,6 +53,7 @@ enum message_type {
 	MSG_PUBLISHED = 5, /* this cursor stands at the service; store it with the next commit */
 	MSG_FLUSH = 6,     /* make sinks durable, commit, answer FLUSHED */
 	MSG_DRAIN = 7,     /* release every shard, then exit 0 */
+	MSG_REPLAY = 8,    /* this file's records go through the sink again */
 	/* worker to supervisor */
 	MSG_READY = 32,    /* the loop runs; shards may come */
 	MSG_HELD = 33,     /* the take committed: fetching begins */

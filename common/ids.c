@@ -15,7 +15,7 @@ set(char *to, size_t room, const char *text)
 		if (c <= ' ' || c > '~' || c == '"' || c == '\\')
 			return false;
 	}
-	if (len == 0 || len >= room)
+	if (len == 0 || len >= room || strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
 		return false;
 	memset(to, 0, room);
 	memcpy(to, text, len);

@@ -56,8 +56,10 @@ epoch_equal(struct epoch a, struct epoch b)
 	return a.value == b.value;
 }
 
-/* Sets the text if it fits and holds only printable ASCII without quote or backslash;
- * else false, nothing changed. What comes from the service goes through these. */
+/* Sets the text if it fits and holds only printable ASCII without quote or backslash, and is
+ * neither
+ * "." nor ".." (which in a path are another place); else false, nothing changed. What comes from
+ * the service goes through these. */
 bool shard_id_set(struct shard_id *id, const char *text);
 bool cursor_set(struct cursor *cursor, const char *text);
 bool consumer_name_set(struct consumer_name *name, const char *text);

@@ -18,6 +18,7 @@
 #include "common/lts_answer.h"
 #include "common/lts_sign.h"
 #include "common/options.h"
+#include "common/protect.h"
 #include "common/xalloc.h"
 
 enum { MAX_CONNECTIONS = 64 };
@@ -40,8 +41,8 @@ struct lts_request {
 
 struct lts_api {
 	struct http *http;
-	struct lts_sign *sign; /* NULL until there are credentials */
-	struct credentials credentials;
+	struct lts_sign *sign;           /* NULL until there are credentials */
+	struct credentials *credentials; /* where keys are kept: common/protect.h */
 	char *url, *region, *project_id, *group_id, *stream_id, *consumer_group;
 	struct lts_place place; /* points to the above */
 	size_t max_body_bytes;
@@ -128,7 +129,7 @@ send_request(struct lts_request *request)
 	const struct lts_api *api = request->api;
 	struct lts_signature signature;
 	char date[LTS_SIGN_DATE_SIZE];
-	const char *token = api->credentials.token;
+	const char *token = api->credentials->token;
 
 	sign(api, &request->wire, date, &signature);
 	char *url = render_url(api, &request->wire);
@@ -180,7 +181,7 @@ on_http_done(void *arg, struct http_result *result)
 	struct lts_answer answer;
 	struct lts_payload payload;
 
-	lts_answer_read(request->wire.op, result, &api->credentials, &answer, &payload);
+	lts_answer_read(request->wire.op, result, api->credentials, &answer, &payload);
 	if (learn_skew(api, &answer) && !request->repeated) {
 		request->repeated = true;
 		send_request(request);
@@ -203,6 +204,7 @@ lts_api_create(struct ev_loop *loop, const struct lts_api_config *config)
 		.ca_file = config->ca_file,
 		.max_connections = MAX_CONNECTIONS,
 	};
+	api->credentials = protect_alloc(sizeof(*api->credentials));
 	api->http = http_create(loop, &http_config);
 	api->url = xstrdup(config->url);
 	api->region = xstrdup(config->region);
@@ -255,7 +257,7 @@ lts_api_destroy(struct lts_api **api_p)
 		lts_api_cancel(api, request);
 	http_destroy(&api->http);
 	lts_sign_destroy(&api->sign);
-	credentials_wipe(&api->credentials);
+	protect_free(api->credentials, sizeof(*api->credentials));
 	free(api->url);
 	free(api->region);
 	free(api->project_id);
@@ -279,9 +281,8 @@ lts_api_set_credentials(struct lts_api *api, const struct credentials *credentia
 	if (err)
 		return err;
 	lts_sign_destroy(&api->sign);
-	credentials_wipe(&api->credentials);
 	api->sign = sign_new;
-	api->credentials = *credentials;
+	*api->credentials = *credentials;
 	return LTS_OK;
 }
 

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/protect.h"
 #include "common/xalloc.h"
 
 #define ALGORITHM "V11-HMAC-SHA256"
@@ -30,8 +31,14 @@ enum {
 	CANONICAL_MAX = 64 * 1024, /* a request of ours is about 500 bytes */
 };
 
+struct pair {
+	char ak[LTS_SIGN_AK_MAX + 1], sk[LTS_SIGN_SK_MAX + 1];
+};
+
+/* What points elsewhere does not lie with the keys: nobody could see from there what leaks. */
 struct lts_sign {
-	char ak[LTS_SIGN_AK_MAX + 1], sk[LTS_SIGN_SK_MAX + 1], region[LTS_SIGN_REGION_MAX + 1];
+	struct pair *keys;
+	char region[LTS_SIGN_REGION_MAX + 1];
 	bool full_date;
 	char info[INFO_SIZE]; /* of the day that `mac` is keyed for; "" for none yet */
 	EVP_MD *sha256;
@@ -108,11 +115,12 @@ lts_sign_create(const char *ak, const char *sk, const char *region, bool full_da
 		struct lts_sign **sign_out)
 {
 	struct lts_sign *sign = xcalloc(1, sizeof(*sign));
+	sign->keys = protect_alloc(sizeof(*sign->keys));
 	buf_init(&sign->canonical, CANONICAL_MAX);
 	sign->full_date = full_date;
 	enum lts_err err = LTS_INVALID;
-	if (!set_text(sign->ak, LTS_SIGN_AK_MAX, ak) ||
-	    !set_text(sign->sk, LTS_SIGN_SK_MAX, sk) ||
+	if (!set_text(sign->keys->ak, LTS_SIGN_AK_MAX, ak) ||
+	    !set_text(sign->keys->sk, LTS_SIGN_SK_MAX, sk) ||
 	    !set_text(sign->region, LTS_SIGN_REGION_MAX, region))
 		goto out;
 	err = LTS_SYS;
@@ -141,7 +149,7 @@ lts_sign_destroy(struct lts_sign **signp)
 	EVP_MD_CTX_free(sign->digest);
 	EVP_MD_free(sign->sha256);
 	buf_fini(&sign->canonical);
-	OPENSSL_cleanse(sign, sizeof(*sign));
+	protect_free(sign->keys, sizeof(*sign->keys));
 	free(sign);
 }
 
@@ -159,7 +167,7 @@ use_day(struct lts_sign *sign, const char *date)
 		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, sha, 0),
 		OSSL_PARAM_construct_end(),
 	};
-	enum lts_err err = lts_sign_derive_key(sign->ak, sign->sk, info, key);
+	enum lts_err err = lts_sign_derive_key(sign->keys->ak, sign->keys->sk, info, key);
 	if (err)
 		return err;
 	sign->info[0] = '\0';
@@ -234,7 +242,7 @@ lts_sign_request(struct lts_sign *sign, const struct lts_sign_request *request,
 		return err;
 	snprintf(made.authorization, sizeof(made.authorization),
 		 ALGORITHM " Credential=%s/%s, SignedHeaders=" SIGNED_HEADERS ", Signature=%s",
-		 sign->ak, sign->info, made.signature);
+		 sign->keys->ak, sign->info, made.signature);
 	*signature_out = made;
 	return LTS_OK;
 }

@@ -19,7 +19,7 @@ message_name(enum message_type type)
 		[MSG_DRAIN] = "DRAIN",         [MSG_READY] = "READY",
 		[MSG_HELD] = "HELD",           [MSG_RELEASED] = "RELEASED",
 		[MSG_FINISHED] = "FINISHED",   [MSG_STUCK] = "STUCK",
-		[MSG_FLUSHED] = "FLUSHED",
+		[MSG_FLUSHED] = "FLUSHED",     [MSG_REPLAY] = "REPLAY",
 	};
 	if ((unsigned)type >= sizeof(names) / sizeof(names[0]) || !names[type])
 		return "?";
@@ -152,6 +152,26 @@ decode_renew(struct unpacker *u, struct message_renew *m)
 		u->at = u->len;
 }
 
+static void
+encode_replay(struct packer *p, const struct message_replay *m)
+{
+	pack_u32(p, m->count);
+	pack_u32(p, m->attempts);
+	pack_text(p, m->path);
+	pack_u8(p, 0); /* so that the receiver may borrow it */
+}
+
+static void
+decode_replay(struct unpacker *u, struct message_replay *m)
+{
+	size_t len;
+	m->count = unpack_u32(u);
+	m->attempts = unpack_u32(u);
+	m->path = unpack_view(u, &len);
+	if (unpack_u8(u) != 0)
+		u->bad = true;
+}
+
 struct epoch
 message_renew_epoch(const struct message_renew *renew, uint32_t index)
 {
@@ -174,6 +194,9 @@ message_encode(const struct message *message, uint8_t *data, size_t *len_out)
 		break;
 	case MSG_RENEW:
 		encode_renew(&p, &message->renew);
+		break;
+	case MSG_REPLAY:
+		encode_replay(&p, &message->replay);
 		break;
 	case MSG_REVOKE:
 	case MSG_PUBLISHED:
@@ -212,6 +235,9 @@ message_decode(const uint8_t *data, size_t len, struct message *out)
 		break;
 	case MSG_RENEW:
 		decode_renew(&u, &m.renew);
+		break;
+	case MSG_REPLAY:
+		decode_replay(&u, &m.replay);
 		break;
 	case MSG_REVOKE:
 	case MSG_PUBLISHED:

@@ -73,6 +73,12 @@ struct message_renew {
 	const uint8_t *packed;      /* decoded: read with message_renew_epoch */
 };
 
+struct message_replay {
+	uint32_t count, attempts; /* workers died so often over the first `count` letters that are
+				     not done with; attempts 0: none did */
+	const char *path; /* of the dead letters; borrowed, NUL-terminated in the message */
+};
+
 struct message {
 	enum message_type type;
 	union {
@@ -80,6 +86,7 @@ struct message {
 		struct message_assign assign;
 		struct message_lease lease;
 		struct message_renew renew;
+		struct message_replay replay;
 	};
 };
 

@@ -46,9 +46,7 @@ options_fini(struct options *options)
 		if (!is_text(option))
 			continue;
 		char **text = (char **)(void *)((char *)options + option->offset);
-		if (*text && option->type == OPTION_SECRET)
-			explicit_bzero(*text, strlen(*text));
-		free(*text);
+		option_free_text(option, *text);
 		*text = NULL;
 	}
 }

@@ -59,9 +59,10 @@ struct options {
 	int64_t batch_max_records, batch_linger_ms; /* 0: off */
 	int64_t log_level, log_format;              /* enum log_level, enum log_format */
 	char *log_file;
-	char *metrics_listen, *metrics_file; /* NULL: off */
-	bool is_test;
+	bool is_test, sandbox;
+	char *user, *metrics_listen, *metrics_file; /* NULL: off */
 	int64_t sign_date; /* enum sign_date */
+	char *replay_deadletter;
 	bool help, version, check_config;
 };
 

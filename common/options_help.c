@@ -21,6 +21,7 @@ static const char *const group_titles[OPTION_GROUPS] = {
 	[GROUP_TIMING] = "Times",
 	[GROUP_LOG] = "The log",
 	[GROUP_WATCH] = "Metrics",
+	[GROUP_SAFETY] = "Whom it runs as, and what it may do",
 	[GROUP_PROGRAM] = "This start",
 };
 

@@ -17,6 +17,7 @@
 #include "common/endpoint.h"
 #include "common/listen_at.h"
 #include "common/options_value.h"
+#include "common/protect.h"
 #include "common/xalloc.h"
 
 /* buf_printf into a buffer with room enough: what is longer is left out. */
@@ -44,15 +45,26 @@ field_of(const struct options *options, const struct option_spec *option)
 	return (const char *)options + option->offset;
 }
 
+void
+option_free_text(const struct option_spec *option, char *text)
+{
+	if (text && option->type == OPTION_SECRET)
+		protect_free(text, strlen(text) + 1);
+	else
+		free(text);
+}
+
 static void
 store_text(struct options *options, const struct option_spec *option, const char *value)
 {
 	char **text = text_of(options, option);
 
-	if (*text && option->type == OPTION_SECRET)
-		explicit_bzero(*text, strlen(*text));
-	free(*text);
-	*text = value ? xstrdup(value) : NULL;
+	option_free_text(option, *text);
+	*text = NULL;
+	if (value && option->type == OPTION_SECRET)
+		*text = memcpy(protect_alloc(strlen(value) + 1), value, strlen(value));
+	else if (value)
+		*text = xstrdup(value);
 }
 
 static bool

@@ -209,10 +209,21 @@ const struct option_spec options_table[] = {
 	  .help = "the same metrics every 15s, for node_exporter's textfile collector: a name "
 		  "that ends in .prom" },
 
+	{ OPT(user, TEXT, SAFETY), AT(user), RANGE(1, 256), .argument = "NAME",
+	  .help = "started as root: whom to become, for good, once the configuration is read" },
+	{ OPT(sandbox, BOOL, SAFETY), AT(sandbox), WORKERS, .initial = "true", .argument = "BOOL",
+	  .help = "workers without code of yours give up the files and system calls that they have "
+		  "no use for, where the kernel can" },
+
 	{ OPT(config, TEXT, PROGRAM), AT(config), RANGE(1, PATH_BYTES), .argument = "FILE",
 	  .help = "configuration file: lines of name = value" },
 	{ OPT(check_config, BOOL, PROGRAM), AT(check_config), .program = true,
-	  .help = "check the configuration, then exit: 0 or 2" },
+	  .help = "check the configuration, its files, directories and code; then exit: 0, or 1 "
+		  "when something cannot be read or written, or 2" },
+	{ OPT(replay_deadletter, TEXT, PROGRAM), AT(replay_deadletter), RANGE(1, PATH_BYTES),
+	  .program = true, .argument = "FILE",
+	  .help = "send the records of this file of deadletter_dir through the sink again, then "
+		  "exit: 0, or 1 when some failed again; those are in FILE.failed" },
 	{ OPT(help, BOOL, PROGRAM), AT(help), .program = true, .help = "print this text" },
 	{ OPT(version, BOOL, PROGRAM), AT(version), .program = true, .help = "print the version" },
 };

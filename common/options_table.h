@@ -36,6 +36,7 @@ enum option_group {
 	GROUP_TIMING,
 	GROUP_LOG,
 	GROUP_WATCH,
+	GROUP_SAFETY,
 	GROUP_PROGRAM,
 	OPTION_GROUPS,
 };
@@ -84,6 +85,8 @@ const struct option_spec *option_nearest(const char *name);
  * allowed. */
 bool option_set(struct options *options, const struct option_spec *option, const char *value,
 		struct buf *why_out) LTS_MUST_USE;
+/* A stored text; a secret is wiped first. NULL-safe. */
+void option_free_text(const struct option_spec *option, char *text);
 /* The value as option_set takes it; false when it is not set. */
 bool option_render(const struct options *options, const struct option_spec *option,
 		   struct buf *text_out);

@@ -8,7 +8,7 @@ _lts_supervisor()
 	_init_completion -s || return
 	help=$("$1" --help 2>/dev/null)
 	case $prev in
-	--config | --ca[_-]file | --log[_-]file | --credentials[_-]file) _filedir ;;
+	--config | --ca[_-]file | --log[_-]file | --credentials[_-]file | --replay[_-]deadletter) _filedir ;;
 	--state[_-]dir) _filedir -d ;;
 	--sink) mapfile -t COMPREPLY < <(compgen -W 'stdout null file:' -- "$cur") ;;
 	--*)

@@ -5,16 +5,20 @@
  * supervisor.c. Errors of usage are one line and exit code 2.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/make_dirs.h"
+#include "common/protect.h"
 #include "common/xalloc.h"
+#include "supervisor/check_config.h"
+#include "supervisor/privileges.h"
+#include "supervisor/replay.h"
 #include "supervisor/supervisor.h"
 
 /* What a reload reads again. */
@@ -22,6 +26,7 @@ struct invocation {
 	int argc;
 	char **argv, **envp;
 	struct log *log;
+	bool keys_locked;
 };
 
 static int
@@ -36,8 +41,8 @@ load(const struct invocation *how, struct options *options, struct credentials *
      struct buf *why)
 {
 	enum lts_err err = options_load(options, how->argc, how->argv, how->envp, why);
-	if (err || options->help || options->version)
-		return err;
+	if (err || options->help || options->version || options->replay_deadletter)
+		return err; /* a replay needs no keys */
 	err = credentials_load(options, credentials, why);
 	if (err && options->agency == AGENCY_ECS && !credentials_are_given(options))
 		return LTS_OK; /* they come later */
@@ -91,6 +96,13 @@ ignore_signals(void)
 		sigaction(signals[i], &ignore, NULL);
 }
 
+static void
+say_who_we_are(const struct invocation *how)
+{
+	log_debug(how->log, "process", LOG_INT("uid", geteuid()), LOG_INT("gid", getegid()),
+		  LOG_TEXT("keys", how->keys_locked ? "locked" : "not locked"));
+}
+
 static int
 run(struct invocation *how, struct options *options, struct credentials *credentials)
 {
@@ -99,30 +111,45 @@ run(struct invocation *how, struct options *options, struct credentials *credent
 	ignore_signals();
 	how->log = log_create("supervisor");
 	int code = EXIT_USAGE;
-	if (open_logs(how->log, options, &why))
+	if (privileges_drop(options, &why) || open_logs(how->log, options, &why)) {
 		complain(&why);
-	else
+	} else if (options->replay_deadletter) {
+		code = (int)replay_run(options, how->log);
+	} else {
+		say_who_we_are(how);
 		code = (int)supervisor_run(
 			&(struct supervisor_config){ .options = options,
 						     .credentials = credentials,
 						     .log = how->log,
 						     .load_again = load_again,
 						     .arg = how });
+	}
 	log_destroy(&how->log);
 	buf_fini(&why);
 	return code;
 }
 
-/* A core has our keys in it, and so has a worker's, who inherits this. The hard limit stays: who
- * needs one raises the soft one with prlimit(1). */
-static void
-forbid_cores(void)
+static int
+check(const struct options *options)
 {
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_CORE, &limit) == 0) {
-		limit.rlim_cur = 0;
-		setrlimit(RLIMIT_CORE, &limit);
-	}
+	enum exit_code code = check_config(options);
+	if (!code)
+		puts("lts-supervisor: the configuration is valid");
+	return (int)code;
+}
+
+/* A descriptor of ours must not become 0, 1 or 2: records and log lines go there. What was closed
+ * reads as empty and cannot be written to, so a sink or log there still says that nobody is
+ * listening. */
+static void
+keep_standard_fds_apart(void)
+{
+	int fd;
+	do {
+		fd = open("/dev/null", O_RDONLY);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
 }
 
 int
@@ -130,23 +157,24 @@ main(int argc, char **argv, char **envp)
 {
 	struct invocation how = { .argc = argc, .argv = argv, .envp = envp };
 	struct options options;
-	struct credentials credentials = { 0 };
 	struct buf why;
 	int code = EXIT_DONE;
-	forbid_cores();
+	keep_standard_fds_apart();
+	how.keys_locked = protect_process();
+	struct credentials *credentials = protect_alloc(sizeof(*credentials));
 	options_init(&options);
 	buf_init(&why, 0);
-	if (load(&how, &options, &credentials, &why))
+	if (load(&how, &options, credentials, &why))
 		code = complain(&why);
 	else if (options.help)
 		options_print_help(stdout);
 	else if (options.version)
 		puts("lts-supervisor " LTS_VERSION);
 	else if (options.check_config)
-		puts("lts-supervisor: the configuration is valid");
+		code = check(&options);
 	else
-		code = run(&how, &options, &credentials);
-	credentials_wipe(&credentials);
+		code = run(&how, &options, credentials);
+	protect_free(credentials, sizeof(*credentials));
 	options_fini(&options);
 	buf_fini(&why);
 	return code;

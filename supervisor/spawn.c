@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/child_env.h"
 #include "common/handoff.h"
 #include "common/xalloc.h"
 
@@ -63,24 +64,26 @@ reset_signals(void)
 }
 
 static void
-run_child(const char *program, const char *name, const struct spawn_fds *fds)
+run_child(const char *program, const char *name, char **env, const struct spawn_fds *fds)
 {
 	char *argv[] = { (char *)(uintptr_t) "lts-worker", (char *)(uintptr_t)name, NULL };
 	setpgid(0, 0);
 	reset_signals();
 	if (place_fds(fds) == 0)
-		execv(program, argv);
+		execve(program, argv, env);
 	_exit(EXIT_FAILED);
 }
 
 enum lts_err
 spawn_worker(const char *program, const char *name, const struct spawn_fds *fds, pid_t *pid_out)
 {
+	char **env = child_env(NULL);
 	pid_t pid = fork();
+	if (pid == 0)
+		run_child(program, name, env, fds);
+	free(env);
 	if (pid < 0)
 		return LTS_SYS;
-	if (pid == 0)
-		run_child(program, name, fds);
 	setpgid(pid, pid); /* whichever of the two comes first */
 	*pid_out = pid;
 	return LTS_OK;

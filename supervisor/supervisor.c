@@ -374,6 +374,9 @@ supervisor_run(const struct supervisor_config *config)
 			 LOG_UINT("boot", s.start.identity.boot_count),
 			 LOG_TEXT("state_dir", s.options->state_dir),
 			 LOG_TEXT("sink", s.options->sink));
+		if (geteuid() == 0 && !s.options->user)
+			log_warn(s.log, "running as root",
+				 LOG_TEXT("text", "option 'user' names whom to become"));
 		worker_pool_start(s.pool);
 		group_start(s.group);
 		ev_run(s.loop, 0);

@@ -24,7 +24,7 @@
 	X(log) X(json_skip) \
 	X(batch_scan) X(batch_scan_cjson) \
 	X(record_text) X(basics) \
-	X(make_dirs) X(pack) \
+	X(make_dirs) X(pack) X(protect) X(child_env) \
 	X(message) X(channel) \
 	X(board) X(board_cells) X(listen_at) X(schema) \
 	X(store) X(store_processes) \
@@ -44,7 +44,7 @@
 	X(shard_waits) X(fault) X(holdings_lag) X(record_time) \
 	X(commit) X(commit_lease) X(process) X(process_manual) \
 	X(delivery) X(segment) \
-	X(attempt) X(asides) \
+	X(attempt) X(dead_letter) X(asides) X(sandbox) \
 	X(sink_file) X(sink_crash) \
 	X(record_write) X(sink_stdout) \
 	X(child) X(exec_frame) X(processor_exec) X(exec_deaths) \
@@ -67,7 +67,8 @@
 	X(remains) X(output_files) \
 	X(manager) X(plugins) X(reload) X(keys) X(metrics) \
 	X(exec) X(manual) X(examples) \
-	X(commands)
+	X(commands) X(confined) X(users) \
+	X(replay) X(replay_stops)
 /* clang-format on */
 
 #define DECLARE(name) Suite *suite_##name(void);

@@ -21,11 +21,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/child_env.h"
 #include "common/clock.h"
 #include "common/xalloc.h"
 #include "worker/child_log.h"
-
-extern char **environ;
 
 enum {
 	PIPE_BYTES = 1 << 20, /* of its stdin, where that is allowed: fewer turns */
@@ -60,48 +59,6 @@ struct plan {
 };
 
 /* ---- start ---- */
-
-static bool
-is_secret(const char *entry)
-{
-	static const char *const names[] = { "HUAWEICLOUD_",
-					     "LTS_AK=", "LTS_SK=", "LTS_SECURITY_TOKEN=" };
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		if (strncmp(entry, names[i], strlen(names[i])) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool
-is_named_in(const char *entry, const char *const *list)
-{
-	size_t len = strcspn(entry, "=");
-	for (; list && *list; list++) {
-		if (strncmp(*list, entry, len) == 0 && (*list)[len] == '=')
-			return true;
-	}
-	return false;
-}
-
-/* Free the array alone: its entries are borrowed. */
-static char **
-make_env(const char *const *first)
-{
-	size_t n = 0, room = 1;
-	for (const char *const *e = first; e && *e; e++)
-		room++;
-	for (char **e = environ; *e; e++)
-		room++;
-	char **env = xcalloc(room, sizeof(*env));
-	for (const char *const *e = first; e && *e; e++)
-		env[n++] = (char *)(uintptr_t)*e;
-	for (char **e = environ; *e; e++) {
-		if (!is_secret(*e) && !is_named_in(*e, first))
-			env[n++] = *e;
-	}
-	return env;
-}
 
 static void
 close_fd(int *fd)
@@ -222,7 +179,7 @@ start_process(struct child *child, const struct child_config *config, struct pip
 		plan.fds[1] = plan.fds[2];
 	if (config->out == CHILD_STDOUT_OURS)
 		plan.fds[1] = STDOUT_FILENO;
-	plan.env = make_env(config->env);
+	plan.env = child_env(config->env);
 	child->pid = spawn(&plan);
 	free(plan.env);
 	if (child->pid < 0)

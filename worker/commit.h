@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "state/lease.h"
 #include "worker/batch.h"
+#include "worker/sandbox.h"
 #include "worker/sink.h"
 
 struct committer;
@@ -23,6 +24,7 @@ struct committer_config { /* pointers are borrowed for the committer's life */
 	struct log *log;
 	struct worker_record self;  /* who we are; counters zero */
 	int64_t interval_ms;        /* checkpoint_interval */
+	struct sandbox sandbox;     /* that the thread enters once everything is open */
 	struct {                    /* with a processor as the sink */
 		int64_t timeout_ms; /* process_timeout */
 		size_t max_body_bytes;

@@ -339,6 +339,7 @@ obey(struct delivery *d, struct delivery_order *order)
 		break;
 	case DELIVERY_GONE:
 	case DELIVERY_BLOCKED:
+	case DELIVERY_OPENED:
 		abort(); /* completions */
 	}
 	return true;
@@ -379,6 +380,9 @@ run(void *arg)
 					   : EXIT_FAILED);
 	}
 	buf_fini(&why);
+	if (d->config.sandbox.wanted)
+		complete(d, &(struct delivery_done){ .kind = DELIVERY_OPENED,
+						     .err = sandbox_files(&d->config.sandbox) });
 	bool running = true;
 	while (running) {
 		struct delivery_order *order = next_order(d);

@@ -23,6 +23,7 @@ enum delivery_kind {
 	DELIVERY_STOP,      /* completion: the thread has ended */
 	DELIVERY_GONE,      /* completion only: the shard is not ours any more */
 	DELIVERY_BLOCKED,   /* completion only: it waits for a while; NOSPACE: for space, why */
+	DELIVERY_OPENED,    /* completion only, in a sandbox: the first; err: of sandbox_files */
 };
 
 struct delivery_order {

@@ -435,6 +435,7 @@ holdings_on_done(struct holdings *h, struct delivery_done *done)
 	case DELIVERY_STUCK:
 	case DELIVERY_FLUSH:
 	case DELIVERY_STOP:
+	case DELIVERY_OPENED:
 		abort(); /* these name no lease */
 	}
 }

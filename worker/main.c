@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/protect.h"
+#include "worker/replayer.h"
 #include "worker/worker.h"
 
 static int
@@ -32,6 +34,8 @@ main(int argc, char **argv)
 	}
 	if (argc > 1 && strcmp(argv[1], "--help") == 0)
 		return usage(stdout, EXIT_DONE);
+	if (argc > 2 && strcmp(argv[1], "--check_sink") == 0)
+		return (int)worker_check_sink(argv[2]);
 	for (int fd = HANDOFF_CHANNEL; fd < HANDOFF_END; fd++)
 		if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 			return usage(stderr, EXIT_USAGE);
@@ -41,5 +45,9 @@ main(int argc, char **argv)
 	sigaction(SIGHUP, &ignore, NULL);
 	sigaction(SIGTTOU, &ignore,
 		  NULL); /* we are no terminal's foreground, and may write to one */
-	return (int)worker_run();
+	bool keys_locked = protect_process();
+	if (argc < 2 || strcmp(argv[1], HANDOFF_REPLAY) != 0)
+		return (int)worker_run(keys_locked);
+	sigaction(SIGTERM, &ignore, NULL); /* DRAIN says it */
+	return (int)replayer_run();
 }

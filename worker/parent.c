@@ -32,6 +32,15 @@ lose(struct parent *parent, enum lts_err why)
 	parent->events.gone(parent->arg, why);
 }
 
+/* Nothing of the keys stays where they came in. */
+static void
+hand_on(struct parent *parent, const struct message *message)
+{
+	parent->events.message(parent->arg, message);
+	if (message->type == MSG_CONFIG)
+		channel_wipe(parent->channel);
+}
+
 static void
 on_readable(struct ev_loop *loop, struct ev_io *io, int events)
 {
@@ -39,7 +48,7 @@ on_readable(struct ev_loop *loop, struct ev_io *io, int events)
 	struct message message;
 	enum lts_err err = LTS_OK;
 	while (!parent->gone && !(err = channel_receive(parent->channel, &message)))
-		parent->events.message(parent->arg, &message);
+		hand_on(parent, &message);
 	if (err && err != LTS_AGAIN)
 		lose(parent, err);
 }

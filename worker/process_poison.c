@@ -7,35 +7,23 @@
  */
 #include "worker/process_inside.h"
 
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/clock.h"
-#include "common/xalloc.h"
-#include "state/human.h"
 #include "worker/asides.h"
+#include "worker/dead_letter.h"
 
 static char *
 dead_letter(const struct track *t, const struct batch *batch)
 {
 	const struct process *p = t->process;
-	const struct record *record = &batch->records[p->attempt.done];
-	char *text = xstrndup(record->text, record->len);
-	cJSON *letter = cJSON_CreateObject();
-	cJSON_AddStringToObject(letter, "shard", t->lease->shard.text);
-	cJSON_AddStringToObject(letter, "cursor", batch->from.text);
-	cJSON_AddNumberToObject(letter, "index", (double)p->attempt.done);
-	cJSON_AddNumberToObject(letter, "attempts", p->attempt.failed);
-	cJSON_AddStringToObject(letter, "error", p->error);
-	cJSON_AddStringToObject(letter, "time", human_time(clock_wall_ns()).text);
-	cJSON_AddRawToObject(letter, "record", text);
-	char *line = cJSON_PrintUnformatted(letter);
-	cJSON_Delete(letter);
-	free(text);
-	if (!line)
-		abort();
-	return line;
+	return dead_letter_print(
+		&(struct dead_letter){ .shard = t->lease->shard,
+				       .cursor = batch->from,
+				       .index = p->attempt.done,
+				       .attempts = p->attempt.failed,
+				       .error = p->error,
+				       .record = batch->records[p->attempt.done] });
 }
 
 static void

@@ -212,7 +212,9 @@ void
 shard_on_delivered(struct shard *s, struct batch *batch, enum lts_err err, const char *why,
 		   int64_t now_ms)
 {
-	struct cursor rollback = err ? (struct cursor){ 0 } : batch->rollback;
+	struct cursor rollback = { 0 };
+	if (!err)
+		rollback = batch->rollback;
 	s->orders++;
 	s->in_hand = false;
 	if (err || !cursor_is_none(&rollback)) {

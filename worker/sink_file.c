@@ -93,8 +93,11 @@ open_at(struct sink_stream *stream, uint64_t offset, struct buf *why)
 		stream->created_ms = clock_mono_ms();
 		return LTS_OK;
 	case LTS_NOTFOUND:
-		return explain(stream, LTS_BADDATA, "missing, though the checkpoint names it",
-			       why);
+		return explain(
+			stream, LTS_BADDATA,
+			"missing, though the checkpoint names it; if the sink was changed, "
+			"start once more with the former one and stop that in order",
+			why);
 	case LTS_BADDATA:
 		return explain(stream, err, "shorter than the checkpoint says", why);
 	case LTS_BUSY:

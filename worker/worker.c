@@ -23,6 +23,7 @@
 #include "worker/holdings.h"
 #include "worker/parent.h"
 #include "worker/processor.h"
+#include "worker/sandbox.h"
 
 enum {
 	WORKER_BEAT_MS = 250,    /* at the most; see set_beat */
@@ -41,13 +42,14 @@ struct worker {
 	char instance[16];
 	struct consumer_name name;
 	char *deadletter_dir;
+	struct sandbox sandbox;
 	struct lts_api *api;
 	struct delivery *delivery;
 	struct holdings *holdings;
 	struct ev_async wake;
 	struct ev_timer beat, last;
 	struct ev_signal term;
-	bool configured, draining;
+	bool configured, draining, keys_locked;
 	enum exit_code exit;
 };
 
@@ -101,6 +103,8 @@ on_wake(struct ev_loop *loop, struct ev_async *watcher, int events)
 	while (delivery_next(w->delivery, &done)) {
 		if (done.kind == DELIVERY_STOP)
 			end(w, w->exit);
+		else if (done.kind == DELIVERY_OPENED)
+			sandbox_enter(&w->sandbox, done.err, w->log);
 		else if (done.kind == DELIVERY_FLUSH)
 			parent_send(w->parent, &(struct message){ .type = MSG_FLUSHED });
 		else
@@ -224,6 +228,7 @@ start_delivery(struct worker *w)
 {
 	const char *dir = w->options.deadletter_dir;
 	w->deadletter_dir = dir ? xstrdup(dir) : xasprintf("%s/deadletter", w->options.state_dir);
+	w->sandbox = sandbox_of(&w->options);
 	struct committer_config config = {
 		.state_dir = w->options.state_dir,
 		.sink = { .spec = w->options.sink,
@@ -240,6 +245,7 @@ start_delivery(struct worker *w)
 			  .pid_start = worker_pid_start((uint32_t)getpid()),
 			  .started_ns = clock_wall_ns() },
 		.interval_ms = w->options.checkpoint_interval_ms,
+		.sandbox = w->sandbox,
 		.process = { .timeout_ms = w->options.process_timeout_ms,
 			     .max_body_bytes = (size_t)w->options.max_body_bytes,
 			     .max_attempts = (unsigned)w->options.max_attempts,
@@ -321,7 +327,8 @@ configure(struct worker *w, const struct message_config *m)
 	start_holdings(w);
 	set_beat(w);
 	w->configured = true;
-	log_debug(w->log, "worker ready", LOG_INT("pid", getpid()));
+	log_debug(w->log, "worker ready", LOG_INT("pid", getpid()),
+		  LOG_TEXT("keys", w->keys_locked ? "locked" : "not locked"));
 	parent_send(w->parent, &(struct message){ .type = MSG_READY });
 out:
 	buf_fini(&why);
@@ -437,9 +444,9 @@ bound_heap(void)
 }
 
 enum exit_code
-worker_run(void)
+worker_run(bool keys_locked)
 {
-	struct worker w = { .exit = EXIT_DONE };
+	struct worker w = { .exit = EXIT_DONE, .keys_locked = keys_locked };
 	bound_heap();
 	w.loop = ev_loop_new(0); /* not the default one: that reaps children of its own accord */
 	w.log = log_create("worker");

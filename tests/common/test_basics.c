@@ -183,6 +183,16 @@ START_TEST(id_takes_printable_ascii_only)
 }
 END_TEST
 
+START_TEST(id_that_is_another_place_in_a_path_is_refused)
+{
+	struct shard_id shard;
+	ck_assert(!shard_id_set(&shard, "."));
+	ck_assert(!shard_id_set(&shard, ".."));
+	ck_assert(shard_id_set(&shard, "..."));
+	ck_assert(shard_id_set(&shard, ".a"));
+}
+END_TEST
+
 START_TEST(ids_are_equal_by_their_text)
 {
 	struct cursor a = { "100" }, b = { "100" }, c = { "0100" }, none = { "" };
@@ -213,6 +223,7 @@ suite_basics(void)
 	tcase_add_test(tc, id_as_long_as_its_room_is_taken_whole);
 	tcase_add_test(tc, id_that_does_not_fit_is_refused_not_cut);
 	tcase_add_test(tc, id_takes_printable_ascii_only);
+	tcase_add_test(tc, id_that_is_another_place_in_a_path_is_refused);
 	tcase_add_test(tc, ids_are_equal_by_their_text);
 	suite_add_tcase(suite, tc);
 	return suite;

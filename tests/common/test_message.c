@@ -45,6 +45,7 @@ static const struct message samples[] = {
 	{ MSG_FINISHED, .lease = { .shard = { "0" }, .epoch = { 1 } } },
 	{ MSG_STUCK,
 	  .lease = { .shard = { "0" }, .epoch = { 1 }, .err = LTS_EXPIRED, .text = "gone by" } },
+	{ MSG_REPLAY, .replay = { .count = 5, .attempts = 2, .path = "dead/0-a1-00000000.log" } },
 	{ .type = MSG_FLUSH },
 	{ .type = MSG_DRAIN },
 	{ .type = MSG_READY },
@@ -236,7 +237,7 @@ START_TEST(unknown_type_is_refused)
 			     type == MSG_FLUSHED;
 		ck_assert_int_eq(decode_copy(data, 2), empty ? LTS_OK : LTS_BADDATA);
 		bool known = strcmp(message_name((enum message_type)type), "?") != 0;
-		ck_assert_msg(known == ((type >= MSG_CONFIG && type <= MSG_DRAIN) ||
+		ck_assert_msg(known == ((type >= MSG_CONFIG && type <= MSG_REPLAY) ||
 					(type >= MSG_READY && type <= MSG_FLUSHED)),
 			      "type %d", type);
 	}

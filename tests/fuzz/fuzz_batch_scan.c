@@ -1,33 +1,19 @@
 /*
  * fuzz_batch_scan.c - libFuzzer's way into batch_scan and record_text.
  *
- * Build: clang -std=gnu11 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined,
- * this file, worker/{batch_scan,record_text,json_skip,json_string,json_string_avx2,json_text}.c,
- * common/{buf,ids,xalloc}.c, -lcjson. Run: -max_len=1000 and a directory for the corpus.
- *
  * The portable, the SSE2 and the best way must say the same. What is refused must be unchanged.
  * What passes must pass again as the same, must be a batch to cJSON as well, and its records must
  * be single lines that both formats can write.
  */
+#include "tests/fuzz/fuzz.h"
+
 #include <cjson/cJSON.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/buf.h"
 #include "common/xalloc.h"
 #include "worker/batch_scan.h"
 #include "worker/record_text.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool claim)
-{
-	if (!claim)
-		abort();
-}
 
 /* cJSON refuses lone surrogates and numbers above 63 characters; it is asked about the
  * rest. */

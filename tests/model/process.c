@@ -360,7 +360,7 @@ spawn_find_worker(void)
 static void
 run_worker(void *arg)
 {
-	__wrap__exit((int)worker_run());
+	__wrap__exit((int)worker_run(false));
 }
 
 enum lts_err

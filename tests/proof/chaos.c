@@ -49,10 +49,13 @@ chaos_conclude(struct chaos *c, bool clean)
 {
 	unsigned kinds;
 	faults_count_kinds(c, &kinds);
+	char sink[40] = "";
+	if (c->code != CODE_NONE)
+		snprintf(sink, sizeof(sink), "\"sink\":\"%s\",", code_name(c->code));
 	proof_conclude(c->proof, clean,
-		       "{\"faults\":%u,\"kinds\":%u,\"records\":%llu,\"lost\":%llu,"
+		       "{%s\"faults\":%u,\"kinds\":%u,\"records\":%llu,\"lost\":%llu,"
 		       "\"duplicated\":%llu,\"reordered\":%llu,\"torn\":%llu,\"seed\":%llu}",
-		       c->faults, kinds, c->records, c->lost, c->duplicated, c->reordered,
+		       sink, c->faults, kinds, c->records, c->lost, c->duplicated, c->reordered,
 		       c->torn, (unsigned long long)c->proof->seed);
 }
 
@@ -107,6 +110,7 @@ turn(struct chaos *c)
 {
 	int64_t now_ms = clock_mono_ms();
 	faults_step(c, now_ms);
+	code_step(c, now_ms, !c->blows);
 	hosts_step(c, now_ms);
 	poll(NULL, 0, TURN_MS);
 }
@@ -231,6 +235,8 @@ begin_episode(struct chaos *c)
 	free(options);
 	c->rules_changed = true;
 	faults_step(c, clock_mono_ms());
+	if (c->code != CODE_NONE)
+		code_begin(c, records);
 	hosts_begin(c);
 }
 
@@ -267,6 +273,8 @@ proof_chaos(struct proof *proof)
 	int64_t begin_ms = clock_mono_ms();
 	c->proof = proof;
 	c->seed = proof->seed;
+	if (!code_find(proof->sink, &c->code))
+		ck_abort_msg("--sink %s: file, plugin, exec or batch is wanted", proof->sink);
 	c->can_mount = disks_can_mount();
 	c->can_trace =
 		PATIENCE_SLOWNESS == 1 && geteuid() == 0 && access("/usr/bin/strace", X_OK) == 0;

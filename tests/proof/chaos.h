@@ -1,7 +1,7 @@
 /*
- * chaos.h - the inside of the chaos proof, for its own files: chaos.c (the run),
- * chaos_hosts.c (the hosts' lives), chaos_disks.c (their disks), chaos_faults.c (the table of
- * kinds), chaos_invariants.c and chaos_looks.c (what must hold meanwhile, and in the end).
+ * chaos.h - the inside of the chaos proof: chaos.c (the run), chaos_hosts.c (the hosts' lives),
+ * chaos_disks.c (their disks), chaos_faults.c (the table of kinds), chaos_invariants.c and
+ * chaos_looks.c (what must hold), chaos_code.c (code of the user's as the sink).
  *
  * A run is a row of episodes, each with a simulator and hosts of its own. What goes wrong is
  * drawn from the seed alone; what then happens depends on the machine, too. Times are
@@ -21,14 +21,23 @@ enum {
 	CHAOS_RULES_MAX = 24,
 	CHAOS_TRACES_MAX = 4,
 	CHAOS_KINDS_MAX = 64,
+	CHAOS_POISONS = 2, /* a record that is refused, and one that ends what is given it */
 	CHAOS_TIMEOUT_MS = 3000, /* the service's: until an unheard consumer loses its shards */
 };
 
 #define CHAOS_SK "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY" /* agent_init's */
 #define CHAOS_TOKEN "tokenThatNobodyShallEverSee0123456789"
 
+enum code { CODE_NONE, CODE_PLUGIN, CODE_EXEC, CODE_BATCH }; /* as the sink; NONE: files */
+
 struct chaos {
 	struct proof *proof;
+	enum code code;
+	uint64_t code_seed;
+	int64_t mood_ms; /* of the code: until then */
+	struct {
+		unsigned shard, seq;
+	} poison[CHAOS_POISONS];
 	uint64_t seed; /* moves on */
 	unsigned episodes, faults, of_kind[CHAOS_KINDS_MAX];
 	unsigned long long records, lost, duplicated, reordered, torn, repeated;
@@ -73,6 +82,18 @@ void faults_step(struct chaos *chaos, int64_t now_ms);
 void faults_lift(struct chaos *chaos);
 void faults_end_traces(struct chaos *chaos);
 void faults_count_kinds(const struct chaos *chaos, unsigned *kinds_out);
+
+/* ---- the user's code ---- */
+/* NULL is "file"; false: no such sink. */
+bool code_find(const char *name, enum code *out);
+const char *code_name(enum code code);
+/* Before the hosts; records: that each shard has at least. */
+void code_begin(struct chaos *chaos, unsigned records);
+void code_add_sink(struct chaos *chaos, struct agent *agent);
+/* Other moods; calm: none. */
+void code_step(struct chaos *chaos, int64_t now_ms, bool calm);
+/* Everything was delivered. */
+void code_expect_all(struct chaos *chaos);
 
 /* ---- invariants ---- */
 /* Before the first fault, and after the last: everybody is up. */

@@ -47,6 +47,8 @@ hosts_begin(struct chaos *c)
 		*h = (struct host){ .name = names[i], .workers = 2 + scenario_draw(&c->seed, 3) };
 		char *options = draw_options(c, h);
 		agent_init(&h->agent, &c->sim, h->name, options);
+		if (c->code != CODE_NONE)
+			code_add_sink(c, &h->agent);
 		chaos_note(c, "host %s: %s", h->name, options);
 		free(options);
 		for (enum disk disk = 0; disk < DISKS && c->can_mount; disk++)

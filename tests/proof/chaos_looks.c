@@ -56,8 +56,9 @@ expect_committed_is_in_the_file(struct chaos *c, const struct host *h,
 	struct stat st;
 	if (!record->position.offset)
 		return;
-	char *sealed = xasprintf("%s/%s.out/%s-%s-%08" PRIu64 ".log", c->scenario.dir, h->name,
-				 record->shard.text, snapshot->identity.instance,
+	const char *dir = c->code == CODE_NONE ? "out" : "st/deadletter";
+	char *sealed = xasprintf("%s/%s.%s/%s-%s-%08" PRIu64 ".log", c->scenario.dir, h->name,
+				 dir, record->shard.text, snapshot->identity.instance,
 				 record->position.segment),
 	     *part = xasprintf("%s.part", sealed);
 	if (stat(part, &st) < 0 && stat(sealed, &st) < 0)

@@ -101,9 +101,11 @@ run(void)
 static void
 usage(FILE *file)
 {
-	fprintf(file, "usage: lts-proof PROOF [--COUNT N] [--seed S] [--seconds T]\n"
-		      "  --seed S     what is drawn: the same again with the same seed (1)\n"
-		      "  --seconds T  stops after so long, however many there were (no bound)\n");
+	fprintf(file,
+		"usage: lts-proof PROOF [--COUNT N] [--seed S] [--seconds T] [--sink KIND]\n"
+		"  --seed S     what is drawn: the same again with the same seed (1)\n"
+		"  --seconds T  stops after so long, however many there were (no bound)\n"
+		"  --sink KIND  of chaos: file, plugin, exec or batch (file)\n");
 	for (const struct kind *k = kinds; k < kinds + KINDS; k++)
 		fprintf(file, "  %-8s --%s N (%u): %s\n", k->name, k->count_name, k->count,
 			k->claim);
@@ -134,6 +136,7 @@ read_options(int argc, char **argv)
 		{ kind->count_name, required_argument, NULL, 'n' },
 		{ "seed", required_argument, NULL, 's' },
 		{ "seconds", required_argument, NULL, 't' },
+		{ "sink", required_argument, NULL, 'k' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -144,6 +147,8 @@ read_options(int argc, char **argv)
 			proof->seed = number("seed", optarg, UINT64_MAX);
 		else if (c == 't')
 			proof->seconds = (unsigned)number("seconds", optarg, 10000000);
+		else if (c == 'k' && kind->body == proof_chaos)
+			proof->sink = optarg;
 		else {
 			usage(c == 'h' ? stdout : stderr);
 			exit(c == 'h' ? 0 : 2);

@@ -17,6 +17,7 @@ struct proof {
 	const char *count_name;  /* "faults": the option that says how many, and its default */
 	unsigned count, seconds; /* seconds 0: no bound */
 	uint64_t seed;
+	const char *sink; /* of chaos; NULL: files */
 	bool clean;     /* the body's: everything holds */
 	bool skipped;   /* the body's: this machine cannot */
 	char line[512]; /* the body's: the last line on stdout, JSON */

@@ -94,7 +94,7 @@ START_TEST(filter_keeps_the_records_with_the_word)
 	ck_assert_int_eq(agent_wait(&h.agent), 0);
 	for (int shard = 0; shard < SHARDS; shard++) {
 		bool seen[RECORDS] = { false };
-		char name[16];
+		char name[32];
 		snprintf(name, sizeof(name), "%d.log", shard);
 		char *text = scenario_read(&h.scenario, name);
 		ck_assert_uint_eq(count_seqs(text, strlen(text), seen), 1 + 10 + 100);
@@ -164,7 +164,7 @@ START_TEST(command_that_compresses_keeps_everything)
 	run(&h);
 	for (int shard = 0; shard < SHARDS; shard++) {
 		bool seen[RECORDS] = { false };
-		char name[16];
+		char name[32];
 		snprintf(name, sizeof(name), "out/%d.gz", shard);
 		size_t len = unzip(&h.scenario, name, text, ROOM);
 		ck_assert_uint_lt(len, ROOM);

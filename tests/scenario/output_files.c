@@ -1,5 +1,6 @@
 /*
- * output_files.c - somebody touches the files while they are being written.
+ * output_files.c - somebody touches the files while they are being written, or changes where they
+ * go.
  *
  * Real programs against lts-sim. Holds the file sink to noticing it before the next
  * append, to stopping that shard loudly and no other, and to never writing over what it
@@ -7,7 +8,9 @@
  */
 #include "tests/suites.h"
 
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/xalloc.h"
 #include "tests/support/one_host.h"
@@ -56,7 +59,7 @@ START_TEST(file_touched_behind_its_last_record_is_no_success)
 {
 	struct one_host h;
 	one_host_begin(&h, "--tls off --shards 2 --records 0 --consumer_timeout 3",
-		       "--consumer_count 1 --checkpoint_interval 50ms");
+		       "--consumer_count 1 --checkpoint_interval 50ms --sink file:host.out");
 	until("it holds its shards", agent_said(&h.agent, "msg=\"shard held\"") >= 2);
 	sim_post(&h.sim, "/sim/produce?records=500");
 	until("all is committed", agent_committed(&h.agent) == 1000);
@@ -94,6 +97,76 @@ START_TEST(touched_file_stops_its_shard_loudly_and_no_other)
 }
 END_TEST
 
+/* In its command line, which is the scenario's. */
+static void
+change_sink(struct one_host *h, const char *sink)
+{
+	for (size_t i = 1; i < h->agent.words.n; i++)
+		if (strcmp(h->agent.words.list[i - 1], "--sink") == 0) {
+			free(h->agent.words.list[i]);
+			h->agent.words.list[i] = xstrdup(sink);
+		}
+}
+
+static void
+await_more(struct one_host *h, double more)
+{
+	double before = agent_committed(&h->agent);
+	until("more is committed", agent_committed(&h->agent) >= before + more);
+}
+
+/* Each record is in one of them. */
+START_TEST(sink_may_be_changed_between_two_starts)
+{
+	static const char *const sinks[] = { "file:b.out", "file:host.out", "file:c.out",
+					     "file:b.out" };
+	struct one_host h;
+	one_host_begin(&h, "--tls off --shards 4 --records 2000 --rate 4000",
+		       "--consumer_count 2 --consume_batch_size 100 --sink file:host.out");
+	await_more(&h, 1000);
+	for (int i = 0; i < 4; i++) {
+		/* In order, or by a kill of the supervisor, whose workers end in order. */
+		if (i % 2)
+			process_kill(&h.agent.process);
+		else
+			agent_stop(&h.agent);
+		change_sink(&h, sinks[i]);
+		agent_start(&h.agent);
+		await_more(&h, 1000);
+		ck_assert_uint_eq(agent_said(&h.agent, "shard stopped"), 0);
+	}
+	sim_post(&h.sim, "/sim/rate?records=0");
+	until("all is committed", agent_committed(&h.agent) == sim_number(&h.sim, "produced"));
+	agent_stop(&h.agent);
+	sim_expect_exact(&h.sim, "host.out b.out c.out");
+	agent_expect_sound(&h.agent, &h.sim);
+	one_host_end(&h);
+}
+END_TEST
+
+START_TEST(sink_that_is_changed_before_its_files_are_sealed_is_named)
+{
+	struct one_host h;
+	one_host_begin(&h, "--tls off --shards 2 --records 2000 --rate 400",
+		       "--consumer_count 1 --checkpoint_interval 50ms --sink file:host.out");
+	await_more(&h, 500);
+	agent_kill_whole(&h.agent);
+	change_sink(&h, "file:b.out");
+	agent_start(&h.agent);
+	until("each shard says so", agent_said(&h.agent, "if the sink was changed") >= 2);
+	process_signal(&h.agent.process, SIGTERM);
+	agent_wait(&h.agent);
+	change_sink(&h, "file:host.out");
+	agent_start(&h.agent);
+	sim_post(&h.sim, "/sim/rate?records=0");
+	until("it goes on to the end",
+	      agent_committed(&h.agent) == sim_number(&h.sim, "produced"));
+	agent_stop(&h.agent);
+	sim_expect_exact(&h.sim, "host.out");
+	one_host_end(&h);
+}
+END_TEST
+
 Suite *
 suite_output_files(void)
 {
@@ -102,5 +175,7 @@ suite_output_files(void)
 	tcase_add_loop_test(tc, touched_file_stops_its_shard_loudly_and_no_other, 0,
 			    sizeof(touches) / sizeof(touches[0]));
 	tcase_add_loop_test(tc, file_touched_behind_its_last_record_is_no_success, 0, 4);
+	tcase_add_test(tc, sink_may_be_changed_between_two_starts);
+	tcase_add_test(tc, sink_that_is_changed_before_its_files_are_sealed_is_named);
 	return suite;
 }

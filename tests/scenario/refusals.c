@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/xalloc.h"
 #include "tests/support/json_path.h"
 #include "tests/support/one_host.h"
 
@@ -44,6 +46,49 @@ START_TEST(bad_option_is_one_line_and_exit_code_2)
 	ck_assert_uint_eq(agent_said(&h.agent, "\n"), 1);
 	ck_assert_uint_ge(agent_said(&h.agent, bad_options[_i][1]), 1);
 	ck_assert_uint_eq(agent_said(&h.agent, "wJalrXUtnFEMI"), 0);
+	agent_fini(&h.agent);
+	scenario_end(&h.scenario);
+}
+END_TEST
+
+static const struct {
+	const char *options, *says;
+	int code;
+} checks[] = {
+	{ "--sink plugin:/no/where.so", "cannot open shared object file", 2 },
+	{ "--sink plugin:BIN/test-plugin/other.so", "another version of lts_processor.h", 2 },
+	{ "--sink plugin:BIN/examples/count.so", NULL, 0 },
+	{ "--sink file:/dev/null/x", "option 'sink': '/dev/null/x': Not a directory", 1 },
+	{ "--sink file:new/directory", NULL, 0 },
+	{ "--state_dir /dev/null", "option 'state_dir': '/dev/null': it is, or lies under, no",
+	  1 },
+	{ "--ca_file /no/where.pem", "option 'ca_file': '/no/where.pem': No such file", 1 },
+	{ "--log_file /dev/null/x", "option 'log_file'", 1 },
+	{ "--sink batch:gzip --deadletter_dir /dev/null/x", "option 'deadletter_dir'", 1 },
+};
+
+START_TEST(check_config_finds_what_a_start_would_trip_over_and_makes_nothing)
+{
+	struct one_host h;
+	char options[512];
+	const char *bin = strstr(checks[_i].options, "BIN");
+	h.sim = (struct sim_process){ .url = "http://127.0.0.1:9" };
+	scenario_begin(&h.scenario);
+	h.sim.scenario = &h.scenario;
+	if (bin)
+		snprintf(options, sizeof(options), "--check_config %.*s%s%s",
+			 (int)(bin - checks[_i].options), checks[_i].options, h.scenario.bin,
+			 bin + 3);
+	else
+		snprintf(options, sizeof(options), "--check_config %s", checks[_i].options);
+	agent_init(&h.agent, &h.sim, "host", options);
+	agent_start(&h.agent);
+	ck_assert_int_eq(agent_wait(&h.agent), checks[_i].code);
+	ck_assert_uint_eq(agent_said(&h.agent, "\n"), checks[_i].code != 0);
+	ck_assert(!checks[_i].code || agent_said(&h.agent, checks[_i].says) == 1);
+	char *state = xasprintf("%s/host.st", h.scenario.dir);
+	ck_assert_int_lt(access(state, F_OK), 0);
+	free(state);
 	agent_fini(&h.agent);
 	scenario_end(&h.scenario);
 }
@@ -120,6 +165,8 @@ suite_refusals(void)
 {
 	Suite *suite = suite_create("refusals");
 	TCase *tc = scenario_case(suite, "refusals");
+	tcase_add_loop_test(tc, check_config_finds_what_a_start_would_trip_over_and_makes_nothing,
+			    0, sizeof(checks) / sizeof(checks[0]));
 	tcase_add_loop_test(tc, bad_option_is_one_line_and_exit_code_2, 0,
 			    sizeof(bad_options) / sizeof(bad_options[0]));
 	tcase_add_loop_test(tc, untrusted_service_is_refused_and_nothing_is_sent, 0,

@@ -18,7 +18,7 @@ static const char script[] =
 	"echo \"$LTS_SHARD $LTS_CURSOR $LTS_FIRST $LTS_RECORDS $LTS_ATTEMPTS\" >> calls\n"
 	"[ \"$(echo \"$seqs\" | wc -l)\" = \"$LTS_RECORDS\" ] || exit 99\n"
 	"after=\n"
-	"while read -r what shard seq; do\n"
+	"while read -r what shard seq times; do\n"
 	"	[ \"$shard\" = \"$LTS_SHARD\" ] && echo \"$seqs\" | grep -qx \"$seq\" || "
 	"continue\n"
 	"	case $what in\n"
@@ -39,18 +39,24 @@ static const char script[] =
 	"exit 0\n";
 
 void
+test_command_install(const struct scenario *scenario)
+{
+	tmpdir_write(scenario->dir, "command", script, sizeof(script) - 1);
+	char *path = tmpdir_path(scenario->dir, "command");
+	ck_assert_int_eq(chmod(path, 0700), 0);
+	free(path);
+}
+
+void
 test_command_begin(struct one_host *h, const char *sim_options, const char *agent_options,
 		   const char *rules)
 {
 	scenario_begin(&h->scenario);
 	test_plugin_rules(h, rules);
-	tmpdir_write(h->scenario.dir, "command", script, sizeof(script) - 1);
-	char *path = tmpdir_path(h->scenario.dir, "command");
-	ck_assert_int_eq(chmod(path, 0700), 0);
+	test_command_install(&h->scenario);
 	sim_start(&h->sim, &h->scenario, sim_options);
 	char *options = xasprintf("--sink batch:./command %s", agent_options);
 	agent_init(&h->agent, &h->sim, "host", options);
 	agent_start(&h->agent);
 	free(options);
-	free(path);
 }

@@ -19,4 +19,7 @@
 void test_command_begin(struct one_host *host, const char *sim_options, const char *agent_options,
 			const char *rules);
 
+/* Only the command, as `command` in the scenario's directory. */
+void test_command_install(const struct scenario *scenario);
+
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/xalloc.h"
 #include "tests/suites.h"
 #include "tests/support/state_env.h"
 #include "tests/support/sys_spy.h"
@@ -64,12 +65,58 @@ START_TEST(shard_is_encoded_so_that_no_two_share_a_name)
 	} cases[] = {
 		{ "0", "0-abc-" },           { "a_B9", "a_B9-abc-" },
 		{ "a-b", "a%2Db-abc-" },     { "../x", "%2E%2E%2Fx-abc-" },
-		{ "a%2Db", "a%252Db-abc-" }, { ".", "%2E-abc-" },
+		{ "a%2Db", "a%252Db-abc-" }, { ".a", "%2Ea-abc-" },
 	};
 	struct segment_dir other;
 	struct shard_id shard = shard_of(cases[_i].shard);
 	segment_dir_init(&other, -1, &shard, "abc");
 	ck_assert_str_eq(other.prefix, cases[_i].prefix);
+}
+END_TEST
+
+/* What comes from the service names one file in the directory, or none. */
+START_TEST(hostile_shard_id_is_refused_or_stays_in_the_directory)
+{
+	static const char *const ids[] = {
+		"..",
+		".",
+		"../../etc/passwd",
+		"/etc/passwd",
+		"a/../b",
+		".part",
+		"7.log.part",
+		".hidden",
+		"%2F",
+		"-rf",
+		"7-abc-00000001",
+		"C:\\x",
+		"a\nb",
+		"\x7f",
+		"caf\xc3\xa9",
+		"\xff\xfe",
+		"$(reboot)",
+		"a b",
+		"*",
+		"\"",
+	};
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		struct segment_dir hostile;
+		struct shard_id shard;
+		int part = -1;
+		if (!shard_id_set(&shard, ids[i]))
+			continue;
+		segment_dir_init(&hostile, dir.fd, &shard, "abc");
+		ck_assert_msg(strspn(hostile.prefix,
+				     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop"
+				     "qrstuvwxyz0123456789_%-") == strlen(hostile.prefix),
+			      "%s: %s", ids[i], hostile.prefix);
+		ck_assert(!segment_create(&hostile, 1, &part));
+		close(part);
+		ck_assert(!segment_seal(&hostile, 1, 2));
+		char *name = xasprintf("%s00000001.log", hostile.prefix);
+		ck_assert_msg(is_there(name), "%s", name);
+		free(name);
+	}
 }
 END_TEST
 
@@ -259,6 +306,7 @@ suite_segment(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, shard_is_encoded_so_that_no_two_share_a_name, 0, 6);
 	tcase_add_test(tc, longest_shard_id_fits);
+	tcase_add_test(tc, hostile_shard_id_is_refused_or_stays_in_the_directory);
 	tcase_add_test(tc, created_segment_is_a_part_and_locked);
 	tcase_add_test(tc, segment_that_is_there_is_not_created_again);
 	tcase_add_test(tc, opened_segment_is_cut_to_the_committed_length);

@@ -1,0 +1,169 @@
+/*
+ * check_config.c - --check_config: what the agent would trip over.
+ *
+ * In lts-supervisor, instead of the agent, in a child that has become `user`. Owns nothing. Must
+ * never make, change or wait for anything that the agent would. Held by
+ * tests/scenario/refusals.c.
+ */
+#include "supervisor/check_config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/xalloc.h"
+#include "supervisor/spawn.h"
+
+static enum exit_code
+worse(enum exit_code a, enum exit_code b)
+{
+	return a > b ? a : b;
+}
+
+static enum exit_code
+find(enum exit_code code, const char *option, const char *value, const char *what)
+{
+	fprintf(stderr, "lts-supervisor: option '%s': '%s': %s\n", option, value, what);
+	return code;
+}
+
+/* Its length without the last part; 0: there is nothing above it in the text. */
+static size_t
+above(const char *path, size_t len)
+{
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	while (len && path[len - 1] != '/')
+		len--;
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	return len;
+}
+
+/* A directory that the agent writes to, or makes: then that above it must take one. */
+static enum exit_code
+check_dir(const char *option, const char *path)
+{
+	char *dir = xstrdup(path);
+	struct stat st;
+	size_t len = strlen(dir);
+	enum exit_code code = EXIT_DONE;
+	while (stat(dir, &st) < 0 && errno == ENOENT && strcmp(dir, "/") != 0) {
+		len = above(dir, len);
+		if (!len)
+			dir[len++] = '.';
+		dir[len] = '\0';
+	}
+	if (stat(dir, &st) < 0)
+		code = find(EXIT_FAILED, option, path, strerror(errno));
+	else if (!S_ISDIR(st.st_mode))
+		code = find(EXIT_FAILED, option, path, "it is, or lies under, no directory");
+	else if (faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) < 0)
+		code = find(EXIT_FAILED, option, path,
+			    strcmp(dir, path) == 0 ? "this user may not write there"
+						   : "this user may not make it");
+	free(dir);
+	return code;
+}
+
+static enum exit_code
+check_file(const char *option, const char *path, int mode)
+{
+	struct stat st;
+	if (!path)
+		return EXIT_DONE;
+	if (stat(path, &st) < 0 && errno == ENOENT && mode == W_OK) {
+		size_t len = above(path, strlen(path));
+		char *dir = len ? xstrndup(path, len) : xstrdup(".");
+		enum exit_code code = check_dir(option, dir);
+		free(dir);
+		return code;
+	}
+	if (faccessat(AT_FDCWD, path, mode, AT_EACCESS) < 0)
+		return find(EXIT_FAILED, option, path, strerror(errno));
+	return EXIT_DONE;
+}
+
+/* The worker's program knows what it is; what it finds it says itself. */
+static enum exit_code
+check_code(const char *sink)
+{
+	char *worker = spawn_find_worker();
+	int status = 0;
+	if (!worker)
+		return find(EXIT_USAGE, "sink", sink, "no lts-worker beside lts-supervisor");
+	pid_t pid = fork();
+	if (pid == 0) {
+		execl(worker, worker, "--check_sink", sink, (char *)NULL);
+		_exit(EXIT_FAILED);
+	}
+	free(worker);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return find(EXIT_FAILED, "sink", sink, strerror(errno));
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_DONE)
+		return EXIT_DONE;
+	if (!WIFEXITED(status))
+		return find(EXIT_USAGE, "sink", sink, "its code dies when it is loaded");
+	return EXIT_USAGE;
+}
+
+static enum exit_code
+check_sink(const struct options *o)
+{
+	static const char file[] = "file:";
+	if (strncmp(o->sink, file, strlen(file)) == 0)
+		return check_dir("sink", o->sink + strlen(file));
+	if (!strchr(o->sink, ':'))
+		return EXIT_DONE; /* null, stdout */
+	enum exit_code code = check_code(o->sink);
+	if (o->deadletter_dir)
+		code = worse(code, check_dir("deadletter_dir", o->deadletter_dir));
+	return code;
+}
+
+static enum exit_code
+become_user(const char *user)
+{
+	if (!user || geteuid() != 0)
+		return EXIT_DONE;
+	const struct passwd *to = getpwnam(user);
+	if (!to)
+		return find(EXIT_USAGE, "user", user, "there is no such user");
+	if (initgroups(user, to->pw_gid) < 0 || setgid(to->pw_gid) < 0 || setuid(to->pw_uid) < 0)
+		return find(EXIT_FAILED, "user", user, strerror(errno));
+	return EXIT_DONE;
+}
+
+static enum exit_code
+check_all(const struct options *o)
+{
+	uid_t before = geteuid();
+	enum exit_code code = become_user(o->user);
+	if (code)
+		return code;
+	code = check_file("ca_file", o->ca_file, R_OK);
+	code = worse(code, check_sink(o));
+	if (geteuid() != before)
+		return code; /* what is missing of the rest is made for that user */
+	code = worse(code, check_dir("state_dir", o->state_dir));
+	return worse(code, check_file("log_file", o->log_file, W_OK));
+}
+
+enum exit_code
+check_config(const struct options *options)
+{
+	int status = 0;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit((int)check_all(options));
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return EXIT_FAILED;
+	return (enum exit_code)WEXITSTATUS(status);
+}

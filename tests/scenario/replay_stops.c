@@ -45,7 +45,11 @@ START_TEST(killed_worker_is_replaced_and_nothing_is_blamed)
 	kill(pids[0], SIGKILL); /* it may hang already */
 	ck_assert_int_eq(agent_wait(&b.replay), 0);
 	test_replay_expect_complete(&b);
-	test_replay_expect_all(&b);
+	/* The last kill may have come between a record and its progress. */
+	struct test_plugin_account *account = test_plugin_account(&b.h, 1, TEST_REPLAY_LETTERS);
+	ck_assert_uint_eq(account->lost, 0);
+	ck_assert_uint_le(account->repeated, 1);
+	free(account);
 	test_replay_end(&b);
 }
 END_TEST
@@ -88,13 +92,12 @@ START_TEST(replay_that_does_not_stop_is_ended)
 {
 	struct test_replay b;
 	test_replay_begin(&b);
-	test_plugin_rules(&b.h, "hang 0 12 0\n");
-	test_replay_start(&b, NULL, "--batch_max_records 12 --shutdown_timeout 200ms");
-	until("it hangs in the second piece", test_replay_saved(&b) == 12);
+	test_replay_start(&b, "batch:touch standing; exec sleep 1000",
+			  "--shutdown_timeout 200ms");
+	until("the command stands there", test_replay_has(&b, "standing"));
 	process_signal(&b.replay.process, SIGTERM);
 	ck_assert_int_eq(agent_wait(&b.replay), 1);
 	ck_assert_uint_eq(agent_said(&b.replay, "reason=\"it does not stop\""), 1);
-	test_plugin_rules(&b.h, "");
 	ck_assert_int_eq(test_replay(&b, NULL, ""), 0);
 	test_replay_expect_all(&b);
 	test_replay_end(&b);

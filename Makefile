@@ -38,13 +38,13 @@ DOCS     = $(addprefix build/doc/,$(notdir $(MANUALS)) example.conf)
 SOURCES  = $(wildcard common/*.[ch] state/*.[ch] supervisor/*.[ch] worker/*.[ch] tests/*.c tests/*/*.[ch])
 
 # As a user would: the header is all that they need.
-EXAMPLES = $(patsubst worker/examples/%.c,$(BIN)/examples/%.so,$(wildcard worker/examples/*.c))
+EXAMPLES = $(patsubst worker/examples/%.c,$(OUT)/examples/%.so,$(wildcard worker/examples/*.c))
 
 all: programs $(BIN)/lts-sim
 
 examples: $(EXAMPLES)
 
-$(BIN)/examples/%.so: worker/examples/%.c worker/lts_processor.h
+$(OUT)/examples/%.so: worker/examples/%.c worker/lts_processor.h
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -fPIC -Iworker $(LDFLAGS_$(MODE)) -shared -o $@ $<
 

@@ -27,14 +27,10 @@ enum { SHARDS = 4, RECORDS = 1000 };
 static void
 begin(struct one_host *h, const char *agent_options, const char *before, const char *after)
 {
-	char sources[4096];
-	ck_assert_ptr_nonnull(realpath("worker/examples", sources));
 	scenario_begin(&h->scenario);
 	sim_start(&h->sim, &h->scenario, SIM);
 	agent_init(&h->agent, &h->sim, "host", agent_options);
-	bool plugin = strcmp(before, "plugin:") == 0;
-	char *sink = xasprintf("%s%s%s/%s", before, plugin ? h->scenario.bin : sources,
-			       plugin ? "/../examples" : "", after);
+	char *sink = xasprintf("%s%s/../examples/%s", before, h->scenario.bin, after);
 	agent_add_word(&h->agent, "--sink");
 	agent_add_word(&h->agent, sink);
 	free(sink);
@@ -281,17 +277,17 @@ END_TEST
 /* Their worker died while it wrote the second record. */
 START_TEST(commands_do_nothing_with_half_a_batch)
 {
-	char out[1], sources[4096];
+	char out[1];
 	struct scenario scenario;
 	struct raw_server *server = raw_server_start(refusals, 1);
-	ck_assert_ptr_nonnull(realpath("worker/examples", sources));
 	scenario_begin(&scenario);
 	char *gzip = xasprintf(
-		"printf '{}\\n{' | LTS_SHARD=0 LTS_RECORDS=2 sh %s/batch_gzip.sh out", sources);
+		"printf '{}\\n{' | LTS_SHARD=0 LTS_RECORDS=2 sh %s/../examples/batch_gzip.sh out",
+		scenario.bin);
 	char *post =
 		xasprintf("printf '{}\\n{' | LTS_SHARD=0 LTS_CURSOR=1 LTS_FIRST=0 LTS_RECORDS=2 "
-			  "sh %s/batch_post.sh http://127.0.0.1:%u/",
-			  sources, raw_server_port(server));
+			  "sh %s/../examples/batch_post.sh http://127.0.0.1:%u/",
+			  scenario.bin, raw_server_port(server));
 	shell(&scenario, 75, gzip, out, sizeof(out));
 	shell(&scenario, 1, "test -e out/0.gz", out, sizeof(out));
 	shell(&scenario, 75, post, out, sizeof(out));

@@ -37,16 +37,21 @@ MANUALS  = supervisor/lts-supervisor.8 worker/lts-worker.8 state/lts-state.1 com
 DOCS     = $(addprefix build/doc/,$(notdir $(MANUALS)) example.conf)
 SOURCES  = $(wildcard common/*.[ch] state/*.[ch] supervisor/*.[ch] worker/*.[ch] tests/*.c tests/*/*.[ch])
 
-# As a user would: the header is all that they need.
-EXAMPLES = $(patsubst worker/examples/%.c,$(BIN)/examples/%.so,$(wildcard worker/examples/*.c))
+# As a user would: the header is all that they need. Scripts lie beside the plugins.
+EXAMPLES = $(patsubst worker/examples/%.c,$(OUT)/examples/%.so,$(wildcard worker/examples/*.c)) \
+	$(patsubst worker/examples/%,$(OUT)/examples/%,$(wildcard worker/examples/*.sh worker/examples/*.py))
 
 all: programs $(BIN)/lts-sim
 
 examples: $(EXAMPLES)
 
-$(BIN)/examples/%.so: worker/examples/%.c worker/lts_processor.h
+$(OUT)/examples/%.so: worker/examples/%.c worker/lts_processor.h
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -fPIC -Iworker $(LDFLAGS_$(MODE)) -shared -o $@ $<
+
+$(OUT)/examples/%: worker/examples/%
+	@mkdir -p $(@D)
+	install -m 0755 $< $@
 
 programs: $(PROGRAMS)
 

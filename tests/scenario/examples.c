@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "common/xalloc.h"
 #include "tests/support/one_host.h"
@@ -27,17 +27,42 @@ enum { SHARDS = 4, RECORDS = 1000 };
 static void
 begin(struct one_host *h, const char *agent_options, const char *before, const char *after)
 {
-	char sources[4096];
-	ck_assert_ptr_nonnull(realpath("worker/examples", sources));
 	scenario_begin(&h->scenario);
 	sim_start(&h->sim, &h->scenario, SIM);
 	agent_init(&h->agent, &h->sim, "host", agent_options);
-	bool plugin = strcmp(before, "plugin:") == 0;
-	char *sink = xasprintf("%s%s%s/%s", before, plugin ? h->scenario.bin : sources,
-			       plugin ? "/examples" : "", after);
+	char *sink = xasprintf("%s%s/../examples/%s", before, h->scenario.bin, after);
 	agent_add_word(&h->agent, "--sink");
 	agent_add_word(&h->agent, sink);
 	free(sink);
+}
+
+/* What a user's shell prints for it, in the scenario's directory; the exit code is to be that. */
+static size_t
+shell(const struct scenario *scenario, int exit_code, const char *command, char *out, size_t room)
+{
+	char *line = xasprintf("cd '%s' && { %s; }", scenario->dir, command);
+	FILE *pipe = popen(line, "re");
+	ck_assert_ptr_nonnull(pipe);
+	size_t len = fread(out, 1, room, pipe);
+	int status = pclose(pipe);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == exit_code, "%s: status %d",
+		      line, status);
+	free(line);
+	return len;
+}
+
+/* A worker is killed with the work half done. */
+static void
+run_and_kill(struct one_host *h)
+{
+	double served = 0;
+	pid_t pids[AGENT_WORKERS_MAX];
+	sim_faults(&h->sim, "batch latency=20");
+	agent_start(&h->agent);
+	one_host_await_served(h, 1500, &served);
+	ck_assert_uint_gt(agent_workers(&h->agent, pids), 0);
+	kill(pids[0], SIGKILL);
+	ck_assert_int_eq(agent_wait(&h->agent), 0);
 }
 
 static void
@@ -79,19 +104,17 @@ START_TEST(count_counts)
 }
 END_TEST
 
-/* Also with a worker that is killed. */
+/* Also with a worker that is killed, and with what one had left. */
 START_TEST(filter_keeps_the_records_with_the_word)
 {
+	static const char left[] = "a line\nhalf a li";
 	struct one_host h;
-	double served = 0;
-	pid_t pids[AGENT_WORKERS_MAX];
 	begin(&h, AGENT, "plugin:", "filter.so?dir=.&word=\"seq\":7");
-	sim_faults(&h.sim, "batch latency=20");
-	agent_start(&h.agent);
-	one_host_await_served(&h, 1500, &served);
-	ck_assert_uint_gt(agent_workers(&h.agent, pids), 0);
-	kill(pids[0], SIGKILL);
-	ck_assert_int_eq(agent_wait(&h.agent), 0);
+	tmpdir_write(h.scenario.dir, "0.log", left, strlen(left));
+	run_and_kill(&h);
+	char *first = scenario_read(&h.scenario, "0.log");
+	ck_assert_ptr_eq(strstr(first, "a line\n{"), first);
+	free(first);
 	for (int shard = 0; shard < SHARDS; shard++) {
 		bool seen[RECORDS] = { false };
 		char name[32];
@@ -142,35 +165,47 @@ START_TEST(child_in_sh_writes_everything)
 }
 END_TEST
 
-/* What `gzip -dc` makes of a file, at most `room` bytes. */
-static size_t
-unzip(const struct scenario *scenario, const char *name, char *out, size_t room)
+static void
+expect_all_in_gzip(const struct scenario *scenario)
 {
-	char *command = xasprintf("gzip -dc '%s/%s'", scenario->dir, name);
-	FILE *pipe = popen(command, "re");
-	ck_assert_ptr_nonnull(pipe);
-	size_t len = fread(out, 1, room, pipe);
-	ck_assert_int_eq(pclose(pipe), 0);
-	free(command);
-	return len;
-}
-
-START_TEST(command_that_compresses_keeps_everything)
-{
-	enum { ROOM = 4 << 20 };
-	struct one_host h;
+	enum { ROOM = 8 << 20 };
 	char *text = xmalloc(ROOM);
-	begin(&h, AGENT "--batch_linger 100ms", "batch:sh ", "batch_gzip.sh out");
-	run(&h);
 	for (int shard = 0; shard < SHARDS; shard++) {
 		bool seen[RECORDS] = { false };
-		char name[32];
-		snprintf(name, sizeof(name), "out/%d.gz", shard);
-		size_t len = unzip(&h.scenario, name, text, ROOM);
+		char command[64];
+		snprintf(command, sizeof(command), "gzip -dc out/%d.gz", shard);
+		size_t len = shell(scenario, 0, command, text, ROOM);
 		ck_assert_uint_lt(len, ROOM);
 		ck_assert_uint_eq(count_seqs(text, len, seen), RECORDS);
 	}
 	free(text);
+}
+
+START_TEST(command_that_compresses_keeps_everything)
+{
+	struct one_host h;
+	begin(&h, AGENT "--batch_linger 100ms", "batch:sh ", "batch_gzip.sh out");
+	run(&h);
+	expect_all_in_gzip(&h.scenario);
+	one_host_end(&h);
+}
+END_TEST
+
+/* What stands behind the length is half a member. */
+START_TEST(command_that_compresses_is_killed_and_nothing_is_torn)
+{
+	char out[1];
+	struct one_host h;
+	begin(&h, AGENT "--batch_max_records 100 --batch_linger 50ms", "batch:sh ",
+	      "batch_gzip.sh out");
+	shell(&h.scenario, 0,
+	      "mkdir out && echo before | gzip >out/0.gz && stat -c %s out/0.gz >out/.0.length "
+	      "&& "
+	      "echo half | gzip | head -c 15 >>out/0.gz",
+	      out, sizeof(out));
+	run_and_kill(&h);
+	expect_all_in_gzip(&h.scenario);
+	shell(&h.scenario, 0, "gzip -dc out/0.gz | grep -qx before", out, sizeof(out));
 	one_host_end(&h);
 }
 END_TEST
@@ -239,6 +274,49 @@ START_TEST(command_that_posts_says_why_a_server_refuses)
 }
 END_TEST
 
+/* Their worker died while it wrote the second record. */
+START_TEST(commands_do_nothing_with_half_a_batch)
+{
+	char out[1];
+	struct scenario scenario;
+	struct raw_server *server = raw_server_start(refusals, 1);
+	scenario_begin(&scenario);
+	char *gzip = xasprintf(
+		"printf '{}\\n{' | LTS_SHARD=0 LTS_RECORDS=2 sh %s/../examples/batch_gzip.sh out",
+		scenario.bin);
+	char *post =
+		xasprintf("printf '{}\\n{' | LTS_SHARD=0 LTS_CURSOR=1 LTS_FIRST=0 LTS_RECORDS=2 "
+			  "sh %s/../examples/batch_post.sh http://127.0.0.1:%u/",
+			  scenario.bin, raw_server_port(server));
+	shell(&scenario, 75, gzip, out, sizeof(out));
+	shell(&scenario, 1, "test -e out/0.gz", out, sizeof(out));
+	shell(&scenario, 75, post, out, sizeof(out));
+	ck_assert_uint_eq(raw_server_requests(server), 0);
+	free(gzip);
+	free(post);
+	scenario_end(&scenario);
+	raw_server_stop(&server);
+}
+END_TEST
+
+/* With the installed header's directory as it is here. */
+START_TEST(plugins_are_compiled_as_their_first_lines_say)
+{
+	char out[1], sources[4096];
+	struct scenario scenario;
+	ck_assert_ptr_nonnull(realpath("worker", sources));
+	scenario_begin(&scenario);
+	char *command = xasprintf(
+		"for f in count filter; do cp %s/examples/$f.c . && "
+		"sh -ec \"$(sed -n 's,^ \\*   \\(cc .*\\)/usr/local/include$,\\1%s,p' $f.c)\" && "
+		"test -s $f.so || exit 1; done",
+		sources, sources);
+	shell(&scenario, 0, command, out, sizeof(out));
+	free(command);
+	scenario_end(&scenario);
+}
+END_TEST
+
 Suite *
 suite_examples(void)
 {
@@ -250,7 +328,10 @@ suite_examples(void)
 	tcase_add_test(tc, child_in_python_is_given_everything);
 	tcase_add_test(tc, child_in_sh_writes_everything);
 	tcase_add_test(tc, command_that_compresses_keeps_everything);
+	tcase_add_test(tc, command_that_compresses_is_killed_and_nothing_is_torn);
 	tcase_add_test(tc, command_that_posts_waits_for_a_server_in_trouble);
 	tcase_add_test(tc, command_that_posts_says_why_a_server_refuses);
+	tcase_add_test(tc, commands_do_nothing_with_half_a_batch);
+	tcase_add_test(tc, plugins_are_compiled_as_their_first_lines_say);
 	return suite;
 }

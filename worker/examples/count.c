@@ -4,8 +4,9 @@
  *   cc -shared -fPIC -o count.so count.c -I/usr/local/include
  *   lts-supervisor ... --sink plugin:./count.so
  *
- * Its lines go to stderr, with the agent's log. It saves in its last call, as the demo does, which
- * matters with checkpoint_mode=manual only: otherwise what it has returned from is saved anyway.
+ * Its lines go to stderr, with the agent's log. It saves in its last call, as the demo does,
+ * which matters with checkpoint_mode=manual only: otherwise what it has returned from is saved
+ * anyway.
  */
 #include <stdio.h>
 #include <stdlib.h>

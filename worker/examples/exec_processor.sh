@@ -9,9 +9,9 @@ set -euo pipefail
 
 file=${1:?usage: exec_processor.sh FILE}
 
-# Records on stdin, one JSON object a line; exit 0 acknowledges them.
+# Records on stdin, one JSON object a line; exit 0 acknowledges them, so they are on the disk by then.
 process() {
-	jq -r '.log_content // tojson' >>"$file"
+	jq -r '.log_content // tojson' >>"$file" && sync "$file"
 }
 
 # member NAME: of the frame in $frame.

@@ -6,8 +6,8 @@
  *
  * What it returns OK for may be forgotten by the agent, so it writes and syncs first. When a
  * worker dies between that and the checkpoint's commit, the batch comes again: lines may be there
- * twice, and none is missing. A write that fails is undone, and refuses the batch: the agent
- * tries it again.
+ * twice, and none is missing; half a line is cut off at the next start. A write that fails is
+ * undone, and refuses the batch: the agent tries it again.
  */
 #define _GNU_SOURCE 1 /* memmem */
 #include <errno.h>
@@ -29,17 +29,18 @@ static int
 read_arg(const char *args, const char *name, char *out, size_t room)
 {
 	size_t len = strlen(name);
-	for (const char *at = args; at && *at; at = strchr(at, '&') ? strchr(at, '&') + 1 : NULL) {
-		if (strncmp(at, name, len) != 0 || at[len] != '=')
-			continue;
-		size_t value = strcspn(at + len + 1, "&");
-		if (value == 0 || value >= room)
+	while (strncmp(args, name, len) != 0 || args[len] != '=') {
+		args += strcspn(args, "&");
+		if (*args++ == '\0')
 			return 0;
-		memcpy(out, at + len + 1, value);
-		out[value] = '\0';
-		return 1;
 	}
-	return 0;
+	args += len + 1;
+	size_t value = strcspn(args, "&");
+	if (value == 0 || value >= room)
+		return 0;
+	memcpy(out, args, value);
+	out[value] = '\0';
+	return 1;
 }
 
 static void *
@@ -57,16 +58,40 @@ filter_create(const char *args)
 	return NULL; /* the shard stops, and says so */
 }
 
+/* Of a worker that died in the middle of a line: the next line must not be glued to it. */
+static int
+cut_half_line(int fd)
+{
+	char c;
+	off_t end = lseek(fd, 0, SEEK_END);
+	while (end > 0 && pread(fd, &c, 1, end - 1) == 1 && c != '\n')
+		end--;
+	return end < 0 ? -1 : ftruncate(fd, end);
+}
+
+/* A new file is durable only once its directory is. */
+static int
+sync_directory(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	int failed = fsync(fd);
+	close(fd);
+	return failed;
+}
+
 static int
 filter_initialize(void *self, const char *shard)
 {
 	struct filter *filter = self;
 	char path[1200];
 	snprintf(path, sizeof(path), "%s/%s.log", filter->dir, shard);
-	filter->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-	if (filter->fd < 0)
-		fprintf(stderr, "filter: %s: %s\n", path, strerror(errno));
-	return filter->fd < 0 ? -1 : 0;
+	filter->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	if (filter->fd >= 0 && cut_half_line(filter->fd) == 0 && sync_directory(filter->dir) == 0)
+		return 0;
+	fprintf(stderr, "filter: %s: %s\n", path, strerror(errno));
+	return -1; /* the shard stops; destroy closes the file */
 }
 
 static int

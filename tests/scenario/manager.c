@@ -133,6 +133,8 @@ START_TEST(service_restart_under_load_is_the_same_member_and_exact)
 	for (int life = 0; life < 3; life++) {
 		agent_start(&h.agent);
 		until("it is ready", manager_has_heard(&m, "READY=1"));
+		if (life == 0)
+			until("its members share the shards", sim_is_settled(&h.sim, 2));
 		one_host_await_served(&h, 2000, &served);
 		if (life == 2)
 			break;

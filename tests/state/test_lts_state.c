@@ -183,8 +183,8 @@ START_TEST(usage_error_is_one_line_and_exit_2)
 		{ "events --last -1", "a number is allowed" },
 		{ "events --last 1x", "a number is allowed" },
 		{ "events --last 99999999999999999999", "a number is allowed" },
-		{ "leases --last 1", "events and dump" },
-		{ "verify --last 1", "events and dump" },
+		{ "leases --last 1", "--last goes with dump, events, not with leases" },
+		{ "verify --last 1", "--last goes with dump, events, not with verify" },
 	};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		ck_assert_msg(run(wrong[i][0]) == 2, "%s", wrong[i][0]);

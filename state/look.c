@@ -1,0 +1,127 @@
+/*
+ * look.c - reads an environment, live or dead, and says so when that cannot be.
+ *
+ * In lts-state. Owns the guard around reading. Must never disturb a running agent: it takes no
+ * lock but LMDB's reader slot, gives that back, and cannot be stopped or interrupted while it has
+ * it. Held by tests/state/test_lts_state.c.
+ */
+#include "state/look.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/xalloc.h"
+
+enum { READ_LIMIT_S = 5 };
+
+/* What the signal handlers say; set before they are installed. */
+static const char *text_stuck, *text_damaged;
+
+static void
+on_signal_end(int signo)
+{
+	const char *text = signo == SIGALRM ? text_stuck : text_damaged;
+	ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
+	(void)ignored;
+	_exit(EXIT_FAILED);
+}
+
+/* LMDB neither gives up on a lock nor survives all damage, so reading it ends the process
+ * in both cases. What could stop or end the process from outside waits: a stopped reader
+ * would stop others. */
+static enum lts_err
+read_guarded(const char *state_dir, struct snapshot *out)
+{
+	static const int fatal[] = { SIGALRM, SIGSEGV, SIGBUS, SIGABRT, SIGFPE };
+	static const int later[] = {
+		SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU
+	};
+	struct sigaction end = { .sa_handler = on_signal_end },
+			 before[sizeof(fatal) / sizeof(fatal[0])];
+	sigset_t blocked, heard, old;
+	sigemptyset(&blocked);
+	sigemptyset(&heard);
+	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
+		sigaddset(&blocked, later[i]);
+	sigprocmask(SIG_BLOCK, &blocked, &old);
+	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++) {
+		sigaction(fatal[i], &end, &before[i]);
+		sigaddset(&heard, fatal[i]);
+	}
+	sigprocmask(SIG_UNBLOCK, &heard, NULL);
+	alarm(READ_LIMIT_S);
+	enum lts_err err = snapshot_read(state_dir, out);
+	int saved = errno;
+	alarm(0);
+	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
+		sigaction(fatal[i], &before[i], NULL);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	errno = saved;
+	return err;
+}
+
+static void
+say_denied(const char *dir, const char *data)
+{
+	struct stat st;
+	if (stat(data, &st) < 0 && stat(dir, &st) < 0) {
+		fprintf(stderr, "lts-state: %s: not readable by this user\n", dir);
+		return;
+	}
+	const struct passwd *owner = getpwuid(st.st_uid);
+	fprintf(stderr,
+		"lts-state: %s: not readable by this user; it belongs to %s (uid %u): "
+		"run as that "
+		"user or as root\n",
+		dir, owner ? owner->pw_name : "a user without a name", (unsigned)st.st_uid);
+}
+
+static void
+say_failed(const char *dir, enum lts_err err, int number)
+{
+	char *data = xasprintf("%s/data.mdb", dir);
+	if (err == LTS_NOTFOUND)
+		fprintf(stderr, "lts-state: %s: %s; name the right one with --state_dir\n", dir,
+			access(dir, F_OK) < 0 ? "no such directory"
+					      : "no state environment in it");
+	else if (err == LTS_BADDATA)
+		fprintf(stderr,
+			"lts-state: %s: damaged, or not a state environment of "
+			"lts-consumer\n",
+			data);
+	else if (err == LTS_AGAIN)
+		fprintf(stderr, "lts-state: %s: every reader slot is taken; try again later\n",
+			dir);
+	else if (err == LTS_SYS && number == EACCES)
+		say_denied(dir, data);
+	else
+		fprintf(stderr, "lts-state: %s: cannot be read: %s\n", dir,
+			err == LTS_SYS ? strerror(number) : lts_err_name(err));
+	free(data);
+}
+
+enum exit_code
+look_read(const char *state_dir, struct snapshot *out)
+{
+	char *stuck =
+		xasprintf("lts-state: %s: no answer within %d s: the state's lock is held by a "
+			  "stopped process (continue or end it), or data.mdb is damaged\n",
+			  state_dir, (int)READ_LIMIT_S);
+	char *damaged =
+		xasprintf("lts-state: %s/data.mdb: damaged, reading it failed\n", state_dir);
+	text_stuck = stuck;
+	text_damaged = damaged;
+	enum lts_err err = read_guarded(state_dir, out);
+	int number = errno;
+	free(stuck);
+	free(damaged);
+	if (err)
+		say_failed(state_dir, err, number);
+	return err ? EXIT_FAILED : EXIT_DONE;
+}

@@ -1,0 +1,14 @@
+/*
+ * look.h - reading an environment without disturbing the agent that uses it.
+ */
+#ifndef STATE_LOOK_H
+#define STATE_LOOK_H
+
+#include "state/request.h"
+#include "state/snapshot.h"
+
+/* Reads all of it; frees with snapshot_fini. Else says on stderr why it cannot be read and what
+ * to do. Ends the process when LMDB waits for a stopped process, or falls over damage. */
+enum exit_code look_read(const char *state_dir, struct snapshot *out) LTS_MUST_USE;
+
+#endif

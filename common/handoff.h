@@ -40,9 +40,19 @@ enum handoff_fd {
  * its board and the files beside the dead letters tell. */
 #define HANDOFF_REPLAY "replay"
 
+/* The socket in state_dir by which lts-state asks a running supervisor for something: a line of
+ * JSON there, lines of JSON back, until the end of file.
+ *   {"reset":PLACE,"shards":["0",...],"dry_run":true}   PLACE as state/place.h has it; without
+ *                                                       shards: all that this host has
+ *   {"shard":"0","from":CURSOR,"to":CURSOR}             done, or would be; from "": nowhere
+ *   {"shard":"0","error":"..."}                         it stays where it is
+ *   {"error":"..."}                                     nothing of it
+ *   {"done":true}                                       the last line */
+#define CONTROL_SOCKET "control"
+
 /* Message types. The version is the first byte of every message, the type the second; an
  * unknown one of either means that the peer is broken, and ends the connection. */
-enum { HANDOFF_VERSION = 3, HANDOFF_MESSAGE_MAX = 64 * 1024 };
+enum { HANDOFF_VERSION = 4, HANDOFF_MESSAGE_MAX = 64 * 1024 };
 
 enum message_type {
 	/* supervisor to worker */

@@ -69,6 +69,7 @@ encode_assign(struct packer *p, const struct message_assign *m)
 	pack_u8(p, m->service_is_ours);
 	pack_u8(p, m->unbroken);
 	pack_u8(p, m->seal_only);
+	pack_text(p, m->reset.text);
 	pack_text(p, m->start);
 	pack_i64(p, m->start_ns);
 	pack_i64(p, m->end_ns);
@@ -92,6 +93,7 @@ decode_assign(struct unpacker *u, struct message_assign *m)
 	m->service_is_ours = unpack_u8(u) != 0;
 	m->unbroken = unpack_u8(u) != 0;
 	m->seal_only = unpack_u8(u) != 0;
+	unpack_text(u, m->reset.text, sizeof(m->reset.text));
 	unpack_text(u, m->start, sizeof(m->start));
 	m->start_ns = unpack_i64(u);
 	m->end_ns = unpack_i64(u);

@@ -48,6 +48,7 @@ struct message_assign {
 	bool service_is_ours;  /* written under a name of this instance */
 	bool unbroken;         /* the grant has not changed since the last holder: local wins */
 	bool seal_only;        /* not to be served: close it in order, then RELEASED */
+	struct cursor reset;   /* people's wish: go on there, whatever else is known; none */
 	char start[24];        /* where to begin without any position: "begin" or nanoseconds */
 	int64_t start_ns;      /* what start_time `end` was resolved to, to be kept; 0: nothing
 				*/

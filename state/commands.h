@@ -10,5 +10,7 @@
 enum exit_code command_show(const struct request *request, FILE *out);
 /* EXIT_FAILED: a record is damaged, or some do not fit together. */
 enum exit_code command_verify(const struct request *request, FILE *out);
+/* EXIT_FAILED: not all of it was done; standard output says which was. */
+enum exit_code command_reset(const struct request *request, FILE *out);
 
 #endif

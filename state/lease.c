@@ -11,6 +11,7 @@
 
 #include "state/checkpoint.h"
 #include "state/events.h"
+#include "state/place.h"
 
 const char *
 lease_origin_name(enum lease_origin origin)
@@ -19,6 +20,7 @@ lease_origin_name(enum lease_origin origin)
 		[LEASE_FROM_LOCAL] = "local",
 		[LEASE_FROM_SERVICE] = "service",
 		[LEASE_FROM_START] = "start",
+		[LEASE_FROM_RESET] = "reset",
 	};
 	return names[origin];
 }
@@ -53,23 +55,57 @@ lease_put(struct store_txn *txn, const struct lease_record *lease)
 	return store_put(txn, STORE_LEASES, shard_key(&lease->shard), &value);
 }
 
+/* A reset that was written while no agent ran, and whose cursor is to be asked for. */
+static bool
+is_to_be_asked(const struct checkpoint_record *local)
+{
+	return local && local->forced && local->cursor.text[0] == PLACE_MARK;
+}
+
 /*
- * Which position wins. Between siblings under one grant, the local one. Otherwise the
- * local one unless another host has moved on: the service's differs from what we last
- * knew to stand there, and was not written by us. Then the one that is ahead: all before
- * either was delivered by somebody, and what we delivered must not come again to this host.
- * 0: which that is, is not known.
+ * Which position wins. What people asked for, once. Between siblings under one grant, the
+ * local one. Otherwise the local one unless another host has moved on: the service's differs from
+ * what we last knew to stand there, and was not written by us. Then the one that is ahead: all
+ * before either was delivered by somebody, and what we delivered must not come again to this
+ * host. 0: which that is, is not known.
  */
 static enum lease_origin
 choose(const struct lease_take *take, const struct checkpoint_record *local)
 {
 	bool service = !cursor_is_none(&take->service);
+	if (!cursor_is_none(&take->reset) || is_to_be_asked(local))
+		return LEASE_FROM_RESET;
 	if (!local)
 		return service ? LEASE_FROM_SERVICE : LEASE_FROM_START;
 	if (!service || take->unbroken || local->forced || take->service_is_ours ||
 	    cursor_equal(&take->service, &local->service))
 		return LEASE_FROM_LOCAL;
 	return take->ahead;
+}
+
+/* Where a take begins that does not go on from our own position. */
+static const struct cursor *
+place_of(const struct lease_take *take, enum lease_origin origin)
+{
+	if (origin == LEASE_FROM_SERVICE)
+		return &take->service;
+	if (origin == LEASE_FROM_RESET && !cursor_is_none(&take->reset))
+		return &take->reset;
+	return &take->start;
+}
+
+static enum lts_err
+append_reset(struct store_txn *txn, const struct lease_take *take, const struct cursor *from)
+{
+	struct event_record event = { .time_ns = take->now_ns,
+				      .kind = EVENT_RESET,
+				      .shard = take->shard,
+				      .epoch = take->epoch,
+				      .slot = take->slot,
+				      .cursor = take->reset };
+	snprintf(event.text, sizeof(event.text), "from %s",
+		 cursor_is_none(from) ? "nowhere" : from->text);
+	return events_append(txn, &event);
 }
 
 static enum lts_err
@@ -130,12 +166,17 @@ lease_take(struct store_txn *txn, const struct lease_take *take, struct lease_ta
 		*out = taken;
 		return LTS_AGAIN;
 	}
-	if (taken.origin == LEASE_FROM_START && cursor_is_none(&take->start))
+	if (taken.origin != LEASE_FROM_LOCAL && cursor_is_none(place_of(take, taken.origin))) {
+		if (taken.origin == LEASE_FROM_RESET)
+			memcpy(taken.from, taken.checkpoint.cursor.text + 1,
+			       sizeof(taken.from) - 1);
+		*out = taken;
 		return LTS_NOTFOUND;
+	}
+	struct cursor before = taken.checkpoint.cursor;
 	if (taken.origin != LEASE_FROM_LOCAL) {
 		taken.checkpoint.shard = take->shard;
-		taken.checkpoint.cursor =
-			taken.origin == LEASE_FROM_SERVICE ? take->service : take->start;
+		taken.checkpoint.cursor = *place_of(take, taken.origin);
 		taken.checkpoint.committed_ns = take->now_ns;
 		taken.checkpoint.finished_end_ns = 0;
 		taken.checkpoint.done = 0; /* that was behind our own cursor */
@@ -157,6 +198,8 @@ lease_take(struct store_txn *txn, const struct lease_take *take, struct lease_ta
 							     .since_ns = take->now_ns });
 	if (!err && take->start_ns)
 		err = put_start(txn, take->start_ns);
+	if (!err && !cursor_is_none(&take->reset))
+		err = append_reset(txn, take, &before);
 	if (!err)
 		err = append_events(txn, take, &taken);
 	if (!err)

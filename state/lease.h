@@ -7,7 +7,12 @@
 #include "state/store.h"
 
 /* Whose position a shard goes on from. */
-enum lease_origin { LEASE_FROM_LOCAL = 1, LEASE_FROM_SERVICE, LEASE_FROM_START };
+enum lease_origin {
+	LEASE_FROM_LOCAL = 1,
+	LEASE_FROM_SERVICE,
+	LEASE_FROM_START,
+	LEASE_FROM_RESET, /* people's wish: wins against all others, once */
+};
 
 struct lease_take {
 	struct shard_id shard;
@@ -16,8 +21,9 @@ struct lease_take {
 	struct cursor service;   /* the service's checkpoint; none when it has none */
 	bool service_is_ours;    /* written under a name of this instance */
 	bool unbroken;           /* same grant as the last holder's: the local position wins */
+	struct cursor reset;     /* where people want it to go on; none */
 	enum lease_origin ahead; /* of our position and another host's; 0: not known yet */
-	struct cursor start;     /* for start_time; none while it is not known */
+	struct cursor start;     /* what LTS_NOTFOUND asked for; none while it is not known */
 	int64_t start_ns;        /* kept in meta as what `end` meant; 0: do not */
 	const char *inherited;   /* the last holder's fate when it did not release; or NULL */
 	int64_t now_ns;
@@ -26,12 +32,15 @@ struct lease_take {
 struct lease_taken {
 	struct checkpoint_record checkpoint;
 	enum lease_origin origin;
+	char from[24]; /* LTS_NOTFOUND: a reset wants "begin", "end" or nanoseconds; "":
+			* start_time
+			*/
 };
 
 /* Stores lease and checkpoint under the new epoch, and the events. LTS_GONE: the epoch is
  * not greater than the stored one. LTS_AGAIN: another host has moved on, and it must be known
- * who is `ahead`: out->checkpoint is ours; find out and take again. LTS_NOTFOUND: neither side
- * has a position and `start` is none; get it and take again. */
+ * who is `ahead`: out->checkpoint is ours; find out and take again. LTS_NOTFOUND: there is no
+ * position, or a reset says a time, out->from, and `start` is none; get it and take again. */
 enum lts_err lease_take(struct store_txn *txn, const struct lease_take *take,
 			struct lease_taken *out) LTS_MUST_USE;
 

@@ -10,15 +10,24 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "common/handoff.h"
 #include "common/err.h"
+#include "state/place.h"
+
+enum { REQUEST_SHARDS_MAX = 256 };
 
 enum request_option {
 	REQUEST_STATE_DIR,
 	REQUEST_JSON,
 	REQUEST_LAST,
+	REQUEST_SINCE,
+	REQUEST_SHARD,
+	REQUEST_ALL,
+	REQUEST_TO,
+	REQUEST_DRY_RUN,
 	REQUEST_HELP,
 	REQUEST_VERSION,
 	REQUEST_OPTIONS,
@@ -43,7 +52,12 @@ struct request {
 	const char *operand;
 	const char *state_dir;
 	bool json, help, version;
-	size_t last; /* so many events; 0: all */
+	size_t last;      /* so many events; 0: all */
+	int64_t since_ns; /* and of those only later ones, by this host's clock */
+	struct shard_id shards[REQUEST_SHARDS_MAX];
+	size_t n_shards;
+	struct place to;
+	bool dry_run;
 	bool given[REQUEST_OPTIONS];
 };
 

@@ -68,8 +68,9 @@ event_kind_name(enum event_kind kind)
 		[EVENT_TAKEN] = "taken",       [EVENT_RELEASED] = "released",
 		[EVENT_FINISHED] = "finished", [EVENT_INHERITED] = "inherited",
 		[EVENT_STUCK] = "stuck",       [EVENT_EXPIRED] = "expired",
+		[EVENT_RESET] = "reset",
 	};
-	if (kind < EVENT_TAKEN || kind > EVENT_EXPIRED)
+	if (kind < EVENT_TAKEN || kind > EVENT_RESET)
 		return "?";
 	return names[kind];
 }

@@ -2,8 +2,7 @@
  * schema.h - the records in LMDB, who writes each, and their bytes.
  *
  * Every value is a version (earlier ones are read, too), its fields (common/pack.h), and a CRC-32
- * of both. One that does not decode, or names another key than it is stored under, is LTS_BADDATA
- * and not used.
+ * of both. What does not decode, or lies under another key than it names, is LTS_BADDATA.
  *
  *   table        key                   written by
  *   meta         "identity"            the supervisor, before the first worker exists
@@ -13,7 +12,7 @@
  *   workers      slot (4, big-endian)  that worker
  *   events       number (8, big-end.)  the worker that it happened to
  *
- * `_ns`: nanoseconds since 1970 by this host's clock, for people; they decide nothing.
+ * `_ns`: since 1970 by this host's clock, for people; they decide nothing.
  */
 #ifndef STATE_SCHEMA_H
 #define STATE_SCHEMA_H
@@ -67,7 +66,7 @@ struct checkpoint_record {
 	uint64_t records, bytes; /* delivered since the beginning, by this instance */
 	int64_t committed_ns;
 	int64_t finished_end_ns; /* the end_time it was finished for; 0: not */
-	bool forced;             /* set by a reset: wins once against the service's */
+	bool forced;             /* by a reset, state/reset.h: wins once against the service's */
 	uint64_t done;           /* records behind `cursor` that are done with; since version 2 */
 	uint64_t dead_letters;   /* put aside since the beginning, by this instance */
 	uint32_t attempts;       /* that failed with the records that come next */
@@ -91,6 +90,7 @@ enum event_kind {
 	EVENT_INHERITED, /* the last holder did not release it; text: its fate */
 	EVENT_STUCK,     /* the shard stopped; text: why */
 	EVENT_EXPIRED,   /* the service had dropped what the cursor pointed at */
+	EVENT_RESET,     /* people moved it: cursor: where to; text: from where */
 };
 
 struct event_record {

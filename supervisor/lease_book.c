@@ -6,7 +6,7 @@
  * renew one that was not listed, nor let one leave the list before its last checkpoint is
  * published. Held by tests/supervisor/test_lease_book.c.
  */
-#include "supervisor/lease_entry.h"
+#include "supervisor/lease_reset.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,6 +160,7 @@ step(struct lease_book *book, struct entry *e, int64_t now_ms)
 static void
 remove_entry(struct lease_book *book, size_t index)
 {
+	lease_reset_on_left(book, &book->entries[index]);
 	book->entries[index] = book->entries[--book->count];
 	book->changes++;
 }
@@ -371,6 +372,7 @@ book_on_message(struct lease_book *book, uint32_t worker, const struct message *
 		e->unbroken = e->current;
 		if (e->hold == HOLD_TAKING)
 			e->hold = HOLD_HELD;
+		lease_reset_on_held(book, e, m->epoch, now_ms);
 		break;
 	case MSG_RELEASED:
 		e->hold = HOLD_NONE;
@@ -378,7 +380,7 @@ book_on_message(struct lease_book *book, uint32_t worker, const struct message *
 		e->stuck = false;
 		break;
 	case MSG_FINISHED:
-		e->finished = e->current;
+		e->finished = e->current && cursor_is_none(&e->reset);
 		lease_publish_one(book, e, now_ms);
 		break;
 	case MSG_STUCK:

@@ -48,6 +48,8 @@ struct entry {
 	struct cursor suspect_from; /* what was committed at the last of its deaths */
 	bool finished, stuck;
 	char why[200];
+	struct cursor reset;      /* people want it there; none, also once it is */
+	struct epoch reset_epoch; /* of the assignment that says so */
 	struct cursor published;  /* what stands at the service, as far as we know */
 	bool writing;             /* a write is under way */
 	int64_t publish_after_ms; /* not before: the last write failed */
@@ -81,9 +83,8 @@ void lease_entry_note(struct lease_book *book, const struct entry *e, const char
 		      const char *why);
 /* Tells the holder to let go. */
 void lease_entry_revoke(struct lease_book *book, struct entry *e);
-/* Asks where the service stands. */
+/* Asks where the service stands; only what is asked from now on says so. */
 void lease_entry_ask(struct lease_book *book, struct entry *e, int64_t now_ms);
-/* Only what is asked from now on says where it stands. */
 void lease_entry_ask_anew(struct lease_book *book, struct entry *e);
 /* Every entry's next step, then the plan; after each event. */
 void lease_book_settle(struct lease_book *book, int64_t now_ms);
@@ -101,8 +102,7 @@ void lease_publish_one(struct lease_book *book, struct entry *e, int64_t now_ms)
 /* Of shards without a checkpoint at the service, at once: until then nobody else knows of them,
  * and a read-only one without records keeps its children waiting. */
 void lease_publish_starts(struct lease_book *book, int64_t now_ms);
-/* Whether a shard without a worker may leave the list: its last checkpoint stands, or will not.
- */
+/* Whether one without a worker may leave the list: its last checkpoint stands, or will not. */
 bool lease_may_leave(struct lease_book *book, struct entry *e, int64_t now_ms);
 /* What was left behind leaves the list, as it is. */
 void lease_leave_unpublished(struct lease_book *book, struct entry *e);

@@ -39,6 +39,10 @@ assign(struct lease_book *book, struct entry *e, int32_t worker)
 		.suspect = lease_suspect(book, e),
 	};
 	memcpy(m.start, book->config.start, sizeof(m.start));
+	if (!e->to_close) {
+		m.reset = e->reset;
+		e->reset_epoch = m.epoch;
+	}
 	e->epoch = m.epoch;
 	e->current = true;
 	e->hold = HOLD_TAKING;

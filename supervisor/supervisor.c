@@ -295,6 +295,41 @@ create_group(struct supervisor *s)
 }
 
 static void
+on_control_request(void *arg, struct control_peer *peer, const char *line, size_t len)
+{
+	struct supervisor *s = arg;
+	reset_on_request(s->reset, peer, line, len);
+}
+
+static void
+on_control_gone(void *arg, struct control_peer *peer)
+{
+	struct supervisor *s = arg;
+	reset_on_gone(s->reset, peer);
+}
+
+static void
+create_control(struct supervisor *s)
+{
+	struct control_config config = { .loop = s->loop,
+					 .state_dir = s->options->state_dir,
+					 .request = on_control_request,
+					 .gone = on_control_gone,
+					 .arg = s };
+	s->reset =
+		reset_create(&(struct reset_config){ .log = s->log,
+						     .api = s->api,
+						     .book = s->book,
+						     .committed = supervisor_book_ops.committed,
+						     .arg = s });
+	if (control_create(&config, &s->control))
+		log_warn(s->log,
+			 "no control socket: lts-state reset works on a stopped agent only",
+			 LOG_TEXT("state_dir", s->options->state_dir),
+			 LOG_TEXT("text", strerror(errno)));
+}
+
+static void
 start_timer(struct supervisor *s, struct ev_timer *timer,
 	    void (*call)(struct ev_loop *, struct ev_timer *, int), int64_t every_ms)
 {
@@ -325,6 +360,7 @@ set_up(struct supervisor *s, struct buf *why)
 	s->finish = finish_create(s->api, s->book, on_finish_reached, s);
 	s->tally = tally_create(s->start.store);
 	s->metrics = metrics_create(s);
+	create_control(s);
 	s->signals = signals_create(s->loop, &supervisor_signals_events, s);
 	start_timer(s, &s->tick, on_tick, SUPERVISOR_TICK_MS);
 	start_timer(s, &s->publish, on_publish, s->options->publish_interval_ms);
@@ -339,6 +375,8 @@ tear_down(struct supervisor *s)
 	keys_destroy(&s->keys);
 	metrics_destroy(&s->metrics);
 	worker_pool_destroy(&s->pool);
+	reset_destroy(&s->reset);
+	control_destroy(&s->control);
 	lts_api_destroy(&s->api);
 	group_destroy(&s->group);
 	finish_destroy(&s->finish);

@@ -91,6 +91,13 @@ op_left(void *arg, uint32_t home)
 }
 
 static void
+op_was_reset(void *arg, const struct shard_id *shard, enum lts_err err)
+{
+	struct supervisor *s = arg;
+	reset_on_done(s->reset, shard, err);
+}
+
+static void
 op_note(void *arg, const struct shard_id *shard, const char *what, const char *why)
 {
 	struct supervisor *s = arg;
@@ -107,6 +114,7 @@ const struct book_ops supervisor_book_ops = {
 	.publish = op_publish,
 	.committed = op_committed,
 	.left = op_left,
+	.was_reset = op_was_reset,
 	.note = op_note,
 };
 

@@ -14,6 +14,7 @@
 #include "supervisor/keys.h"
 #include "supervisor/metrics.h"
 #include "supervisor/notify.h"
+#include "supervisor/reset.h"
 #include "supervisor/signals.h"
 #include "supervisor/start.h"
 #include "supervisor/supervisor.h"
@@ -42,6 +43,8 @@ struct supervisor {
 	struct signals *signals;
 	struct notify *notify;
 	struct metrics *metrics;
+	struct control *control; /* NULL: it could not be made */
+	struct reset *reset;
 	bool ready;              /* the service manager knows */
 	int64_t status_ms;       /* when it was last told how we fare... */
 	uint64_t status_records; /* ...and what the workers had delivered by then */
@@ -57,7 +60,7 @@ struct supervisor {
 	int64_t quiet_since_ms; /* the group was seen at its end then; 0: it was not... */
 	uint64_t quiet_changes; /* ...and so many changes had been made to the book */
 	bool reached_end;
-	bool told_to_stop; /* by a signal */
+	bool told_to_stop;              /* by a signal */
 	bool renew[ASSIGN_WORKERS_MAX]; /* is to be started anew, with what a reload brought... */
 	int32_t renewing;               /* ...and this one is at it; ASSIGN_NOBODY */
 	enum exit_code exit;

@@ -45,6 +45,7 @@ op_take(void *arg, struct shard *shard, const struct cursor *start, enum lease_o
 		.service = assign->service,
 		.service_is_ours = assign->service_is_ours,
 		.unbroken = assign->unbroken,
+		.reset = assign->reset,
 		.ahead = ahead,
 		.start = *start,
 		.start_ns = assign->start_ns,

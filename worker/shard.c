@@ -190,6 +190,8 @@ shard_on_taken(struct shard *s, enum lts_err err, const struct lease_taken *take
 		shard_pump(s, now_ms);
 		return;
 	case LTS_NOTFOUND:
+		if (taken->from[0])
+			memcpy(s->start, taken->from, sizeof(s->start));
 		shard_ask_cursor(s, FETCH_START);
 		return;
 	case LTS_AGAIN:

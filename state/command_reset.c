@@ -1,0 +1,268 @@
+/*
+ * command_reset.c - shards sent to another place: by the running agent, or in its state while
+ * none runs.
+ *
+ * In lts-state. Owns the list of what became of each shard. Must never write to the state
+ * without both of its locks. Held by tests/scenario/reset.c.
+ */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/xalloc.h"
+#include "state/ask_agent.h"
+#include "state/commands.h"
+#include "state/look.h"
+#include "state/reset.h"
+#include "state/state_lock.h"
+#include "state/table.h"
+
+enum { ANSWER_MS = 30 * 1000 };
+
+struct outcome {
+	const struct request *request;
+	cJSON *shards; /* {"shard","from","to"} or {"shard","error"} each */
+	bool failed, complete;
+};
+
+static void
+add(struct outcome *o, const char *shard, const char *from, const char *to, const char *error)
+{
+	cJSON *one = cJSON_CreateObject();
+	cJSON_AddStringToObject(one, "shard", shard);
+	if (error) {
+		cJSON_AddStringToObject(one, "error", error);
+		o->failed = true;
+	} else {
+		cJSON_AddStringToObject(one, "from", from);
+		cJSON_AddStringToObject(one, "to", to);
+	}
+	cJSON_AddItemToArray(o->shards, one);
+}
+
+static enum exit_code
+complain(const struct request *request, const char *what)
+{
+	fprintf(stderr, "lts-state: %s: %s\n", request->state_dir, what);
+	return EXIT_FAILED;
+}
+
+/* ---- shown ---- */
+
+static void
+print_table(const struct outcome *o, FILE *out)
+{
+	static const struct table_column columns[] = {
+		{ "SHARD", true }, { "FROM", true }, { "TO", true }, { "NOTE", false }
+	};
+	struct table table;
+	const cJSON *one;
+	table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
+	cJSON_ArrayForEach(one, o->shards)
+	{
+		static const char *const keys[] = { "shard", "from", "to", "error" };
+		for (int i = 0; i < 4; i++) {
+			const char *text = json_text(one, keys[i]);
+			table_add(&table, "%s", text ? text : "");
+		}
+	}
+	table_print(&table, out);
+	table_fini(&table);
+}
+
+static enum exit_code
+show(struct outcome *o, const char *by, FILE *out)
+{
+	const struct request *request = o->request;
+	if (request->json) {
+		cJSON *object = cJSON_CreateObject();
+		cJSON_AddBoolToObject(object, "dry_run", request->dry_run);
+		cJSON_AddStringToObject(object, "by", by);
+		cJSON_AddItemToObject(object, "shards", cJSON_Duplicate(o->shards, true));
+		char *text = cJSON_PrintUnformatted(object);
+		fprintf(out, "%s\n", text);
+		cJSON_free(text);
+		cJSON_Delete(object);
+	} else {
+		print_table(o, out);
+		if (request->dry_run)
+			fputs("nothing was changed (--dry_run)\n", out);
+	}
+	return o->failed || !o->complete ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* ---- by the agent ---- */
+
+static char *
+question(const struct request *request)
+{
+	char place[PLACE_TEXT];
+	cJSON *object = cJSON_CreateObject();
+	place_render(&request->to, place);
+	cJSON_AddStringToObject(object, "reset", place);
+	if (request->n_shards) {
+		cJSON *list = cJSON_AddArrayToObject(object, "shards");
+		for (size_t i = 0; i < request->n_shards; i++)
+			cJSON_AddItemToArray(list, cJSON_CreateString(request->shards[i].text));
+	}
+	if (request->dry_run)
+		cJSON_AddTrueToObject(object, "dry_run");
+	char *text = cJSON_PrintUnformatted(object);
+	char *line = xasprintf("%s\n", text);
+	cJSON_free(text);
+	cJSON_Delete(object);
+	return line;
+}
+
+/* False: nothing of it was done. */
+static bool
+take_answer(struct outcome *o, char *text)
+{
+	char *rest = text, *line;
+	while ((line = strsep(&rest, "\n"))) {
+		cJSON *object = json_parse_exact(line, strlen(line));
+		const char *shard = json_text(object, "shard"), *from = json_text(object, "from"),
+			   *to = json_text(object, "to"), *error = json_text(object, "error");
+		if (shard && (error || (from && to)))
+			add(o, shard, from, to, error);
+		else if (error)
+			complain(o->request, error);
+		o->complete |= json_member(object, "done") != NULL;
+		bool refused = !shard && error;
+		cJSON_Delete(object);
+		if (refused)
+			return false;
+	}
+	return true;
+}
+
+static enum exit_code
+ask(struct outcome *o, FILE *out, bool *no_agent_out)
+{
+	struct buf answer;
+	char *line = question(o->request);
+	buf_init(&answer, 0);
+	enum lts_err err = ask_agent(o->request->state_dir, line, ANSWER_MS, &answer);
+	enum exit_code code = EXIT_FAILED;
+	*no_agent_out = err == LTS_NOTFOUND;
+	if (err == LTS_SYS)
+		complain(o->request, strerror(errno));
+	else if (!*no_agent_out && (!answer.data || take_answer(o, answer.data)))
+		code = show(o, "agent", out);
+	if (err == LTS_AGAIN || (!err && !o->complete && o->shards->child))
+		complain(o->request,
+			 "the agent ended, or took longer than 30 s: for shards that are "
+			 "not listed the reset may still come");
+	buf_fini(&answer);
+	free(line);
+	return code;
+}
+
+/* ---- in the state ---- */
+
+static enum lts_err
+force_one(struct outcome *o, struct store_txn *txn, const struct shard_id *shard)
+{
+	struct cursor from, to = reset_cursor(&o->request->to);
+	enum lts_err err = reset_force(txn, shard, &o->request->to, clock_wall_ns(), &from);
+	if (err && err != LTS_NOTFOUND)
+		return err;
+	add(o, shard->text, from.text, to.text, err ? "this state knows no such shard" : NULL);
+	return LTS_OK;
+}
+
+/* What was given back is another host's now. */
+static bool
+is_ours(const struct snapshot *s, const struct shard_id *shard)
+{
+	for (size_t i = 0; i < s->n_leases; i++)
+		if (shard_id_equal(&s->leases[i].shard, shard))
+			return s->leases[i].state != LEASE_RELEASED;
+	return false;
+}
+
+static enum lts_err
+force_all(struct outcome *o, struct store_txn *txn, const struct snapshot *s)
+{
+	const struct request *request = o->request;
+	enum lts_err err = LTS_OK;
+	for (size_t i = 0; i < request->n_shards && !err; i++)
+		err = force_one(o, txn, &request->shards[i]);
+	for (size_t i = 0; i < s->n_checkpoints && !request->n_shards && !err; i++)
+		if (is_ours(s, &s->checkpoints[i].shard))
+			err = force_one(o, txn, &s->checkpoints[i].shard);
+	return err;
+}
+
+static enum exit_code
+write_state(struct outcome *o, const struct snapshot *s, FILE *out)
+{
+	struct store *store = NULL;
+	struct store_txn txn = { 0 };
+	enum lts_err err = store_open(o->request->state_dir, STORE_WRITE, &store);
+	if (!err)
+		err = store_write_begin(store, &txn);
+	if (!err)
+		err = force_all(o, &txn, s);
+	if (!err && !o->request->dry_run)
+		err = store_commit(&txn);
+	store_abort(&txn);
+	store_close(&store);
+	if (err)
+		return complain(o->request, err == LTS_SYS ? strerror(errno) : lts_err_name(err));
+	o->complete = true;
+	enum exit_code code = show(o, "state", out);
+	if (!o->request->json && !o->request->dry_run)
+		fputs("no agent runs: it goes on there when it is started\n", out);
+	return code;
+}
+
+static enum exit_code
+force(struct outcome *o, FILE *out)
+{
+	const char *dir = o->request->state_dir;
+	struct snapshot snapshot;
+	struct state_lock lock;
+	uint32_t holder;
+	enum exit_code code = look_read(dir, &snapshot);
+	if (code)
+		return code;
+	enum lts_err err = state_lock_take(dir, &lock, &holder);
+	if (err == LTS_BUSY) {
+		char text[120];
+		snprintf(text, sizeof(text),
+			 "process %u uses it and does not listen: try again, or stop it", holder);
+		code = complain(o->request, text);
+	} else if (err) {
+		code = complain(o->request,
+				err == LTS_NOTFOUND ? "no agent has run here" : strerror(errno));
+	} else if (snapshot.n_problems) {
+		code = complain(o->request, "it is damaged: lts-state verify says how");
+	} else {
+		code = write_state(o, &snapshot, out);
+	}
+	state_lock_release(&lock);
+	snapshot_fini(&snapshot);
+	return code;
+}
+
+enum exit_code
+command_reset(const struct request *request, FILE *out)
+{
+	struct outcome o = { .request = request };
+	bool no_agent;
+	if (!request->given[REQUEST_TO] ||
+	    request->given[REQUEST_ALL] == request->given[REQUEST_SHARD]) {
+		fputs("lts-state: reset needs --shard S or --all, and --to PLACE\n", stderr);
+		return EXIT_USAGE;
+	}
+	o.shards = cJSON_CreateArray();
+	enum exit_code code = ask(&o, out, &no_agent);
+	if (no_agent)
+		code = force(&o, out);
+	cJSON_Delete(o.shards);
+	return code;
+}

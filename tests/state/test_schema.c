@@ -422,7 +422,7 @@ START_TEST(event_kinds_have_names)
 	for (int kind = EVENT_TAKEN; kind <= EVENT_EXPIRED; kind++)
 		ck_assert_str_ne(event_kind_name((enum event_kind)kind), "?");
 	ck_assert_str_eq(event_kind_name((enum event_kind)0), "?");
-	ck_assert_str_eq(event_kind_name((enum event_kind)(EVENT_EXPIRED + 1)), "?");
+	ck_assert_str_eq(event_kind_name((enum event_kind)(EVENT_RESET + 1)), "?");
 }
 END_TEST
 

@@ -419,7 +419,7 @@ END_TEST
 
 START_TEST(event_kinds_have_names)
 {
-	for (int kind = EVENT_TAKEN; kind <= EVENT_EXPIRED; kind++)
+	for (int kind = EVENT_TAKEN; kind <= EVENT_RESET; kind++)
 		ck_assert_str_ne(event_kind_name((enum event_kind)kind), "?");
 	ck_assert_str_eq(event_kind_name((enum event_kind)0), "?");
 	ck_assert_str_eq(event_kind_name((enum event_kind)(EVENT_RESET + 1)), "?");

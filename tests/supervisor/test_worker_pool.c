@@ -233,6 +233,8 @@ START_TEST(child_that_is_the_supervisors_own_outlives_a_workers_death)
 	until_count(loop, &gones[0], 1);
 	ck_assert_int_eq(waitpid(child, NULL, WNOHANG), 0);
 	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	siginfo_t ended; /* before the worker, so that it is reaped no later */
+	ck_assert_int_eq(waitid(P_PID, (id_t)child, &ended, WEXITED | WNOWAIT), 0);
 	ck_assert_int_eq(kill(pids[1], SIGKILL), 0);
 	until_count(loop, &gones[1], 1);
 	ck_assert(!is_there(child));

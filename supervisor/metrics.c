@@ -98,6 +98,20 @@ gather(struct metrics *m)
 	m->gather_ns += clock_mono_ns() - began_ns;
 }
 
+int64_t
+metrics_behind_ms(struct metrics *m)
+{
+	struct metrics_view view = look(m);
+	int64_t look_ms = metrics_look_ms(m->supervisor->options), most_ms = 0;
+	take_shards(m, view.now_ms);
+	for (size_t i = 0; i < m->shards.n; i++) {
+		int64_t ms = shard_row_behind_ms(&m->shards.rows[i], look_ms, view.now_ms,
+						 view.wall_ns);
+		most_ms = ms > most_ms ? ms : most_ms;
+	}
+	return most_ms;
+}
+
 void
 metrics_on_gone(struct metrics *m, uint32_t worker)
 {

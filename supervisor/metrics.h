@@ -15,6 +15,9 @@ struct supervisor;
 struct metrics *metrics_create(struct supervisor *supervisor);
 /* NULL-safe. */
 void metrics_destroy(struct metrics **metrics);
+/* How far behind the shard is that is furthest behind, as lts_shard_lag_seconds has it; 0: none is,
+ * or there is none. */
+int64_t metrics_behind_ms(struct metrics *metrics);
 /* A worker's life is over: what its board says of shards is kept. NULL-safe. */
 void metrics_on_gone(struct metrics *metrics, uint32_t worker);
 

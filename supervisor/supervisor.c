@@ -202,7 +202,7 @@ supervisor_say_ready(struct supervisor *s)
 static void
 say_status(struct supervisor *s, int64_t now_ms)
 {
-	char text[160];
+	char text[200];
 	struct board_totals totals;
 	unsigned workers = (unsigned)s->options->consumer_count;
 	int64_t since_ms = now_ms - s->status_ms;
@@ -210,9 +210,12 @@ say_status(struct supervisor *s, int64_t now_ms)
 		return;
 	worker_pool_totals(s->pool, &totals);
 	uint64_t more = totals.delivered_records - s->status_records;
-	snprintf(text, sizeof(text), "STATUS=%zu shards, %u of %u workers, %" PRIu64 " records/s",
+	snprintf(text, sizeof(text),
+		 "STATUS=%zu shards, %u of %u workers, %" PRIu64 " records/s, %" PRId64
+		 " s behind",
 		 lease_book_count(s->book), worker_pool_live_count(s->pool), workers,
-		 s->status_ms ? more * 1000 / (uint64_t)since_ms : 0);
+		 s->status_ms ? more * 1000 / (uint64_t)since_ms : 0,
+		 metrics_behind_ms(s->metrics) / 1000);
 	notify_say(s->notify, text);
 	s->status_ms = now_ms;
 	s->status_records = totals.delivered_records;

@@ -172,6 +172,12 @@ metrics_destroy(struct metrics **metrics)
 {
 }
 
+int64_t
+metrics_behind_ms(struct metrics *metrics)
+{
+	return 0;
+}
+
 void
 metrics_on_gone(struct metrics *metrics, uint32_t worker)
 {

@@ -44,6 +44,7 @@ START_TEST(manager_is_told_of_the_start_the_reload_and_the_end)
 	ck_assert(!has_variable(pids[0], "NOTIFY_SOCKET"));
 	until("all is committed", agent_committed(&h.agent) == 4000);
 	until("it says how it fares", manager_has_heard(&m, "STATUS=4 shards, 2 of 2 workers, "));
+	ck_assert_ptr_nonnull(strstr(m.last, " records/s, 0 s behind"));
 	process_signal(&h.agent.process, SIGHUP);
 	until("it reloads", manager_has_heard(&m, "RELOADING=1\nMONOTONIC_USEC="));
 	until("it is ready again", manager_has_heard(&m, "READY=1"));

@@ -266,11 +266,11 @@ START_TEST(the_turn_of_a_killed_worker_is_free_once_its_command_is_gone)
 	ck_assert_int_eq(waitpid(worker, NULL, 0), worker);
 	make(1, "touch ran", 60000);
 	give(1, 0);
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 20 && look(1, 0) == VERDICT_PENDING; i++)
 		turn();
-	ck_assert_int_eq(look(1, 0), VERDICT_PENDING);
-	ck_assert_int_lt(access("ran", F_OK), 0);
+	bool waits = look(1, 0) == VERDICT_PENDING && access("ran", F_OK) < 0;
 	ck_assert_int_eq(kill(left, SIGKILL), 0);
+	ck_assert(waits);
 	ck_assert_int_eq(settle(1, 0), VERDICT_ACK);
 }
 END_TEST

@@ -96,11 +96,11 @@ START_TEST(no_two_commands_run_at_once_also_when_workers_are_killed)
 }
 END_TEST
 
-/* The wait for it is none of process_timeout's, nor worker_beat_timeout's. */
+/* Longer than worker_beat_timeout: the wait is none of its, nor of process_timeout's. */
 START_TEST(one_that_hangs_holds_up_the_others_and_costs_no_worker)
 {
 	struct one_host h;
-	begin(&h, AGENT "--process_timeout 1s --worker_beat_timeout 300ms --max_attempts 2",
+	begin(&h, AGENT "--process_timeout 4s --max_attempts 2",
 	      "batch:[ $LTS_SHARD != 3 ] || [ -e slept ] || { touch slept; sleep 1000; }; "
 	      "sed 's/.*\"seq\":\\([0-9]*\\),.*/\\1/' >> done.$LTS_SHARD");
 	ck_assert_int_eq(agent_wait(&h.agent), 0);

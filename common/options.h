@@ -59,7 +59,7 @@ struct options {
 	int64_t batch_max_records, batch_linger_ms; /* 0: off */
 	int64_t log_level, log_format;              /* enum log_level, enum log_format */
 	char *log_file;
-	bool is_test, sandbox;
+	bool is_test, sandbox, batch_parallel;
 	char *user, *metrics_listen, *metrics_file; /* NULL: off */
 	int64_t sign_date; /* enum sign_date */
 	char *replay_deadletter;

@@ -165,6 +165,10 @@ const struct option_spec options_table[] = {
 	{ OPT(batch_linger, MS, PROCESSING), AT(batch_linger_ms), WORKERS, .initial = "1s",
 	  RANGE(1, MINUTE), .off = true, .argument = "SPAN",
 	  .help = "longest wait for more records for one batch:COMMAND" },
+	{ OPT(batch_parallel, BOOL, PROCESSING), AT(batch_parallel), WORKERS, .initial = "false",
+	  .argument = "BOOL",
+	  .help = "up to eight of batch:COMMAND a worker at once, rather than one at a time over "
+		  "all workers" },
 
 	{ OPT(heartbeat_interval, MS, TIMING), AT(heartbeat_interval_ms), LIVE, .initial = "1s",
 	  RANGE(10, 10 * MINUTE), .argument = "SPAN",

@@ -49,7 +49,7 @@
 	X(record_write) X(sink_stdout) \
 	X(child) X(exec_frame) X(processor_exec) X(exec_deaths) \
 	X(shard_join) \
-	X(processor_batch) \
+	X(turns) X(processor_batch) X(batch_turns) \
 	X(model)
 
 /* One word for each file of tests/scenario. */
@@ -67,7 +67,7 @@
 	X(remains) X(output_files) \
 	X(manager) X(plugins) X(reload) X(keys) X(metrics) \
 	X(exec) X(manual) X(examples) \
-	X(commands) X(confined) X(users) \
+	X(commands) X(one_at_a_time) X(confined) X(users) \
 	X(replay) X(replay_stops)
 /* clang-format on */
 

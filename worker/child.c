@@ -31,6 +31,7 @@ enum {
 	STDERR_TURN = 256 << 10,
 	REAP_MS = 1000,
 	NOT_STARTED = 127,
+	FDS_MOST = 4, /* of the new process: 0, 1, 2, and one to keep */
 };
 
 enum { READ_END, WRITE_END };
@@ -54,7 +55,7 @@ struct pipes {
 struct plan {
 	char *argv[4];
 	char **env;
-	int fds[3];
+	int fds[FDS_MOST], n_fds;
 	pid_t parent;
 };
 
@@ -99,24 +100,24 @@ static void __attribute__((noreturn)) become(const struct plan *plan)
 {
 	struct sigaction action = { .sa_handler = SIG_DFL };
 	sigset_t none;
-	int fds[3];
+	int fds[FDS_MOST];
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != plan->parent)
 		_exit(NOT_STARTED);
 	for (int sig = 1; sig < NSIG; sig++)
 		sigaction(sig, &action, NULL);
-	/* Out of the way first: any of them may be 0, 1 or 2. */
-	for (int i = 0; i < 3; i++) {
-		fds[i] = fcntl(plan->fds[i], F_DUPFD, 3);
+	/* Out of the way first: any of them may be one of the new numbers. */
+	for (int i = 0; i < plan->n_fds; i++) {
+		fds[i] = fcntl(plan->fds[i], F_DUPFD, FDS_MOST);
 		if (fds[i] < 0)
 			_exit(NOT_STARTED);
 	}
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < plan->n_fds; i++) {
 		if (dup2(fds[i], i) < 0)
 			_exit(NOT_STARTED);
 	}
-	if (close_range(3, ~0u, 0))
+	if (close_range((unsigned)plan->n_fds, ~0u, 0))
 		_exit(NOT_STARTED);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -172,7 +173,9 @@ start_process(struct child *child, const struct child_config *config, struct pip
 	struct plan plan = {
 		.argv = { (char *)(uintptr_t) "/bin/sh", (char *)(uintptr_t) "-c",
 			  (char *)(uintptr_t)config->command, NULL },
-		.fds = { pipes->in[READ_END], pipes->out[WRITE_END], pipes->err[WRITE_END] },
+		.fds = { pipes->in[READ_END], pipes->out[WRITE_END], pipes->err[WRITE_END],
+			 config->keep },
+		.n_fds = config->keep ? FDS_MOST : FDS_MOST - 1,
 		.parent = getpid(),
 	};
 	if (config->out == CHILD_STDOUT_LOG)

@@ -4,8 +4,8 @@
  *
  * Nothing here waits, but child_destroy, boundedly. One thread at a time. The command runs as
  * /bin/sh -c COMMAND in a process group of its own, with default signals, descriptors 0, 1 and 2
- * and no other, and our environment without credentials; it is killed when the thread that
- * started it ends. SIGPIPE must be ignored by the program.
+ * and no other but one that it is to keep, and our environment without credentials; it is killed
+ * when the thread that started it ends. SIGPIPE must be ignored by the program.
  */
 #ifndef WORKER_CHILD_H
 #define WORKER_CHILD_H
@@ -37,6 +37,7 @@ struct child_config { /* borrowed by child_start alone, but for the log */
 	struct log *log;
 	struct child_log_rate *rate; /* for many together, outlives the child; NULL: its own */
 	const char *shard;           /* named with its stderr's lines in the log; NULL: none */
+	int keep; /* also inherited, as descriptor 3; 0: none */
 };
 
 /* LTS_SYS: no process, no pipe; errno. A command that is not there is no error here: the shell

@@ -30,6 +30,7 @@ struct committer_config { /* pointers are borrowed for the committer's life */
 		size_t max_body_bytes;
 		unsigned max_attempts;
 		size_t most_records; /* in one piece; 0: no bound */
+		bool batch_parallel;
 		bool manual;         /* checkpoint_mode */
 		enum poison_policy on_poison;
 		const char *deadletter_dir;

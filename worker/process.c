@@ -37,6 +37,9 @@ process_create(struct committer *c, struct buf *why_out)
 					   .log = c->config.log,
 					   .format = c->config.sink.format,
 					   .timeout_ms = c->config.process.timeout_ms,
+					   .turns_dir = c->config.process.batch_parallel
+								? NULL
+								: c->config.state_dir,
 					   .max_body_bytes = c->config.process.max_body_bytes };
 	enum lts_err err = processor_create(&config, &c->processor, why_out);
 	return err ? err : create_dead_letters(c, why_out);

@@ -2,10 +2,9 @@
  * processor.h - the user's code on the records: one interface for plugins, child processes
  * and commands.
  *
- * All calls come from the delivery thread. One processor per worker, one processor_shard
- * per shard held. A piece is a batch or a part of one; at most one of a shard is under way.
- * What to do about a verdict (again, later, in halves, to the dead letters) is the
- * caller's: worker/attempt.h.
+ * All calls come from the delivery thread. One processor per worker, one processor_shard per
+ * shard held. A piece is a batch or a part of one; at most one of a shard is under way. What
+ * follows a verdict (again, later, in halves, the dead letters) is worker/attempt.h's.
  */
 #ifndef WORKER_PROCESSOR_H
 #define WORKER_PROCESSOR_H
@@ -91,6 +90,7 @@ struct processor_config {
 	enum record_format format;
 	int64_t timeout_ms;    /* process_timeout: of a piece, where it can be ended singly */
 	size_t max_body_bytes; /* the largest batch */
+	const char *turns_dir; /* batch: whose commands run one at a time; NULL: nobody's */
 };
 
 /* Whether the specification names a processor, rather than a plain sink. */

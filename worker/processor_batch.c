@@ -1,11 +1,12 @@
 /*
  * processor_batch.c - a command per piece: sink=batch:COMMAND.
  *
- * In a worker's delivery thread. Owns the commands that run, RUN_MAX at a time, the others
- * wait for their turn. Exit code 0 is done with, 75 is later, anything else has failed;
- * whether it read all of its stdin is its own affair. Must never wait for a command, but for a
- * killed one's end; nor call records refused because nobody reads our standard output.
- * Held by tests/worker/test_processor_batch.c.
+ * In a worker's delivery thread. Owns the commands that run: one, when it is this process's turn
+ * (worker/turns.h), or RUN_MAX at a time; the others wait. Exit code 0 is done with, 75 is later,
+ * anything else has failed; whether it read all of its stdin is its own affair. Must never wait for
+ * a command, but for a killed one's end; nor for the turn; nor keep the turn without a command;
+ * nor call records refused because nobody reads our standard output.
+ * Held by tests/worker/test_processor_batch.c and test_batch_turns.c.
  */
 #include <errno.h>
 #include <poll.h>
@@ -26,6 +27,7 @@
 #include "worker/child_log.h"
 #include "worker/processor.h"
 #include "worker/record_text.h"
+#include "worker/turns.h"
 
 enum {
 	RUN_MAX = 8,
@@ -61,6 +63,8 @@ struct batch_processor {
 	enum record_format format;
 	int64_t timeout_ms;
 	int epoll; /* over the commands' */
+	struct turns *turns; /* NULL: they need not take turns */
+	int64_t say_ms;      /* when to say that it is not our turn; 0: nobody waits for it */
 	unsigned n_running;
 	struct shards running, waiting;
 };
@@ -128,19 +132,52 @@ feed(struct processor_shard *s)
 		child_close_stdin(s->child);
 }
 
+/* ---- the turn ---- */
+
+static void
+give_turn(struct batch_processor *p)
+{
+	turns_put(p->turns);
+	p->say_ms = 0;
+}
+
+static bool
+take_turn(struct batch_processor *p, int64_t now_ms)
+{
+	if (turns_take(p->turns, now_ms))
+		return true;
+	if (p->say_ms && now_ms >= p->say_ms)
+		log_warn(p->log, "commands still wait for others of this agent to end",
+			 LOG_INT("ms", p->timeout_ms));
+	if (now_ms >= p->say_ms)
+		p->say_ms = now_ms + p->timeout_ms;
+	return false;
+}
+
+static bool
+may_start(struct batch_processor *p)
+{
+	if (!p->turns)
+		return p->n_running < RUN_MAX;
+	return !p->n_running && take_turn(p, clock_mono_ms());
+}
+
 /* ---- a command's life ---- */
 
 static void
 leave(struct processor_shard *s)
 {
 	struct batch_processor *p = s->owner;
-	if (s->child)
+	bool ran = s->child != NULL;
+	if (ran)
 		p->n_running--;
 	if (s->under_way)
 		TAILQ_REMOVE(s->child ? &p->running : &p->waiting, s, entry);
 	child_destroy(&s->child);
 	s->under_way = false;
 	buf_clear(&s->text);
+	if (p->turns && !p->n_running && (ran || TAILQ_EMPTY(&p->waiting)))
+		give_turn(p);
 }
 
 static void __attribute__((format(printf, 3, 4)))
@@ -180,7 +217,8 @@ start(struct processor_shard *s)
 				       .out = CHILD_STDOUT_OURS,
 				       .log = p->log,
 				       .rate = &p->rate,
-				       .shard = s->id.text };
+				       .shard = s->id.text,
+				       .keep = p->turns ? turns_fd(p->turns) : 0 };
 	struct child *child;
 	if (child_start(&config, &child)) {
 		decide(s, VERDICT_LATER, "cannot be started: %s", strerror(errno));
@@ -259,7 +297,7 @@ step(struct processor_shard *s, int64_t now_ms)
 static void
 start_waiting(struct batch_processor *p)
 {
-	while (p->n_running < RUN_MAX && !TAILQ_EMPTY(&p->waiting))
+	while (!TAILQ_EMPTY(&p->waiting) && may_start(p))
 		start(TAILQ_FIRST(&p->waiting));
 }
 
@@ -320,7 +358,8 @@ batch_due_ms(const struct processor *processor)
 {
 	const struct batch_processor *p = from_base(processor);
 	const struct processor_shard *s;
-	int64_t due_ms = INT64_MAX;
+	bool looks = p->turns && !p->n_running && !TAILQ_EMPTY(&p->waiting);
+	int64_t due_ms = looks ? turns_due_ms(p->turns) : INT64_MAX;
 	TAILQ_FOREACH(s, &p->running, entry)
 	{
 		int64_t said_ms = child_due_ms(s->child);
@@ -354,9 +393,18 @@ batch_destroy(struct processor **processor)
 		log_warn(p->log, "the commands said more than is logged",
 			 LOG_UINT("lines_held_back", p->rate.held_back));
 	close(p->epoll);
+	turns_close(&p->turns);
 	free(p->command);
 	free(p);
 	*processor = NULL;
+}
+
+static enum lts_err
+explain(struct buf *why_out, const char *what, enum lts_err err)
+{
+	enum lts_err ignored = buf_printf(why_out, "%s: %s", what, strerror(errno));
+	(void)ignored;
+	return err;
 }
 
 enum lts_err
@@ -373,11 +421,14 @@ processor_batch_create(const char *what, const struct processor_config *config,
 		.turn = batch_turn,
 		.destroy = batch_destroy,
 	};
+	struct turns *turns = NULL;
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (epoll < 0) {
-		enum lts_err ignored = buf_printf(why_out, "batch: %s", strerror(errno));
-		(void)ignored;
-		return LTS_INVALID;
+	if (epoll < 0)
+		return explain(why_out, "batch", LTS_INVALID);
+	if (config->turns_dir && turns_open(config->turns_dir, &turns)) {
+		enum lts_err err = explain(why_out, "batch.lock in state_dir", LTS_SYS);
+		close(epoll);
+		return err;
 	}
 	struct batch_processor *p = xcalloc(1, sizeof(*p));
 	p->base.ops = &ops;
@@ -386,6 +437,7 @@ processor_batch_create(const char *what, const struct processor_config *config,
 	p->format = config->format;
 	p->timeout_ms = config->timeout_ms;
 	p->epoll = epoll;
+	p->turns = turns;
 	child_log_rate_init(&p->rate, clock_mono_ms());
 	TAILQ_INIT(&p->running);
 	TAILQ_INIT(&p->waiting);

@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/xalloc.h"
 #include "worker/sink.h"
+#include "worker/turns.h"
 
 enum { SEGMENTS_MAX = 100000 }; /* of one replay and shard */
 
@@ -50,10 +51,13 @@ replay_target_create(const struct replay_target_config *config, struct replay_ta
 		     struct buf *why_out)
 {
 	const struct options *o = config->options;
+	/* Where no agent has commands, none can be in their way. */
+	bool turns = !o->batch_parallel && turns_are_used(o->state_dir);
 	struct processor_config processor = { .spec = o->sink,
 					      .log = config->log,
 					      .format = (enum record_format)o->format,
 					      .timeout_ms = o->process_timeout_ms,
+					      .turns_dir = turns ? o->state_dir : NULL,
 					      .max_body_bytes = (size_t)o->max_body_bytes };
 	struct sink_config sink = { .spec = o->sink,
 				    .instance = config->instance,

@@ -250,6 +250,7 @@ start_delivery(struct worker *w)
 			     .max_body_bytes = (size_t)w->options.max_body_bytes,
 			     .max_attempts = (unsigned)w->options.max_attempts,
 			     .most_records = joins(w) ? (size_t)w->options.batch_max_records : 0,
+			     .batch_parallel = w->options.batch_parallel,
 			     .manual = w->options.checkpoint_mode == CHECKPOINT_MANUAL,
 			     .on_poison = (enum poison_policy)w->options.on_poison,
 			     .deadletter_dir = w->deadletter_dir },

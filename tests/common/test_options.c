@@ -66,6 +66,7 @@ START_TEST(defaults_are_those_of_the_design)
 	ck_assert_int_eq(o.end_time.kind, TIME_NONE);
 	ck_assert_ptr_null(o.log_file);
 	ck_assert_ptr_null(o.ca_file);
+	ck_assert(!o.batch_parallel);
 	ck_assert(!o.is_test && !o.help && !o.version && !o.check_config);
 	options_fini(&o);
 }

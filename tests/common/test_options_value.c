@@ -200,6 +200,7 @@ START_TEST(processing_is_checked_by_word_and_range)
 	assert_value("batch_max_records", "10", "10");
 	assert_value("batch_linger", "2s", "2s");
 	assert_value("batch_linger", "off", "off");
+	assert_value("batch_parallel", "yes", "true");
 	assert_value_refused("max_attempts", "0", "must be 1 to 1000");
 	assert_value_refused("checkpoint_mode", "x", "must be one of auto, manual");
 	assert_value_refused("on_poison", "skip", "must be one of deadletter, stop");

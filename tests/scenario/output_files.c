@@ -73,16 +73,24 @@ START_TEST(file_touched_behind_its_last_record_is_no_success)
 }
 END_TEST
 
+/* All have been served that much, and have more before them. */
+#define HALF                                                                    \
+	"batch shard=0 after=20 status=503\nbatch shard=1 after=20 status=503\n" \
+	"batch shard=2 after=20 status=503\nbatch shard=3 after=20 status=503\n"
+
 START_TEST(touched_file_stops_its_shard_loudly_and_no_other)
 {
 	struct one_host h;
-	one_host_begin(&h, "--tls off --shards 4 --records 5000 --consumer_timeout 3",
-		       "--consumer_count 1 --consume_batch_size 100 --end_time end "
-		       "--checkpoint_interval 50ms");
-	sim_faults(&h.sim, "batch latency=10\nbatch shard=1 latency=60");
-	until("it is at work",
-	      sim_number(&h.sim, "shards/1/checkpoint") > 0 || agent_committed(&h.agent) > 4000);
+	scenario_begin(&h.scenario);
+	sim_start(&h.sim, &h.scenario, "--tls off --shards 4 --records 5000 --consumer_timeout 3");
+	sim_faults(&h.sim, HALF);
+	agent_init(&h.agent, &h.sim, "host",
+		   "--sink file:host.out --consumer_count 1 --consume_batch_size 100 "
+		   "--end_time end --checkpoint_interval 50ms");
+	agent_start(&h.agent);
+	until("it is at work", agent_committed(&h.agent) == 4 * 20 * 100);
 	run(&h, touches[_i].command);
+	sim_faults(&h.sim, "");
 	ck_assert_int_eq(agent_wait(&h.agent), 1);
 	ck_assert_uint_eq(agent_said(&h.agent, "shard stopped"), 1);
 	ck_assert_uint_eq(
@@ -90,7 +98,6 @@ START_TEST(touched_file_stops_its_shard_loudly_and_no_other)
 		2); /* the worker's line, and the supervisor's */
 	ck_assert_uint_eq(agent_said(&h.agent, "msg=\"shard finished\""), 3);
 	ck_assert_uint_eq(agent_said(&h.agent, "restarts=1"), 0);
-	sim_faults(&h.sim, "");
 	agent_start(&h.agent);
 	expect_honest(&h, 4, 5000, touches[_i].later);
 	one_host_end(&h);

@@ -7,7 +7,7 @@
 # the file is whole stands in DIR/.SHARD.length, and what is behind that, of a command that failed or
 # was killed, is cut off by the next one. A batch comes again, and is there twice, when its worker or
 # the machine dies after the last mv here and before the checkpoint's commit. `zcat DIR/0.gz` reads
-# all. A file for each shard, since commands of several shards run at the same time.
+# all. A file for each shard: so it may run with batch_parallel=true as well.
 set -eu
 
 dir=${1:?usage: batch_gzip.sh DIR}

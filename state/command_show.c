@@ -25,6 +25,17 @@ dump_of(const struct request *request, const struct snapshot *snapshot)
 	return dump;
 }
 
+/* The clock may have been set back: each is looked at. */
+static void
+keep_since(struct snapshot *s, int64_t since_ns)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < s->n_events; i++)
+		if (s->events[i].time_ns >= since_ns)
+			s->events[kept++] = s->events[i];
+	s->n_events = kept;
+}
+
 static enum exit_code
 finish(struct snapshot *snapshot)
 {
@@ -40,6 +51,8 @@ command_show(const struct request *request, FILE *out)
 	enum exit_code code = look_read(request->state_dir, &snapshot);
 	if (code)
 		return code;
+	if (request->given[REQUEST_SINCE])
+		keep_since(&snapshot, request->since_ns);
 	struct dump dump = dump_of(request, &snapshot);
 	(request->json ? dump_json : dump_tables)(&dump, out);
 	/* JSON has them inside. */

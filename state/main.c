@@ -16,18 +16,18 @@
 #include "state/store.h"
 
 #define JSON (1u << REQUEST_JSON)
-#define LAST (1u << REQUEST_LAST)
+#define EVENTS (1u << REQUEST_LAST | 1u << REQUEST_SINCE)
 
 /* Name, operand, options, tables, what runs it, help. */
 static const struct command commands[] = {
-	{ "dump", NULL, JSON | LAST, (1u << STORE_TABLES) - 1, command_show,
+	{ "dump", NULL, JSON | EVENTS, (1u << STORE_TABLES) - 1, command_show,
 	  "all of the tables below" },
 	{ "leases", NULL, JSON, 1u << STORE_LEASES, command_show, "who holds which shard" },
 	{ "checkpoints", NULL, JSON, 1u << STORE_CHECKPOINTS, command_show,
 	  "where each shard stands" },
 	{ "workers", NULL, JSON, 1u << STORE_WORKERS, command_show,
 	  "the worker processes and what they did" },
-	{ "events", NULL, JSON | LAST, 1u << STORE_EVENTS, command_show,
+	{ "events", NULL, JSON | EVENTS, 1u << STORE_EVENTS, command_show,
 	  "what happened to shards, the latest last" },
 	{ "meta", NULL, JSON, 1u << STORE_META, command_show,
 	  "which stream, group and host this state belongs to" },

@@ -11,7 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
+#include "common/options_value.h"
+
 enum { LAST_DEFAULT = 50 };
+
+/* So much fits into nanoseconds. */
+#define MS_MAX (INT64_MAX / 1000000)
 
 struct option {
 	const char *name;
@@ -63,6 +69,24 @@ take_last(struct request *request, const char *value)
 	return EXIT_DONE;
 }
 
+/* A time, or an age: its unit tells it from an integer time. */
+static enum exit_code
+take_since(struct request *request, const char *value)
+{
+	struct time_spec at;
+	int64_t ms;
+	if (!value_parse_time(value, &at) && at.kind == TIME_AT)
+		request->since_ns = at.ns;
+	else if (!value_parse_ms(value, &ms))
+		request->since_ns = clock_wall_ns() - (ms < MS_MAX ? ms : MS_MAX) * 1000000;
+	else
+		return usage("--since '%s': allowed are an RFC 3339 time as "
+			     "2026-01-02T03:04:05Z, an integer epoch in s, ms, us or ns, or an "
+			     "age as 90s, 10m, 2h, 1d",
+			     value);
+	return EXIT_DONE;
+}
+
 static enum exit_code
 take_help(struct request *request, const char *value)
 {
@@ -83,6 +107,8 @@ static const struct option options[REQUEST_OPTIONS] = {
 	[REQUEST_JSON] = { "json", NULL, NULL, take_json, "one JSON object instead of tables" },
 	[REQUEST_LAST] = { "last", "N", "number", take_last,
 			   "so many events, 0 for all; default 50" },
+	[REQUEST_SINCE] = { "since", "WHEN", "time or an age", take_since,
+			    "only events since a time, as start_time, or of an age, as 10m" },
 	[REQUEST_HELP] = { "help", NULL, NULL, take_help, "this text" },
 	[REQUEST_VERSION] = { "version", NULL, NULL, take_version, "the version" },
 };

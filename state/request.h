@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "common/handoff.h"
@@ -19,6 +20,7 @@ enum request_option {
 	REQUEST_STATE_DIR,
 	REQUEST_JSON,
 	REQUEST_LAST,
+	REQUEST_SINCE,
 	REQUEST_HELP,
 	REQUEST_VERSION,
 	REQUEST_OPTIONS,
@@ -43,7 +45,8 @@ struct request {
 	const char *operand;
 	const char *state_dir;
 	bool json, help, version;
-	size_t last; /* so many events; 0: all */
+	size_t last;      /* so many events; 0: all */
+	int64_t since_ns; /* and of those only later ones, by this host's clock */
 	bool given[REQUEST_OPTIONS];
 };
 

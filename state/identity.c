@@ -21,6 +21,16 @@ identity_read(struct store_txn *txn, struct identity_record *out)
 	return err ? err : identity_decode(data, len, out);
 }
 
+uint8_t
+identity_newer(struct store_txn *txn)
+{
+	const void *data;
+	size_t len;
+	if (store_get(txn, STORE_META, identity_key, &data, &len))
+		return 0;
+	return schema_newer(data, len);
+}
+
 enum lts_err
 identity_read_start(struct store_txn *txn, int64_t *start_ns_out)
 {
@@ -68,6 +78,22 @@ compare(const struct identity_record *has, const struct identity_record *mine, s
 	return LTS_INVALID;
 }
 
+static enum lts_err
+refuse_newer(struct store_txn *txn, struct buf *why)
+{
+	uint8_t version = identity_newer(txn);
+	if (!version)
+		return LTS_OK;
+	enum lts_err ignored =
+		buf_printf(why,
+			   "a newer version of lts-consumer: its schema is version "
+			   "%u, this one knows up to %d; use the lts-supervisor and "
+			   "the lts-state of the newer version",
+			   version, (int)SCHEMA_VERSION);
+	(void)ignored;
+	return LTS_INVALID;
+}
+
 enum lts_err
 identity_claim(struct store *store, const struct identity_record *mine,
 	       struct identity_record *out, struct buf *why_out)
@@ -78,6 +104,8 @@ identity_claim(struct store *store, const struct identity_record *mine,
 	enum lts_err err = store_write_begin(store, &txn);
 	if (err)
 		return err;
+	if ((err = refuse_newer(&txn, why_out)))
+		goto out;
 	err = identity_read(&txn, &identity);
 	if (err == LTS_NOTFOUND)
 		identity = *mine;

@@ -106,6 +106,17 @@ say_failed(const char *dir, enum lts_err err, int number)
 	free(data);
 }
 
+static enum lts_err
+refuse_newer(const char *dir, struct snapshot *snapshot)
+{
+	fprintf(stderr,
+		"lts-state: %s: its schema is version %u, this lts-state knows up to %d: use the "
+		"lts-state of the newer version\n",
+		dir, snapshot->newer_schema, (int)SCHEMA_VERSION);
+	snapshot_fini(snapshot);
+	return LTS_INVALID;
+}
+
 enum exit_code
 look_read(const char *state_dir, struct snapshot *out)
 {
@@ -123,5 +134,7 @@ look_read(const char *state_dir, struct snapshot *out)
 	free(damaged);
 	if (err)
 		say_failed(state_dir, err, number);
+	else if (out->newer_schema)
+		err = refuse_newer(state_dir, out);
 	return err ? EXIT_FAILED : EXIT_DONE;
 }

@@ -2,8 +2,8 @@
  * schema.h - the records in LMDB, who writes each, and their bytes.
  *
  * Every value is a version (earlier ones are read, too), its fields (common/pack.h), and a CRC-32
- * of both. One that does not decode, or names another key than it is stored under, is LTS_BADDATA
- * and not used.
+ * of both. One that does not decode, or names another key than it is stored under, is LTS_BADDATA.
+ * Every start writes "identity" anew; later versions keep its first byte and its CRC.
  *
  *   table        key                   written by
  *   meta         "identity"            the supervisor, before the first worker exists

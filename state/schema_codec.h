@@ -31,4 +31,7 @@ enum lts_err checkpoint_decode(const void *data, size_t len,
 enum lts_err worker_decode(const void *data, size_t len, struct worker_record *out) LTS_MUST_USE;
 enum lts_err event_decode(const void *data, size_t len, struct event_record *out) LTS_MUST_USE;
 
+/* The version of a sound value that is newer than SCHEMA_VERSION; 0: it is none. */
+uint8_t schema_newer(const void *data, size_t len);
+
 #endif

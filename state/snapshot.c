@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/xalloc.h"
 #include "state/human.h"
+#include "state/identity.h"
 
 struct reading {
 	struct snapshot *snapshot;
@@ -194,7 +195,9 @@ read_tables(struct store *store, struct snapshot *s)
 		store_check_readers(store);
 		err = store_read_begin(store, &txn);
 	}
-	for (int t = 0; t < STORE_TABLES && !err; t++) {
+	if (!err)
+		s->newer_schema = identity_newer(&txn);
+	for (int t = 0; t < STORE_TABLES && !err && !s->newer_schema; t++) {
 		uint64_t count;
 		struct reading reading = { .snapshot = s, .table = (enum store_table)t };
 		err = store_each(&txn, reading.table, on_record, &reading);

@@ -11,7 +11,9 @@
 enum { SNAPSHOT_PROBLEMS_MAX = 1000 };
 
 struct snapshot {
-	int64_t read_ns; /* when it was read, by the wall clock */
+	uint8_t newer_schema; /* its version, when this program cannot read it: the rest is
+				 empty */
+	int64_t read_ns;      /* when it was read, by the wall clock */
 	bool has_identity, has_start;
 	struct identity_record identity;
 	struct start_record start;

@@ -18,7 +18,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/pack.h"
 #include "common/xalloc.h"
+#include "state/identity.h"
 #include "tests/support/one_host.h"
 #include "tests/support/tmpdir.h"
 
@@ -286,6 +288,45 @@ START_TEST(backup_of_a_state_whose_files_are_still_open_goes_on_from_there)
 }
 END_TEST
 
+/* What the supervisor of a later version leaves in the identity. */
+static void
+make_newer(const struct one_host *h)
+{
+	struct store *store;
+	struct store_txn txn = { 0 };
+	struct identity_record identity;
+	struct schema_value value;
+	char *dir = tmpdir_path(h->scenario.dir, "host.st");
+	ck_assert_int_eq(store_open(dir, STORE_WRITE, &store), LTS_OK);
+	free(dir);
+	ck_assert_int_eq(store_write_begin(store, &txn), LTS_OK);
+	ck_assert_int_eq(identity_read(&txn, &identity), LTS_OK);
+	identity_encode(&identity, &value);
+	value.data[0] = SCHEMA_VERSION + 1;
+	struct packer p = { .data = value.data, .cap = value.len, .len = value.len - 4 };
+	pack_crc(&p);
+	ck_assert_int_eq(store_put(&txn, STORE_META, (struct store_key){ "identity", 8 }, &value),
+			 LTS_OK);
+	ck_assert_int_eq(store_commit(&txn), LTS_OK);
+	store_close(&store);
+}
+
+START_TEST(state_of_a_newer_version_is_refused_and_left_as_it_is)
+{
+	struct one_host h;
+	begin_halfway(&h, "");
+	agent_stop(&h.agent);
+	make_newer(&h);
+	in_dir(&h, "/bin/cp %s before", "host.st/data.mdb");
+	agent_start(&h.agent);
+	ck_assert_int_eq(agent_wait(&h.agent), 2);
+	ck_assert_uint_eq(agent_said(&h.agent, "\n"), 1);
+	ck_assert_uint_eq(agent_said(&h.agent, "belongs to a newer version of lts-consumer"), 1);
+	in_dir(&h, "/usr/bin/cmp %s before", "host.st/data.mdb");
+	one_host_end(&h);
+}
+END_TEST
+
 /* From here on, for the test and what it starts. */
 static bool
 become_another_machine(const struct one_host *h, bool by_name)
@@ -345,6 +386,7 @@ suite_state_damage(void)
 		tc, replaced_state_ends_the_agent_and_the_next_start_goes_on_from_what_is_there);
 	tcase_add_test(tc, state_put_back_from_a_backup_cuts_no_file_that_was_delivered);
 	tcase_add_test(tc, backup_of_a_state_whose_files_are_still_open_goes_on_from_there);
+	tcase_add_test(tc, state_of_a_newer_version_is_refused_and_left_as_it_is);
 	tcase_add_loop_test(
 		tc, state_copied_to_another_machine_is_refused_and_with_none_it_goes_on, 0, 2);
 	return suite;

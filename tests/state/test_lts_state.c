@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/pack.h"
 #include "common/xalloc.h"
 #include "state/events.h"
 #include "tests/support/state_env.h"
@@ -339,6 +340,34 @@ START_TEST(damaged_record_is_exit_1_with_the_good_ones_shown)
 }
 END_TEST
 
+START_TEST(newer_schema_is_refused_with_both_versions_and_the_remedy)
+{
+	struct schema_value value;
+	struct identity_record mine = identity_of_test();
+	struct store_txn txn = { 0 };
+	char expected[200];
+	identity_encode(&mine, &value);
+	value.data[0] = SCHEMA_VERSION + 1;
+	struct packer p = { .data = value.data, .cap = value.len, .len = value.len - 4 };
+	pack_crc(&p);
+	ck_assert_int_eq(store_open(env.dir, STORE_WRITE, &env.store), LTS_OK);
+	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
+	ck_assert_int_eq(store_put(&txn, STORE_META, (struct store_key){ "identity", 8 }, &value),
+			 LTS_OK);
+	ck_assert_int_eq(store_commit(&txn), LTS_OK);
+	store_close(&env.store);
+	snprintf(expected, sizeof(expected),
+		 "lts-state: .: its schema is version %d, this lts-state knows up to %d: use the "
+		 "lts-state of the newer version\n",
+		 SCHEMA_VERSION + 1, (int)SCHEMA_VERSION);
+	ck_assert_int_eq(run("dump --state_dir ."), 1);
+	ck_assert_str_eq(errors, expected);
+	ck_assert_str_eq(output, "");
+	ck_assert_int_eq(run("verify --state_dir ."), 1);
+	ck_assert_str_eq(errors, expected);
+}
+END_TEST
+
 START_TEST(closed_pipe_is_no_error)
 {
 	int ends[2];
@@ -424,6 +453,7 @@ suite_lts_state(void)
 	tcase_add_test(tc, cut_file_is_a_clear_error_never_a_crash);
 	tcase_add_loop_test(tc, flipped_bytes_never_crash_it, 0, 20);
 	tcase_add_test(tc, damaged_record_is_exit_1_with_the_good_ones_shown);
+	tcase_add_test(tc, newer_schema_is_refused_with_both_versions_and_the_remedy);
 	tcase_add_test(tc, closed_pipe_is_no_error);
 	tcase_add_test(tc, full_disk_under_the_output_is_an_error);
 	tcase_add_test(tc, no_trace_is_left_in_a_live_environment);

@@ -10,5 +10,9 @@
 enum exit_code command_show(const struct request *request, FILE *out);
 /* EXIT_FAILED: a record is damaged, or some do not fit together. */
 enum exit_code command_verify(const struct request *request, FILE *out);
+/* Makes FILE. */
+enum exit_code command_backup(const struct request *request, FILE *out);
+/* FILE in the place of the environment. EXIT_IN_USE: an agent runs. */
+enum exit_code command_restore(const struct request *request, FILE *out);
 
 #endif

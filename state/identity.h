@@ -27,8 +27,17 @@ struct consumer_name identity_consumer_name(const struct identity_record *identi
 /* Whether a consumer's name is one of this instance's. */
 bool identity_owns_name(const struct identity_record *identity, const struct consumer_name *name);
 
+enum lts_err identity_put(struct store_txn *txn,
+			  const struct identity_record *record) LTS_MUST_USE;
+/* An id that no other environment has. */
+void identity_new_instance(struct identity_record *out);
+/* The same stream and consumer group. */
+bool identity_same_group(const struct identity_record *a, const struct identity_record *b);
+
 /* What `end` as start_time meant when this instance first started; LTS_NOTFOUND: not yet
  * decided. */
 enum lts_err identity_read_start(struct store_txn *txn, int64_t *start_ns_out) LTS_MUST_USE;
+/* The first one stays. */
+enum lts_err identity_put_start(struct store_txn *txn, int64_t start_ns) LTS_MUST_USE;
 
 #endif

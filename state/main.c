@@ -17,6 +17,8 @@
 
 #define JSON (1u << REQUEST_JSON)
 #define EVENTS (1u << REQUEST_LAST | 1u << REQUEST_SINCE)
+#define FORCE (1u << REQUEST_FORCE)
+#define REPEAT (1u << REQUEST_REPEAT)
 
 /* Name, operand, options, tables, what runs it, help. */
 static const struct command commands[] = {
@@ -33,6 +35,10 @@ static const struct command commands[] = {
 	  "which stream, group and host this state belongs to" },
 	{ "verify", NULL, JSON, 0, command_verify,
 	  "reads and checks every record; exit 1 if one is wrong" },
+	{ "backup", "FILE", FORCE, 0, command_backup,
+	  "a copy in one file, verified; the agent may run" },
+	{ "restore", "FILE", FORCE | REPEAT, 0, command_restore,
+	  "goes on from a backup, as a new instance; the agent is stopped" },
 	{ 0 },
 };
 

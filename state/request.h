@@ -21,6 +21,8 @@ enum request_option {
 	REQUEST_JSON,
 	REQUEST_LAST,
 	REQUEST_SINCE,
+	REQUEST_FORCE,
+	REQUEST_REPEAT,
 	REQUEST_HELP,
 	REQUEST_VERSION,
 	REQUEST_OPTIONS,
@@ -44,7 +46,7 @@ struct request {
 	const struct command *commands, *command; /* all, ended by one without a name; the one */
 	const char *operand;
 	const char *state_dir;
-	bool json, help, version;
+	bool json, force, repeat, help, version;
 	size_t last;      /* so many events; 0: all */
 	int64_t since_ns; /* and of those only later ones, by this host's clock */
 	bool given[REQUEST_OPTIONS];

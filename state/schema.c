@@ -77,8 +77,9 @@ event_kind_name(enum event_kind kind)
 		[EVENT_TAKEN] = "taken",       [EVENT_RELEASED] = "released",
 		[EVENT_FINISHED] = "finished", [EVENT_INHERITED] = "inherited",
 		[EVENT_STUCK] = "stuck",       [EVENT_EXPIRED] = "expired",
+		[EVENT_RESTORED] = "restored", [EVENT_REBUILT] = "rebuilt",
 	};
-	if (kind < EVENT_TAKEN || kind > EVENT_EXPIRED)
+	if (kind < EVENT_TAKEN || kind > EVENT_REBUILT)
 		return "?";
 	return names[kind];
 }

@@ -15,6 +15,9 @@ struct schema_value {
 	uint8_t data[SCHEMA_VALUE_MAX];
 };
 
+const char *lease_state_name(enum lease_state state);
+const char *event_kind_name(enum event_kind kind);
+
 void identity_encode(const struct identity_record *record, struct schema_value *out);
 void start_encode(const struct start_record *record, struct schema_value *out);
 void lease_encode(const struct lease_record *record, struct schema_value *out);

@@ -33,6 +33,8 @@ struct snapshot {
  * and of reading; a record that does not decode is no error but a problem. Frees with
  * snapshot_fini. */
 enum lts_err snapshot_read(const char *state_dir, struct snapshot *out) LTS_MUST_USE;
+/* The same of a backup's file. */
+enum lts_err snapshot_read_file(const char *file, struct snapshot *out) LTS_MUST_USE;
 void snapshot_fini(struct snapshot *snapshot);
 void snapshot_problem(struct snapshot *snapshot, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -39,6 +39,8 @@ static const struct command commands[] = {
 	  "a copy in one file, verified; the agent may run" },
 	{ "restore", "FILE", FORCE | REPEAT, 0, command_restore,
 	  "goes on from a backup, as a new instance; the agent is stopped" },
+	{ "rebuild", NULL, FORCE, 0, command_rebuild,
+	  "sets a damaged state aside, to go on from the service; the agent is stopped" },
 	{ 0 },
 };
 

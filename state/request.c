@@ -124,7 +124,8 @@ static const struct option options[REQUEST_OPTIONS] = {
 	[REQUEST_SINCE] = { "since", "WHEN", "time or an age", take_since,
 			    "only events since a time, as start_time, or of an age, as 10m" },
 	[REQUEST_FORCE] = { "force", NULL, NULL, take_force,
-			    "backup: replaces FILE; restore: of another stream, too" },
+			    "backup: replaces FILE; restore: of another stream, too; rebuild: "
+			    "though sound" },
 	[REQUEST_REPEAT] = { "repeat", NULL, NULL, take_repeat,
 			     "restore: delivers all since FILE again" },
 	[REQUEST_HELP] = { "help", NULL, NULL, take_help, "this text" },

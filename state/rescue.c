@@ -61,6 +61,7 @@ read_whole(const char *state_dir, struct rescue *r)
 		return;
 	}
 	snapshot_verify(&s);
+	r->newer = s.newer_schema > 0;
 	r->sound = !s.n_problems && !s.newer_schema;
 	if (s.newer_schema)
 		snprintf(r->why, sizeof(r->why), "its schema is of a newer version, %u",

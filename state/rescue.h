@@ -10,6 +10,7 @@ enum { RESCUE_SHARDS_MAX = 4096, RESCUE_WHY_MAX = 300 };
 
 struct rescue {
 	bool missing;             /* there is none */
+	bool newer;               /* of a schema that this program cannot read */
 	bool sound;               /* read to its end, each record, and they fit together */
 	char why[RESCUE_WHY_MAX]; /* it is not: in a few words */
 	bool has_identity, has_start;

@@ -18,10 +18,9 @@
 #include "common/clock.h"
 #include "common/xalloc.h"
 
-#define DAMAGED                                                                         \
-	"is damaged or not ours: lts-state --state_dir %s verify says where; with the " \
-	"directory "                                                                    \
-	"moved away, the agent goes on from the checkpoints at the service"
+#define DAMAGED                                                                        \
+	"is damaged or not ours: lts-state --state_dir %s verify says where, rebuild " \
+	"sets it aside and lets the agent go on from the checkpoints at the service"
 
 enum { START_READ_S = 60 };
 

@@ -147,6 +147,7 @@ START_TEST(state_cut_while_stopped_is_refused_with_the_ways_out)
 	ck_assert_uint_eq(agent_said(&h.agent, "\n"), 1);
 	ck_assert_uint_eq(agent_said(&h.agent, "lts-state --state_dir"), 1);
 	ck_assert_uint_eq(agent_said(&h.agent, "the checkpoints at the service"), 1);
+	ck_assert_uint_eq(agent_said(&h.agent, "rebuild sets it aside"), 1);
 	one_host_command(&h, "/bin/mv %s away", "host.st");
 	sim_faults(&h.sim, "");
 	agent_start(&h.agent);

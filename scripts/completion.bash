@@ -27,6 +27,8 @@ _lts_state()
 	_init_completion -s || return
 	if [[ $prev == --state[_-]dir ]]; then
 		_filedir -d
+	elif [[ $prev == @(backup|restore) ]]; then
+		_filedir
 	elif [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$("$1" --help | grep -oE -- '--[a-z_]+')" -- "$cur")
 	else

@@ -223,28 +223,19 @@ write_state(struct outcome *o, const struct snapshot *s, FILE *out)
 static enum exit_code
 force(struct outcome *o, FILE *out)
 {
-	const char *dir = o->request->state_dir;
 	struct snapshot snapshot;
 	struct state_lock lock;
-	uint32_t holder;
-	enum exit_code code = look_read(dir, &snapshot);
+	enum exit_code code = look_read(o->request->state_dir, &snapshot);
 	if (code)
 		return code;
-	enum lts_err err = state_lock_take(dir, &lock, &holder);
-	if (err == LTS_BUSY) {
-		char text[120];
-		snprintf(text, sizeof(text),
-			 "process %u uses it and does not listen: try again, or stop it", holder);
-		code = complain(o->request, text);
-	} else if (err) {
-		code = complain(o->request,
-				err == LTS_NOTFOUND ? "no agent has run here" : strerror(errno));
-	} else if (snapshot.n_problems) {
+	if (snapshot.n_problems)
 		code = complain(o->request, "it is damaged: lts-state verify says how");
-	} else {
+	else
+		code = state_lock_take(o->request->state_dir, &lock);
+	if (!code) {
 		code = write_state(o, &snapshot, out);
+		state_lock_release(&lock);
 	}
-	state_lock_release(&lock);
 	snapshot_fini(&snapshot);
 	return code;
 }

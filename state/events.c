@@ -23,19 +23,26 @@ key_bytes(uint64_t number, uint8_t bytes[8])
 }
 
 enum lts_err
+events_put(struct store_txn *txn, const struct event_record *event)
+{
+	struct schema_value value;
+	uint8_t key[8];
+	key_bytes(event->number, key);
+	event_encode(event, &value);
+	return store_put(txn, STORE_EVENTS, (struct store_key){ key, sizeof(key) }, &value);
+}
+
+enum lts_err
 events_append(struct store_txn *txn, const struct event_record *event)
 {
 	struct store_key edge;
-	struct schema_value value;
 	struct event_record numbered = *event;
 	uint8_t key[8];
 	enum lts_err err = store_edge(txn, STORE_EVENTS, true, &edge);
 	if (err && err != LTS_NOTFOUND)
 		return err;
 	numbered.number = err ? 1 : number_of(edge) + 1;
-	key_bytes(numbered.number, key);
-	event_encode(&numbered, &value);
-	err = store_put(txn, STORE_EVENTS, (struct store_key){ key, sizeof(key) }, &value);
+	err = events_put(txn, &numbered);
 	if (err || numbered.number <= EVENTS_KEPT)
 		return err;
 	key_bytes(numbered.number - EVENTS_KEPT, key);

@@ -8,6 +8,8 @@
 #include "state/identity.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
 
 static const struct store_key identity_key = { "identity", 8 };
 static const struct store_key start_key = { "start", 5 };
@@ -19,6 +21,16 @@ identity_read(struct store_txn *txn, struct identity_record *out)
 	size_t len;
 	enum lts_err err = store_get(txn, STORE_META, identity_key, &data, &len);
 	return err ? err : identity_decode(data, len, out);
+}
+
+uint8_t
+identity_newer(struct store_txn *txn)
+{
+	const void *data;
+	size_t len;
+	if (store_get(txn, STORE_META, identity_key, &data, &len))
+		return 0;
+	return schema_newer(data, len);
 }
 
 enum lts_err
@@ -33,6 +45,44 @@ identity_read_start(struct store_txn *txn, int64_t *start_ns_out)
 	if (!err)
 		*start_ns_out = start.start_ns;
 	return err;
+}
+
+enum lts_err
+identity_put(struct store_txn *txn, const struct identity_record *record)
+{
+	struct schema_value value;
+	identity_encode(record, &value);
+	return store_put(txn, STORE_META, identity_key, &value);
+}
+
+enum lts_err
+identity_put_start(struct store_txn *txn, int64_t start_ns)
+{
+	struct schema_value value;
+	const void *data;
+	size_t len;
+	enum lts_err err = store_get(txn, STORE_META, start_key, &data, &len);
+	if (err != LTS_NOTFOUND)
+		return err;
+	start_encode(&(struct start_record){ start_ns }, &value);
+	return store_put(txn, STORE_META, start_key, &value);
+}
+
+void
+identity_new_instance(struct identity_record *out)
+{
+	uint32_t random = 0;
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		abort();
+	snprintf(out->instance, sizeof(out->instance), "%08x", random);
+}
+
+bool
+identity_same_group(const struct identity_record *a, const struct identity_record *b)
+{
+	return strcmp(a->project_id, b->project_id) == 0 &&
+	       strcmp(a->group_id, b->group_id) == 0 && strcmp(a->stream_id, b->stream_id) == 0 &&
+	       strcmp(a->consumer_group, b->consumer_group) == 0;
 }
 
 static bool
@@ -68,16 +118,33 @@ compare(const struct identity_record *has, const struct identity_record *mine, s
 	return LTS_INVALID;
 }
 
+static enum lts_err
+refuse_newer(struct store_txn *txn, struct buf *why)
+{
+	uint8_t version = identity_newer(txn);
+	if (!version)
+		return LTS_OK;
+	enum lts_err ignored =
+		buf_printf(why,
+			   "a newer version of lts-consumer: its schema is version "
+			   "%u, this one knows up to %d; use the lts-supervisor and "
+			   "the lts-state of the newer version",
+			   version, (int)SCHEMA_VERSION);
+	(void)ignored;
+	return LTS_INVALID;
+}
+
 enum lts_err
 identity_claim(struct store *store, const struct identity_record *mine,
 	       struct identity_record *out, struct buf *why_out)
 {
 	struct store_txn txn = { 0 };
 	struct identity_record identity;
-	struct schema_value value;
 	enum lts_err err = store_write_begin(store, &txn);
 	if (err)
 		return err;
+	if ((err = refuse_newer(&txn, why_out)))
+		goto out;
 	err = identity_read(&txn, &identity);
 	if (err == LTS_NOTFOUND)
 		identity = *mine;
@@ -87,8 +154,7 @@ identity_claim(struct store *store, const struct identity_record *mine,
 		goto out;
 	identity.boot_count++;
 	identity.schema = SCHEMA_VERSION;
-	identity_encode(&identity, &value);
-	err = store_put(&txn, STORE_META, identity_key, &value);
+	err = identity_put(&txn, &identity);
 	if (!err)
 		err = store_commit(&txn);
 	if (!err)

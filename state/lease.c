@@ -11,6 +11,7 @@
 
 #include "state/checkpoint.h"
 #include "state/events.h"
+#include "state/identity.h"
 #include "state/place.h"
 
 const char *
@@ -134,20 +135,6 @@ append_events(struct store_txn *txn, const struct lease_take *take,
 	return err;
 }
 
-static enum lts_err
-put_start(struct store_txn *txn, int64_t start_ns)
-{
-	static const struct store_key key = { "start", 5 };
-	struct schema_value value;
-	const void *data;
-	size_t len;
-	enum lts_err err = store_get(txn, STORE_META, key, &data, &len);
-	if (err != LTS_NOTFOUND)
-		return err;
-	start_encode(&(struct start_record){ start_ns }, &value);
-	return store_put(txn, STORE_META, key, &value);
-}
-
 enum lts_err
 lease_take(struct store_txn *txn, const struct lease_take *take, struct lease_taken *out)
 {
@@ -197,7 +184,7 @@ lease_take(struct store_txn *txn, const struct lease_take *take, struct lease_ta
 							     .pid = take->pid,
 							     .since_ns = take->now_ns });
 	if (!err && take->start_ns)
-		err = put_start(txn, take->start_ns);
+		err = identity_put_start(txn, take->start_ns);
 	if (!err && !cursor_is_none(&take->reset))
 		err = append_reset(txn, take, &before);
 	if (!err)

@@ -36,7 +36,7 @@ on_signal_end(int signo)
  * in both cases. What could stop or end the process from outside waits: a stopped reader
  * would stop others. */
 static enum lts_err
-read_guarded(const char *state_dir, struct snapshot *out)
+guarded(look_reader *read, const char *path, void *out)
 {
 	static const int fatal[] = { SIGALRM, SIGSEGV, SIGBUS, SIGABRT, SIGFPE };
 	static const int later[] = {
@@ -56,7 +56,7 @@ read_guarded(const char *state_dir, struct snapshot *out)
 	}
 	sigprocmask(SIG_UNBLOCK, &heard, NULL);
 	alarm(READ_LIMIT_S);
-	enum lts_err err = snapshot_read(state_dir, out);
+	enum lts_err err = read(path, out);
 	int saved = errno;
 	alarm(0);
 	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
@@ -83,10 +83,11 @@ say_denied(const char *dir, const char *data)
 }
 
 static void
-say_failed(const char *dir, enum lts_err err, int number)
+say_failed(const char *dir, const char *data, enum lts_err err, int number)
 {
-	char *data = xasprintf("%s/data.mdb", dir);
-	if (err == LTS_NOTFOUND)
+	if (err == LTS_NOTFOUND && dir == data)
+		fprintf(stderr, "lts-state: %s: no such file\n", data);
+	else if (err == LTS_NOTFOUND)
 		fprintf(stderr, "lts-state: %s: %s; name the right one with --state_dir\n", dir,
 			access(dir, F_OK) < 0 ? "no such directory"
 					      : "no state environment in it");
@@ -103,25 +104,71 @@ say_failed(const char *dir, enum lts_err err, int number)
 	else
 		fprintf(stderr, "lts-state: %s: cannot be read: %s\n", dir,
 			err == LTS_SYS ? strerror(number) : lts_err_name(err));
+}
+
+static enum exit_code
+read_or_say(look_reader *read, const char *path, const char *data, void *out)
+{
+	char *stuck =
+		xasprintf("lts-state: %s: no answer within %d s: the state's lock is held by a "
+			  "stopped process (continue or end it), or %s is damaged\n",
+			  path, (int)READ_LIMIT_S, data);
+	char *damaged = xasprintf("lts-state: %s: damaged, reading it failed\n", data);
+	text_stuck = stuck;
+	text_damaged = damaged;
+	enum lts_err err = guarded(read, path, out);
+	int number = errno;
+	free(stuck);
+	free(damaged);
+	if (err)
+		say_failed(path, data, err, number);
+	return err ? EXIT_FAILED : EXIT_DONE;
+}
+
+enum exit_code
+look_guarded(look_reader *read, const char *state_dir, void *out)
+{
+	char *data = xasprintf("%s/data.mdb", state_dir);
+	enum exit_code code = read_or_say(read, state_dir, data, out);
 	free(data);
+	return code;
+}
+
+static enum exit_code
+refuse_newer(const char *path, struct snapshot *snapshot)
+{
+	if (!snapshot->newer_schema)
+		return EXIT_DONE;
+	fprintf(stderr,
+		"lts-state: %s: its schema is version %u, this lts-state knows up to %d: use the "
+		"lts-state of the newer version\n",
+		path, snapshot->newer_schema, (int)SCHEMA_VERSION);
+	snapshot_fini(snapshot);
+	return EXIT_FAILED;
+}
+
+static enum lts_err
+read_dir(const char *path, void *out)
+{
+	return snapshot_read(path, out);
+}
+
+static enum lts_err
+read_file(const char *path, void *out)
+{
+	return snapshot_read_file(path, out);
 }
 
 enum exit_code
 look_read(const char *state_dir, struct snapshot *out)
 {
-	char *stuck =
-		xasprintf("lts-state: %s: no answer within %d s: the state's lock is held by a "
-			  "stopped process (continue or end it), or data.mdb is damaged\n",
-			  state_dir, (int)READ_LIMIT_S);
-	char *damaged =
-		xasprintf("lts-state: %s/data.mdb: damaged, reading it failed\n", state_dir);
-	text_stuck = stuck;
-	text_damaged = damaged;
-	enum lts_err err = read_guarded(state_dir, out);
-	int number = errno;
-	free(stuck);
-	free(damaged);
-	if (err)
-		say_failed(state_dir, err, number);
-	return err ? EXIT_FAILED : EXIT_DONE;
+	enum exit_code code = look_guarded(read_dir, state_dir, out);
+	return code ? code : refuse_newer(state_dir, out);
+}
+
+enum exit_code
+look_read_file(const char *file, struct snapshot *out)
+{
+	enum exit_code code = read_or_say(read_file, file, file, out);
+	return code ? code : refuse_newer(file, out);
 }

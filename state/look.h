@@ -10,5 +10,11 @@
 /* Reads all of it; frees with snapshot_fini. Else says on stderr why it cannot be read and what
  * to do. Ends the process when LMDB waits for a stopped process, or falls over damage. */
 enum exit_code look_read(const char *state_dir, struct snapshot *out) LTS_MUST_USE;
+/* The same of a backup's file. */
+enum exit_code look_read_file(const char *file, struct snapshot *out) LTS_MUST_USE;
+
+/* Any other reading, under the same guard. */
+typedef enum lts_err look_reader(const char *state_dir, void *out);
+enum exit_code look_guarded(look_reader *read, const char *state_dir, void *out) LTS_MUST_USE;
 
 #endif

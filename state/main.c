@@ -17,6 +17,8 @@
 
 #define JSON (1u << REQUEST_JSON)
 #define EVENTS (1u << REQUEST_LAST | 1u << REQUEST_SINCE)
+#define FORCE (1u << REQUEST_FORCE)
+#define REPEAT (1u << REQUEST_REPEAT)
 
 /* Name, operand, options, tables, what runs it, help. */
 static const struct command commands[] = {
@@ -37,6 +39,12 @@ static const struct command commands[] = {
 	  JSON | 1u << REQUEST_SHARD | 1u << REQUEST_ALL | 1u << REQUEST_TO |
 		  1u << REQUEST_DRY_RUN,
 	  0, command_reset, "sends shards to another place in their stream" },
+	{ "backup", "FILE", FORCE, 0, command_backup,
+	  "a copy in one file, verified; the agent may run" },
+	{ "restore", "FILE", FORCE | REPEAT, 0, command_restore,
+	  "goes on from a backup, as a new instance; the agent is stopped" },
+	{ "rebuild", NULL, FORCE, 0, command_rebuild,
+	  "sets a damaged state aside, to go on from the service; the agent is stopped" },
 	{ 0 },
 };
 

@@ -126,6 +126,20 @@ take_dry_run(struct request *request, const char *value)
 }
 
 static enum exit_code
+take_force(struct request *request, const char *value)
+{
+	request->force = true;
+	return EXIT_DONE;
+}
+
+static enum exit_code
+take_repeat(struct request *request, const char *value)
+{
+	request->repeat = true;
+	return EXIT_DONE;
+}
+
+static enum exit_code
 take_help(struct request *request, const char *value)
 {
 	request->help = true;
@@ -154,6 +168,11 @@ static const struct option options[REQUEST_OPTIONS] = {
 			 "begin, end, a time as start_time, or cursor:TEXT" },
 	[REQUEST_DRY_RUN] = { "dry_run", NULL, NULL, take_dry_run,
 			      "only say what would be done" },
+	[REQUEST_FORCE] = { "force", NULL, NULL, take_force,
+			    "backup: replaces FILE; restore: of another stream, too; rebuild: "
+			    "though sound" },
+	[REQUEST_REPEAT] = { "repeat", NULL, NULL, take_repeat,
+			     "restore: delivers all since FILE again" },
 	[REQUEST_HELP] = { "help", NULL, NULL, take_help, "this text" },
 	[REQUEST_VERSION] = { "version", NULL, NULL, take_version, "the version" },
 };
@@ -287,7 +306,8 @@ void
 request_help(const struct command *commands, FILE *out)
 {
 	fputs("lts-state [--state_dir DIR] [OPTIONS] COMMAND\n\n"
-	      "Looks into the state of an lts-consumer agent, running or not.\n\nCommands:\n",
+	      "Looks into the state of an lts-consumer agent, running or not, and mends "
+	      "it.\n\nCommands:\n",
 	      out);
 	for (const struct command *c = commands; c->name; c++)
 		print_row(out, "", c->name, c->operand, c->help);
@@ -295,6 +315,6 @@ request_help(const struct command *commands, FILE *out)
 	for (int o = 0; o < REQUEST_OPTIONS; o++)
 		print_row(out, "--", options[o].name, options[o].value, options[o].help);
 	fputs("\nExit: 0 done; 1 no such environment, damaged, or verify found something; "
-	      "2 usage.\n",
+	      "2 usage;\n3 an agent uses it.\n",
 	      out);
 }

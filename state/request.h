@@ -28,6 +28,8 @@ enum request_option {
 	REQUEST_ALL,
 	REQUEST_TO,
 	REQUEST_DRY_RUN,
+	REQUEST_FORCE,
+	REQUEST_REPEAT,
 	REQUEST_HELP,
 	REQUEST_VERSION,
 	REQUEST_OPTIONS,
@@ -51,13 +53,12 @@ struct request {
 	const struct command *commands, *command; /* all, ended by one without a name; the one */
 	const char *operand;
 	const char *state_dir;
-	bool json, help, version;
+	bool json, force, repeat, dry_run, help, version;
 	size_t last;      /* so many events; 0: all */
 	int64_t since_ns; /* and of those only later ones, by this host's clock */
 	struct shard_id shards[REQUEST_SHARDS_MAX];
 	size_t n_shards;
 	struct place to;
-	bool dry_run;
 	bool given[REQUEST_OPTIONS];
 };
 

@@ -48,6 +48,15 @@ open_value(const void *data, size_t len)
 	return open_version(data, len, &version);
 }
 
+uint8_t
+schema_newer(const void *data, size_t len)
+{
+	struct unpacker u = { .data = data, .len = len };
+	bool sound = unpack_crc(&u);
+	uint8_t version = unpack_u8(&u);
+	return sound && !u.bad && version > SCHEMA_VERSION ? version : 0;
+}
+
 const char *
 lease_state_name(enum lease_state state)
 {
@@ -68,9 +77,10 @@ event_kind_name(enum event_kind kind)
 		[EVENT_TAKEN] = "taken",       [EVENT_RELEASED] = "released",
 		[EVENT_FINISHED] = "finished", [EVENT_INHERITED] = "inherited",
 		[EVENT_STUCK] = "stuck",       [EVENT_EXPIRED] = "expired",
-		[EVENT_RESET] = "reset",
+		[EVENT_RESET] = "reset",       [EVENT_RESTORED] = "restored",
+		[EVENT_REBUILT] = "rebuilt",
 	};
-	if (kind < EVENT_TAKEN || kind > EVENT_RESET)
+	if (kind < EVENT_TAKEN || kind > EVENT_REBUILT)
 		return "?";
 	return names[kind];
 }

@@ -2,7 +2,8 @@
  * schema.h - the records in LMDB, who writes each, and their bytes.
  *
  * Every value is a version (earlier ones are read, too), its fields (common/pack.h), and a CRC-32
- * of both. What does not decode, or lies under another key than it names, is LTS_BADDATA.
+ * of both. What does not decode, or lies under another key than it names, is LTS_BADDATA. Every
+ * start writes "identity" anew; later versions keep its first byte and its CRC.
  *
  *   table        key                   written by
  *   meta         "identity"            the supervisor, before the first worker exists
@@ -91,6 +92,8 @@ enum event_kind {
 	EVENT_STUCK,     /* the shard stopped; text: why */
 	EVENT_EXPIRED,   /* the service had dropped what the cursor pointed at */
 	EVENT_RESET,     /* people moved it: cursor: where to; text: from where */
+	EVENT_RESTORED,  /* of no shard, nor is the next: lts-state made the environment anew, */
+	EVENT_REBUILT,   /* from a backup or empty; text: out of what */
 };
 
 struct event_record {
@@ -103,8 +106,5 @@ struct event_record {
 	struct cursor cursor;
 	char text[200];
 };
-
-const char *lease_state_name(enum lease_state state);
-const char *event_kind_name(enum event_kind kind);
 
 #endif

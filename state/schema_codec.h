@@ -15,6 +15,9 @@ struct schema_value {
 	uint8_t data[SCHEMA_VALUE_MAX];
 };
 
+const char *lease_state_name(enum lease_state state);
+const char *event_kind_name(enum event_kind kind);
+
 void identity_encode(const struct identity_record *record, struct schema_value *out);
 void start_encode(const struct start_record *record, struct schema_value *out);
 void lease_encode(const struct lease_record *record, struct schema_value *out);
@@ -30,5 +33,8 @@ enum lts_err checkpoint_decode(const void *data, size_t len,
 			       struct checkpoint_record *out) LTS_MUST_USE;
 enum lts_err worker_decode(const void *data, size_t len, struct worker_record *out) LTS_MUST_USE;
 enum lts_err event_decode(const void *data, size_t len, struct event_record *out) LTS_MUST_USE;
+
+/* The version of a sound value that is newer than SCHEMA_VERSION; 0: it is none. */
+uint8_t schema_newer(const void *data, size_t len);
 
 #endif

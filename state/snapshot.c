@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/xalloc.h"
 #include "state/human.h"
+#include "state/identity.h"
 
 struct reading {
 	struct snapshot *snapshot;
@@ -194,7 +195,9 @@ read_tables(struct store *store, struct snapshot *s)
 		store_check_readers(store);
 		err = store_read_begin(store, &txn);
 	}
-	for (int t = 0; t < STORE_TABLES && !err; t++) {
+	if (!err)
+		s->newer_schema = identity_newer(&txn);
+	for (int t = 0; t < STORE_TABLES && !err && !s->newer_schema; t++) {
 		uint64_t count;
 		struct reading reading = { .snapshot = s, .table = (enum store_table)t };
 		err = store_each(&txn, reading.table, on_record, &reading);
@@ -211,12 +214,12 @@ read_tables(struct store *store, struct snapshot *s)
 	return err;
 }
 
-enum lts_err
-snapshot_read(const char *state_dir, struct snapshot *out)
+static enum lts_err
+read_all(const char *path, enum store_mode mode, struct snapshot *out)
 {
 	struct store *store = NULL;
 	struct snapshot s = { 0 };
-	enum lts_err err = store_open(state_dir, STORE_READ, &store);
+	enum lts_err err = store_open(path, mode, &store);
 	if (err)
 		return err;
 	err = read_tables(store, &s);
@@ -233,6 +236,18 @@ snapshot_read(const char *state_dir, struct snapshot *out)
 		      by_checkpoint_shard);
 	*out = s;
 	return LTS_OK;
+}
+
+enum lts_err
+snapshot_read(const char *state_dir, struct snapshot *out)
+{
+	return read_all(state_dir, STORE_READ, out);
+}
+
+enum lts_err
+snapshot_read_file(const char *file, struct snapshot *out)
+{
+	return read_all(file, STORE_FILE, out);
 }
 
 void

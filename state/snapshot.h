@@ -11,7 +11,9 @@
 enum { SNAPSHOT_PROBLEMS_MAX = 1000 };
 
 struct snapshot {
-	int64_t read_ns; /* when it was read, by the wall clock */
+	uint8_t newer_schema; /* its version, when this program cannot read it: the rest is
+				 empty */
+	int64_t read_ns;      /* when it was read, by the wall clock */
 	bool has_identity, has_start;
 	struct identity_record identity;
 	struct start_record start;
@@ -31,6 +33,8 @@ struct snapshot {
  * and of reading; a record that does not decode is no error but a problem. Frees with
  * snapshot_fini. */
 enum lts_err snapshot_read(const char *state_dir, struct snapshot *out) LTS_MUST_USE;
+/* The same of a backup's file. */
+enum lts_err snapshot_read_file(const char *file, struct snapshot *out) LTS_MUST_USE;
 void snapshot_fini(struct snapshot *snapshot);
 void snapshot_problem(struct snapshot *snapshot, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -132,10 +132,12 @@ static int
 open_env(struct store *store, const char *state_dir, enum store_mode mode)
 {
 	struct file_id ignored;
-	unsigned flags = MDB_NOTLS | (mode == STORE_READ ? MDB_RDONLY : 0);
+	unsigned flags = MDB_NOTLS | (store->read_only ? MDB_RDONLY : 0);
 	/* LMDB would make a missing lock.mdb, whose owner might then be another user. */
 	if (mode == STORE_READ && !file_id(store->lock_path, &ignored) && errno == ENOENT)
 		flags |= MDB_NOLOCK;
+	if (mode == STORE_FILE)
+		flags |= MDB_NOSUBDIR | MDB_NOLOCK;
 	int rc = mdb_env_create(&store->env);
 	if (!rc)
 		rc = mdb_env_set_maxdbs(store->env, STORE_TABLES);
@@ -178,8 +180,9 @@ store_open(const char *state_dir, enum store_mode mode, struct store **out)
 {
 	enum lts_err err;
 	struct store *store = xcalloc(1, sizeof(*store));
-	store->read_only = mode == STORE_READ;
-	store->data_path = xasprintf("%s/data.mdb", state_dir);
+	store->read_only = mode == STORE_READ || mode == STORE_FILE;
+	store->data_path =
+		mode == STORE_FILE ? xstrdup(state_dir) : xasprintf("%s/data.mdb", state_dir);
 	store->lock_path = xasprintf("%s/lock.mdb", state_dir);
 	struct stat st = { 0 };
 	if (stat(store->data_path, &st) < 0 && (mode != STORE_CREATE || errno != ENOENT)) {
@@ -200,7 +203,7 @@ store_open(const char *state_dir, enum store_mode mode, struct store **out)
 		goto out;
 	err = LTS_SYS;
 	if (!file_id(store->data_path, &store->data_id) ||
-	    (!file_id(store->lock_path, &store->lock_id) && mode != STORE_READ))
+	    (!file_id(store->lock_path, &store->lock_id) && !store->read_only))
 		goto out;
 	*out = store;
 	store = NULL;
@@ -395,4 +398,10 @@ store_usage(struct store *store, struct store_usage *out)
 		.readers_max = info.me_maxreaders,
 		.transactions = info.me_last_txnid,
 	};
+}
+
+enum lts_err
+store_copy(struct store *store, int fd)
+{
+	return from_mdb(mdb_env_copyfd2(store->env, fd, MDB_CP_COMPACT));
 }

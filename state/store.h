@@ -23,6 +23,7 @@ enum store_mode {
 	STORE_CREATE, /* the supervisor at start-up: makes what is missing */
 	STORE_WRITE,  /* a worker: must exist */
 	STORE_READ,   /* lts-state: must exist, nothing is written but its reader slot */
+	STORE_FILE,   /* lts-state: a backup, one file in place of a directory; as STORE_READ */
 };
 
 struct store;
@@ -87,6 +88,9 @@ struct store_usage {
 	uint64_t transactions;
 };
 void store_usage(struct store *store, struct store_usage *out);
+/* Writes all of it as of now to an empty file, without the pages that are free. Takes a reader
+ * slot and no other lock; writers go on. */
+enum lts_err store_copy(struct store *store, int fd) LTS_MUST_USE;
 const char *store_table_name(enum store_table table);
 
 #endif

@@ -100,7 +100,7 @@ check_events(struct snapshot *s)
 void
 snapshot_verify(struct snapshot *s)
 {
-	if (!s->has_identity)
+	if (!s->has_identity && s->n_leases + s->n_checkpoints) /* else not in use yet */
 		snapshot_problem(s, "meta: there is no identity");
 	check_leases(s);
 	check_epochs_differ(s);

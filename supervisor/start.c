@@ -13,16 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/xalloc.h"
 
-#define DAMAGED                                                                         \
-	"is damaged or not ours: lts-state --state_dir %s verify says where; with the " \
-	"directory "                                                                    \
-	"moved away, the agent goes on from the checkpoints at the service"
+#define DAMAGED                                                                        \
+	"is damaged or not ours: lts-state --state_dir %s verify says where, rebuild " \
+	"sets it aside and lets the agent go on from the checkpoints at the service"
 
 enum { START_READ_S = 60 };
 
@@ -60,7 +58,6 @@ read_machine_id(char *id, size_t room)
 static void
 describe_ourselves(const struct options *o, struct identity_record *mine)
 {
-	uint32_t random = 0;
 	*mine = (struct identity_record){ .schema = SCHEMA_VERSION,
 					  .created_ns = clock_wall_ns() };
 	copy(mine->project_id, sizeof(mine->project_id), o->project_id);
@@ -69,9 +66,7 @@ describe_ourselves(const struct options *o, struct identity_record *mine)
 	copy(mine->consumer_group, sizeof(mine->consumer_group), o->consumer_group_name);
 	read_host(mine->host, sizeof(mine->host));
 	read_machine_id(mine->machine_id, sizeof(mine->machine_id));
-	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-		abort();
-	snprintf(mine->instance, sizeof(mine->instance), "%08x", random);
+	identity_new_instance(mine);
 }
 
 static enum exit_code

@@ -26,7 +26,7 @@
 	X(record_text) X(basics) \
 	X(make_dirs) X(pack) X(protect) X(child_env) \
 	X(message) X(channel) \
-	X(board) X(board_cells) X(listen_at) X(schema) \
+	X(board) X(board_cells) X(listen_at) X(schema) X(schema_versions) X(backup) X(rebuild) \
 	X(store) X(store_processes) \
 	X(identity) X(lease) \
 	X(checkpoint) X(worker_record) \
@@ -62,7 +62,7 @@
 	X(gaps) X(refusals) \
 	X(pipes) X(footprint) \
 	X(disks) X(rescale) \
-	X(state_damage) X(clocks) \
+	X(state_damage) X(backups) X(clocks) \
 	X(network) X(terminal) \
 	X(remains) X(output_files) \
 	X(manager) X(plugins) X(reload) X(keys) X(metrics) \

@@ -12,12 +12,13 @@ SUPPORT = $(filter-out %/sys_spy.o $(OBJ)/tests/support/test_%,$(call objs,tests
 MODEL_OUT = $(addprefix $(OBJ)/,common/channel.o common/clock.o common/http.o common/http_head.o \
 	common/http_setup.o common/log.o common/log_line.o common/lts_api.o common/lts_answer.o \
 	common/xalloc.o state/ask_agent.o state/command_%.o state/dump.o state/dump_json.o \
-	state/events.o state/look.o state/proc.o state/snapshot.o state/state_lock.o state/store.o \
-	state/table.o state/verify.o supervisor/agency.o supervisor/control.o supervisor/keys.o \
-	supervisor/metrics.o supervisor/metrics_file.o supervisor/metrics_health.o \
-	supervisor/metrics_http.o supervisor/metrics_render.o supervisor/metrics_render_shards.o \
-	supervisor/spawn.o supervisor/state_dir.o worker/sandbox_calls.o worker/sandbox_files.o \
-	worker/sink.o worker/sink_file.o worker/sink_null.o worker/sink_stdout.o worker/segment.o)
+	state/events.o state/look.o state/proc.o state/remake.o state/rescue.o state/snapshot.o \
+	state/state_lock.o state/store.o state/table.o state/verify.o supervisor/agency.o \
+	supervisor/control.o supervisor/keys.o supervisor/metrics.o supervisor/metrics_file.o \
+	supervisor/metrics_health.o supervisor/metrics_http.o supervisor/metrics_render.o \
+	supervisor/metrics_render_shards.o supervisor/spawn.o supervisor/state_dir.o \
+	worker/sandbox_calls.o worker/sandbox_files.o worker/sink.o worker/sink_file.o \
+	worker/sink_null.o worker/sink_stdout.o worker/segment.o)
 MODEL = $(OBJ)/tests/model/main.o $(call objs,tests/model) $(OBJ)/tests/sim/sim_group.o \
 	$(filter-out $(MODEL_OUT),$(call objs,supervisor) $(call objs,worker) $(STATE) $(COMMON))
 MODEL_WRAP = abort _exit kill waitpid close getpid getrandom prctl free board_create board_map \

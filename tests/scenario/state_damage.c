@@ -7,7 +7,6 @@
  */
 #include "tests/suites.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -18,7 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/pack.h"
 #include "common/xalloc.h"
+#include "state/identity.h"
 #include "tests/support/one_host.h"
 #include "tests/support/tmpdir.h"
 
@@ -53,22 +54,6 @@ kill_everything(struct one_host *h)
 		kill(pids[i], SIGKILL);
 	process_kill(&h->agent.process);
 	until("its workers are gone", process_sweep(h->scenario.dir, 0) == 1);
-}
-
-/* The command on a path in the directory. */
-static void
-in_dir(const struct one_host *h, const char *fmt, const char *name)
-{
-	char *path = tmpdir_path(h->scenario.dir, name), *command = xasprintf(fmt, path);
-	struct words words = { .n = 0 };
-	struct process process;
-	words_add(&words, "%s", command);
-	process_start(&process, &words,
-		      &(struct process_files){ .dir = h->scenario.dir, .out_fd = -1 });
-	ck_assert_int_eq(process_wait(&process, command), 0);
-	words_fini(&words);
-	free(command);
-	free(path);
 }
 
 /* Nothing twice, torn or out of order, whatever else. */
@@ -156,13 +141,14 @@ START_TEST(state_cut_while_stopped_is_refused_with_the_ways_out)
 	struct one_host h;
 	begin_halfway(&h, "");
 	agent_stop(&h.agent);
-	in_dir(&h, "/usr/bin/truncate -s 9000 %s", "host.st/data.mdb");
+	one_host_command(&h, "/usr/bin/truncate -s 9000 %s", "host.st/data.mdb");
 	agent_start(&h.agent);
 	ck_assert_int_eq(agent_wait(&h.agent), 6);
 	ck_assert_uint_eq(agent_said(&h.agent, "\n"), 1);
 	ck_assert_uint_eq(agent_said(&h.agent, "lts-state --state_dir"), 1);
 	ck_assert_uint_eq(agent_said(&h.agent, "the checkpoints at the service"), 1);
-	in_dir(&h, "/bin/mv %s away", "host.st");
+	ck_assert_uint_eq(agent_said(&h.agent, "rebuild sets it aside"), 1);
+	one_host_command(&h, "/bin/mv %s away", "host.st");
 	sim_faults(&h.sim, "");
 	agent_start(&h.agent);
 	ck_assert_int_eq(agent_wait(&h.agent), 0);
@@ -175,7 +161,7 @@ START_TEST(state_cut_under_a_running_agent_ends_it_loudly)
 {
 	struct one_host h;
 	begin_halfway(&h, "");
-	in_dir(&h, "/usr/bin/truncate -s 9000 %s", "host.st/data.mdb");
+	one_host_command(&h, "/usr/bin/truncate -s 9000 %s", "host.st/data.mdb");
 	until("it ends", process_has_ended(&h.agent.process));
 	ck_assert_int_eq(agent_wait(&h.agent), 6);
 	ck_assert_uint_ge(agent_said(&h.agent, "the checkpoints at the service"), 1);
@@ -191,7 +177,7 @@ START_TEST(removed_lock_file_ends_the_agent_and_the_next_start_goes_on)
 	struct one_host h;
 	char *name = xasprintf("host.st/%s", lock_files[_i]);
 	begin_halfway(&h, "");
-	in_dir(&h, "/bin/rm %s", name);
+	one_host_command(&h, "/bin/rm %s", name);
 	ck_assert_int_eq(agent_wait(&h.agent), 6);
 	ck_assert_uint_eq(agent_said(&h.agent, "state_dir was changed under us"), 1);
 	agent_start(&h.agent);
@@ -205,8 +191,8 @@ START_TEST(replaced_state_ends_the_agent_and_the_next_start_goes_on_from_what_is
 {
 	struct one_host h;
 	begin_halfway(&h, "");
-	in_dir(&h, "/bin/cp %s copy", "host.st/data.mdb");
-	in_dir(&h, "/bin/mv copy %s", "host.st/data.mdb");
+	one_host_command(&h, "/bin/cp %s copy", "host.st/data.mdb");
+	one_host_command(&h, "/bin/mv copy %s", "host.st/data.mdb");
 	ck_assert_int_eq(agent_wait(&h.agent), 6);
 	ck_assert_uint_eq(agent_said(&h.agent, "state_dir was changed under us"), 1);
 	agent_start(&h.agent);
@@ -215,52 +201,25 @@ START_TEST(replaced_state_ends_the_agent_and_the_next_start_goes_on_from_what_is
 }
 END_TEST
 
-/* Every file of the one directory is in the other, as it was. */
-static void
-expect_kept(const struct one_host *h, const char *before, const char *now)
-{
-	struct dirent *entry;
-	size_t files = 0;
-	char *path = tmpdir_path(h->scenario.dir, before);
-	DIR *dir = opendir(path);
-	ck_assert_ptr_nonnull(dir);
-	while ((entry = readdir(dir))) {
-		if (entry->d_type != DT_REG)
-			continue;
-		char *was = xasprintf("%s/%s", before, entry->d_name),
-		     *is = xasprintf("%s/%s", now, entry->d_name);
-		char *old = scenario_read(&h->scenario, was),
-		     *new = scenario_read(&h->scenario, is);
-		ck_assert_msg(strcmp(old, new) == 0, "%s is not what it was", is);
-		free(old);
-		free(new);
-		free(was);
-		free(is);
-		files++;
-	}
-	closedir(dir);
-	free(path);
-	ck_assert_uint_gt(files, 0);
-}
-
 START_TEST(state_put_back_from_a_backup_cuts_no_file_that_was_delivered)
 {
 	struct one_host h;
 	begin_halfway(&h, "--rotate_bytes 100KiB");
 	agent_stop(&h.agent);
-	in_dir(&h, "/bin/cp -a %s backup", "host.st");
+	one_host_command(&h, "/bin/cp -a %s backup", "host.st");
 	agent_start(&h.agent);
 	double stood = agent_committed(&h.agent);
 	until("more is delivered", agent_committed(&h.agent) > stood + 4000);
 	agent_stop(&h.agent);
-	in_dir(&h, "/bin/cp -a %s before", "host.out");
-	in_dir(&h, "/bin/mv %s newest", "host.st");
-	in_dir(&h, "/bin/mv backup %s", "host.st");
+	one_host_command(&h, "/bin/cp -a %s before", "host.out");
+	one_host_command(&h, "/bin/mv %s newest", "host.st");
+	one_host_command(&h, "/bin/mv backup %s", "host.st");
 	sim_faults(&h.sim, "");
 	agent_start(&h.agent);
 	ck_assert_int_eq(agent_wait(&h.agent), 1);
 	ck_assert_uint_ge(agent_said(&h.agent, "a sealed file is newer than the checkpoint"), 1);
-	expect_kept(&h, "before", "host.out"); /* a shard that stood still goes on in new files */
+	one_host_expect_kept(&h, "before",
+			     "host.out"); /* a shard that stood still goes on in new files */
 	expect_nothing_wrong(&h);
 	one_host_end(&h);
 }
@@ -271,17 +230,56 @@ START_TEST(backup_of_a_state_whose_files_are_still_open_goes_on_from_there)
 	struct one_host h;
 	begin_halfway(&h, "--consumer_count 1"); /* a shard that moves is sealed */
 	kill_everything(&h);
-	in_dir(&h, "/bin/cp -a %s backup", "host.st");
+	one_host_command(&h, "/bin/cp -a %s backup", "host.st");
 	agent_start(&h.agent);
 	double stood = agent_committed(&h.agent);
 	until("more is delivered", agent_committed(&h.agent) > stood + 4000);
 	kill_everything(&h);
-	in_dir(&h, "/bin/mv %s newest", "host.st");
-	in_dir(&h, "/bin/mv backup %s", "host.st");
+	one_host_command(&h, "/bin/mv %s newest", "host.st");
+	one_host_command(&h, "/bin/mv backup %s", "host.st");
 	sim_faults(&h.sim, "");
 	agent_start(&h.agent);
 	ck_assert_int_eq(agent_wait(&h.agent), 0);
 	scenario_expect_exact(&h.scenario, SHARDS, RECORDS, "host.out");
+	one_host_end(&h);
+}
+END_TEST
+
+/* What the supervisor of a later version leaves in the identity. */
+static void
+make_newer(const struct one_host *h)
+{
+	struct store *store;
+	struct store_txn txn = { 0 };
+	struct identity_record identity;
+	struct schema_value value;
+	char *dir = tmpdir_path(h->scenario.dir, "host.st");
+	ck_assert_int_eq(store_open(dir, STORE_WRITE, &store), LTS_OK);
+	free(dir);
+	ck_assert_int_eq(store_write_begin(store, &txn), LTS_OK);
+	ck_assert_int_eq(identity_read(&txn, &identity), LTS_OK);
+	identity_encode(&identity, &value);
+	value.data[0] = SCHEMA_VERSION + 1;
+	struct packer p = { .data = value.data, .cap = value.len, .len = value.len - 4 };
+	pack_crc(&p);
+	ck_assert_int_eq(store_put(&txn, STORE_META, (struct store_key){ "identity", 8 }, &value),
+			 LTS_OK);
+	ck_assert_int_eq(store_commit(&txn), LTS_OK);
+	store_close(&store);
+}
+
+START_TEST(state_of_a_newer_version_is_refused_and_left_as_it_is)
+{
+	struct one_host h;
+	begin_halfway(&h, "");
+	agent_stop(&h.agent);
+	make_newer(&h);
+	one_host_command(&h, "/bin/cp %s before", "host.st/data.mdb");
+	agent_start(&h.agent);
+	ck_assert_int_eq(agent_wait(&h.agent), 2);
+	ck_assert_uint_eq(agent_said(&h.agent, "\n"), 1);
+	ck_assert_uint_eq(agent_said(&h.agent, "belongs to a newer version of lts-consumer"), 1);
+	one_host_command(&h, "/usr/bin/cmp %s before", "host.st/data.mdb");
 	one_host_end(&h);
 }
 END_TEST
@@ -312,7 +310,7 @@ START_TEST(state_copied_to_another_machine_is_refused_and_with_none_it_goes_on)
 		ck_assert_int_eq(agent_wait(&h.agent), 2);
 		ck_assert_uint_eq(agent_said(&h.agent, "\n"), 1);
 		ck_assert_uint_eq(agent_said(&h.agent, "the same consumer twice"), 1);
-		in_dir(&h, "/bin/mv %s away", "host.st");
+		one_host_command(&h, "/bin/mv %s away", "host.st");
 		sim_faults(&h.sim, "");
 		agent_start(&h.agent);
 		ck_assert_int_eq(agent_wait(&h.agent), 0);
@@ -345,6 +343,7 @@ suite_state_damage(void)
 		tc, replaced_state_ends_the_agent_and_the_next_start_goes_on_from_what_is_there);
 	tcase_add_test(tc, state_put_back_from_a_backup_cuts_no_file_that_was_delivered);
 	tcase_add_test(tc, backup_of_a_state_whose_files_are_still_open_goes_on_from_there);
+	tcase_add_test(tc, state_of_a_newer_version_is_refused_and_left_as_it_is);
 	tcase_add_loop_test(
 		tc, state_copied_to_another_machine_is_refused_and_with_none_it_goes_on, 0, 2);
 	return suite;

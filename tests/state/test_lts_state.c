@@ -1,8 +1,6 @@
 /*
  * test_lts_state.c - holds the program lts-state to its promises: the command line, exit
  * codes, damage, and that it disturbs nobody.
- *
- * Runs the lts-state beside the test program, or the one named by LTS_STATE_PROGRAM.
  */
 #include <check.h>
 #include <fcntl.h>
@@ -14,37 +12,22 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/pack.h"
 #include "common/xalloc.h"
 #include "state/events.h"
 #include "tests/support/state_env.h"
+#include "tests/support/state_program.h"
 #include "tests/support/tmpdir.h"
 #include "tests/suites.h"
 
 static struct state_env env;
-static char *program, *output, *errors; /* of the last run */
-
-static char *
-find_program(void)
-{
-	char self[4096];
-	const char *named = getenv("LTS_STATE_PROGRAM");
-	if (named)
-		return xstrdup(named);
-	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	ck_assert_int_gt(len, 0);
-	self[len] = '\0';
-	*strrchr(self, '/') = '\0';
-	return tmpdir_path(self, "lts-state");
-}
+static struct state_program program;
 
 static void
 setup(void)
 {
 	struct identity_record mine = identity_of_test(), identity;
 	struct buf why;
-	program = find_program();
-	ck_assert_msg(access(program, X_OK) == 0, "%s is not there: build it first (make all)",
-		      program);
 	buf_init(&why, 0);
 	state_env_init(&env);
 	ck_assert_int_eq(identity_claim(env.store, &mine, &identity, &why), LTS_OK);
@@ -56,72 +39,20 @@ setup(void)
 	}
 	store_close(&env.store);
 	unsetenv("LTS_STATE_DIR");
+	state_program_init(&program, env.dir);
 }
 
 static void
 teardown(void)
 {
-	free(program);
-	free(output);
-	free(errors);
-	program = output = errors = NULL;
+	state_program_fini(&program);
 	state_env_fini(&env);
-}
-
-/* The child's side: its two outputs go to files, unless stdout is given. */
-static void
-exec_program(char *const *argv, int out)
-{
-	if (chdir(env.dir) < 0)
-		_exit(99);
-	int err = open("stderr", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	if (out < 0)
-		out = open("stdout", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	dup2(out, STDOUT_FILENO);
-	dup2(err, STDERR_FILENO);
-	execv(program, argv);
-	_exit(98);
-}
-
-static int
-finish(pid_t pid)
-{
-	int status;
-	size_t len;
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	free(output);
-	free(errors);
-	output = errors = NULL;
-	errors = tmpdir_read(env.dir, "stderr", &len);
-	char *path = tmpdir_path(env.dir, "stdout");
-	output = access(path, F_OK) == 0 ? tmpdir_read(env.dir, "stdout", &len) : xstrdup("");
-	free(path);
-	ck_assert_msg(WIFEXITED(status), "ended by signal %d: %s", WTERMSIG(status), errors);
-	return WEXITSTATUS(status);
-}
-
-/* Runs lts-state with these words, in the environment's directory; its exit code. */
-static int
-run_to(int out, const char *words)
-{
-	char *argv[12] = { program }, *copy = xstrdup(words), *rest = copy;
-	for (size_t n = 1; n < 11 && rest; n++) {
-		argv[n] = strsep(&rest, " ");
-		if (!*argv[n])
-			argv[n] = NULL;
-	}
-	pid_t pid = fork();
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0)
-		exec_program(argv, out);
-	free(copy);
-	return finish(pid);
 }
 
 static int
 run(const char *words)
 {
-	return run_to(-1, words);
+	return state_program_run(&program, words);
 }
 
 START_TEST(every_command_answers_as_table_and_as_json)
@@ -132,13 +63,14 @@ START_TEST(every_command_answers_as_table_and_as_json)
 		char words[64];
 		snprintf(words, sizeof(words), "--state_dir . %s", names[i]);
 		ck_assert_int_eq(run(words), 0);
-		ck_assert_str_eq(errors, "");
-		ck_assert_uint_gt(strlen(output), 10);
+		ck_assert_str_eq(program.errors, "");
+		ck_assert_uint_gt(strlen(program.output), 10);
 		snprintf(words, sizeof(words), "%s --json --state-dir=.", names[i]);
 		ck_assert_int_eq(run(words), 0);
-		ck_assert_str_eq(errors, "");
-		ck_assert_int_eq(output[0], '{');
-		ck_assert_ptr_eq(strchr(output, '\n'), output + strlen(output) - 1);
+		ck_assert_str_eq(program.errors, "");
+		ck_assert_int_eq(program.output[0], '{');
+		ck_assert_ptr_eq(strchr(program.output, '\n'),
+				 program.output + strlen(program.output) - 1);
 	}
 }
 END_TEST
@@ -146,18 +78,71 @@ END_TEST
 START_TEST(empty_table_is_its_header_alone)
 {
 	ck_assert_int_eq(run("workers --state_dir ."), 0);
-	ck_assert_ptr_eq(strchr(output, '\n'), output + strlen(output) - 1);
-	ck_assert_ptr_nonnull(strstr(output, "SLOT  NAME"));
+	ck_assert_ptr_eq(strchr(program.output, '\n'),
+			 program.output + strlen(program.output) - 1);
+	ck_assert_ptr_nonnull(strstr(program.output, "SLOT  NAME"));
 }
 END_TEST
 
 START_TEST(last_limits_the_events)
 {
 	ck_assert_int_eq(run("events --last 3 --state_dir ."), 0);
-	ck_assert_ptr_null(strstr(output, "\n    17  "));
-	ck_assert_ptr_nonnull(strstr(output, "\n    18  "));
+	ck_assert_ptr_null(strstr(program.output, "\n    17  "));
+	ck_assert_ptr_nonnull(strstr(program.output, "\n    18  "));
 	ck_assert_int_eq(run("events --last=0 --state_dir ."), 0);
-	ck_assert_ptr_nonnull(strstr(output, "\n     1  "));
+	ck_assert_ptr_nonnull(strstr(program.output, "\n     1  "));
+}
+END_TEST
+
+/* One of a chosen time beside the twenty of `now`. */
+static void
+add_event(int64_t time_ns, const char *text)
+{
+	struct store_txn txn = { 0 };
+	struct event_record event = { .time_ns = time_ns,
+				      .kind = EVENT_STUCK,
+				      .shard = shard_of("3"),
+				      .epoch = epoch_of(1, 4) };
+	snprintf(event.text, sizeof(event.text), "%s", text);
+	ck_assert_int_eq(store_open(env.dir, STORE_WRITE, &env.store), LTS_OK);
+	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
+	ck_assert_int_eq(events_append(&txn, &event), LTS_OK);
+	ck_assert_int_eq(store_commit(&txn), LTS_OK);
+	store_close(&env.store);
+}
+
+START_TEST(since_leaves_older_events_out_by_time_or_age)
+{
+	static const struct {
+		const char *since;
+		bool y2020, recent;
+	} rows[] = {
+		{ "2020-01-01T00:00:00Z", true, true },
+		{ "2020-01-01T00:00:00.000000001Z", false, true },
+		{ "1577836800", true, true },
+		{ "1577836801", false, true },
+		{ "1577836800000", true, true },
+		{ "10m", false, true },
+		{ "1m", false, false },
+		{ "36500d", true, true },
+		{ "9223372036854775807ms", true, true },
+	};
+	add_event(clock_wall_ns() - 300 * INT64_C(1000000000), "five minutes old");
+	add_event(1577836800 * INT64_C(1000000000), "of 2020"); /* the clock was set back */
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char words[100];
+		snprintf(words, sizeof(words), "events --state_dir . --since %s --last 0",
+			 rows[i].since);
+		ck_assert_msg(run(words) == 0, "%s: %s", words, program.errors);
+		ck_assert_msg((strstr(program.output, "of 2020") != NULL) == rows[i].y2020, "%s",
+			      words);
+		ck_assert_msg((strstr(program.output, "five minutes") != NULL) == rows[i].recent,
+			      "%s", words);
+	}
+	/* --last counts among those that are left. */
+	ck_assert_int_eq(run("events --state_dir . --since 10m --last 1 --json"), 0);
+	ck_assert_ptr_nonnull(strstr(program.output, "five minutes old"));
+	ck_assert_ptr_null(strstr(program.output, "of 2020"));
 }
 END_TEST
 
@@ -216,7 +201,7 @@ START_TEST(environment_variable_names_the_directory)
 {
 	setenv("LTS_STATE_DIR", ".", 1);
 	ck_assert_int_eq(run("verify"), 0);
-	ck_assert_str_eq(output, "verify: 61 records, 0 problems\n");
+	ck_assert_str_eq(program.output, "verify: 61 records, 0 problems\n");
 	ck_assert_int_eq(run("verify --state_dir nowhere"), 1); /* the option wins */
 }
 END_TEST
@@ -246,9 +231,11 @@ START_TEST(usage_error_is_one_line_and_exit_2)
 	};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		ck_assert_msg(run(wrong[i][0]) == 2, "%s", wrong[i][0]);
-		ck_assert_str_eq(output, "");
-		ck_assert_msg(strstr(errors, wrong[i][1]) != NULL, "%s: %s", wrong[i][0], errors);
-		ck_assert_ptr_eq(strchr(errors, '\n'), errors + strlen(errors) - 1);
+		ck_assert_str_eq(program.output, "");
+		ck_assert_msg(strstr(program.errors, wrong[i][1]) != NULL, "%s: %s", wrong[i][0],
+			      program.errors);
+		ck_assert_ptr_eq(strchr(program.errors, '\n'),
+				 program.errors + strlen(program.errors) - 1);
 	}
 }
 END_TEST
@@ -256,21 +243,21 @@ END_TEST
 START_TEST(help_and_version_need_no_environment)
 {
 	ck_assert_int_eq(run("--help --state_dir nowhere"), 0);
-	ck_assert_ptr_nonnull(strstr(output, "checkpoints"));
+	ck_assert_ptr_nonnull(strstr(program.output, "checkpoints"));
 	ck_assert_int_eq(run("--version"), 0);
-	ck_assert_ptr_eq(strstr(output, "lts-state "), output);
+	ck_assert_ptr_eq(strstr(program.output, "lts-state "), program.output);
 }
 END_TEST
 
 START_TEST(missing_environment_names_the_way_out)
 {
 	ck_assert_int_eq(run("dump"), 1); /* ./lts-state.d */
-	ck_assert_ptr_nonnull(strstr(errors, "./lts-state.d: no such directory"));
-	ck_assert_ptr_nonnull(strstr(errors, "--state_dir"));
+	ck_assert_ptr_nonnull(strstr(program.errors, "./lts-state.d: no such directory"));
+	ck_assert_ptr_nonnull(strstr(program.errors, "--state_dir"));
 	char *empty = tmpdir_path(env.dir, "lts-state.d");
 	ck_assert_int_eq(mkdir(empty, 0700), 0);
 	ck_assert_int_eq(run("dump"), 1);
-	ck_assert_ptr_nonnull(strstr(errors, "no state environment in it"));
+	ck_assert_ptr_nonnull(strstr(program.errors, "no state environment in it"));
 	ck_assert_int_eq(rmdir(empty), 0); /* nothing was made in it */
 	free(empty);
 }
@@ -280,9 +267,11 @@ START_TEST(garbage_is_a_clear_error)
 {
 	tmpdir_write(env.dir, "data.mdb", "garbage", 7);
 	ck_assert_int_eq(run("dump --state_dir ."), 1);
-	ck_assert_str_eq(output, "");
-	ck_assert_ptr_nonnull(strstr(errors, "./data.mdb: damaged, or not a state environment"));
-	ck_assert_ptr_eq(strchr(errors, '\n'), errors + strlen(errors) - 1);
+	ck_assert_str_eq(program.output, "");
+	ck_assert_ptr_nonnull(
+		strstr(program.errors, "./data.mdb: damaged, or not a state environment"));
+	ck_assert_ptr_eq(strchr(program.errors, '\n'),
+			 program.errors + strlen(program.errors) - 1);
 }
 END_TEST
 
@@ -294,7 +283,8 @@ START_TEST(cut_file_is_a_clear_error_never_a_crash)
 		tmpdir_write(env.dir, "data.mdb", data, cut);
 		int code = run("verify --state_dir ."); /* the last pages may be unused ones */
 		ck_assert(code == 0 || code == 1);
-		ck_assert_msg(code == 0 || strlen(errors) + strlen(output) > 0, "said nothing");
+		ck_assert_msg(code == 0 || strlen(program.errors) + strlen(program.output) > 0,
+			      "said nothing");
 		if (cut < 4 * 4096)
 			ck_assert_int_eq(code, 1);
 	}
@@ -330,12 +320,40 @@ START_TEST(damaged_record_is_exit_1_with_the_good_ones_shown)
 	ck_assert_int_eq(store_commit(&txn), LTS_OK);
 	store_close(&env.store);
 	ck_assert_int_eq(run("leases --state_dir ."), 1);
-	ck_assert_ptr_nonnull(strstr(output, "\n    8  "));
-	ck_assert_ptr_null(strstr(output, "\n    7  "));
-	ck_assert_ptr_nonnull(strstr(errors, "leases: record '7' is damaged"));
+	ck_assert_ptr_nonnull(strstr(program.output, "\n    8  "));
+	ck_assert_ptr_null(strstr(program.output, "\n    7  "));
+	ck_assert_ptr_nonnull(strstr(program.errors, "leases: record '7' is damaged"));
 	ck_assert_int_eq(run("verify --state_dir ."), 1);
-	ck_assert_ptr_nonnull(
-		strstr(output, "verify: 61 records, 2 problems\n")); /* and no lease for it */
+	ck_assert_ptr_nonnull(strstr(
+		program.output, "verify: 61 records, 2 problems\n")); /* and no lease for it */
+}
+END_TEST
+
+START_TEST(newer_schema_is_refused_with_both_versions_and_the_remedy)
+{
+	struct schema_value value;
+	struct identity_record mine = identity_of_test();
+	struct store_txn txn = { 0 };
+	char expected[200];
+	identity_encode(&mine, &value);
+	value.data[0] = SCHEMA_VERSION + 1;
+	struct packer p = { .data = value.data, .cap = value.len, .len = value.len - 4 };
+	pack_crc(&p);
+	ck_assert_int_eq(store_open(env.dir, STORE_WRITE, &env.store), LTS_OK);
+	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
+	ck_assert_int_eq(store_put(&txn, STORE_META, (struct store_key){ "identity", 8 }, &value),
+			 LTS_OK);
+	ck_assert_int_eq(store_commit(&txn), LTS_OK);
+	store_close(&env.store);
+	snprintf(expected, sizeof(expected),
+		 "lts-state: .: its schema is version %d, this lts-state knows up to %d: use the "
+		 "lts-state of the newer version\n",
+		 SCHEMA_VERSION + 1, (int)SCHEMA_VERSION);
+	ck_assert_int_eq(run("dump --state_dir ."), 1);
+	ck_assert_str_eq(program.errors, expected);
+	ck_assert_str_eq(program.output, "");
+	ck_assert_int_eq(run("verify --state_dir ."), 1);
+	ck_assert_str_eq(program.errors, expected);
 }
 END_TEST
 
@@ -344,8 +362,8 @@ START_TEST(closed_pipe_is_no_error)
 	int ends[2];
 	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
 	close(ends[0]);
-	ck_assert_int_eq(run_to(ends[1], "dump --state_dir ."), 0);
-	ck_assert_str_eq(errors, "");
+	ck_assert_int_eq(state_program_run_to(&program, ends[1], "dump --state_dir ."), 0);
+	ck_assert_str_eq(program.errors, "");
 	close(ends[1]);
 }
 END_TEST
@@ -353,8 +371,8 @@ END_TEST
 START_TEST(full_disk_under_the_output_is_an_error)
 {
 	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
-	ck_assert_int_eq(run_to(fd, "dump --state_dir ."), 1);
-	ck_assert_ptr_nonnull(strstr(errors, "No space left"));
+	ck_assert_int_eq(state_program_run_to(&program, fd, "dump --state_dir ."), 1);
+	ck_assert_ptr_nonnull(strstr(program.errors, "No space left"));
 	close(fd);
 }
 END_TEST
@@ -399,7 +417,8 @@ START_TEST(lock_held_by_a_stopped_process_ends_with_a_clear_error)
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	ck_assert_int_eq(fcntl(fd, F_SETLK, &all), 0);
 	ck_assert_int_eq(run("dump --state_dir ."), 1);
-	ck_assert_ptr_nonnull(strstr(errors, "the state's lock is held by a stopped process"));
+	ck_assert_ptr_nonnull(
+		strstr(program.errors, "the state's lock is held by a stopped process"));
 	close(fd);
 	free(path);
 }
@@ -424,6 +443,7 @@ suite_lts_state(void)
 	tcase_add_test(tc, cut_file_is_a_clear_error_never_a_crash);
 	tcase_add_loop_test(tc, flipped_bytes_never_crash_it, 0, 20);
 	tcase_add_test(tc, damaged_record_is_exit_1_with_the_good_ones_shown);
+	tcase_add_test(tc, newer_schema_is_refused_with_both_versions_and_the_remedy);
 	tcase_add_test(tc, closed_pipe_is_no_error);
 	tcase_add_test(tc, full_disk_under_the_output_is_an_error);
 	tcase_add_test(tc, no_trace_is_left_in_a_live_environment);

@@ -419,10 +419,10 @@ END_TEST
 
 START_TEST(event_kinds_have_names)
 {
-	for (int kind = EVENT_TAKEN; kind <= EVENT_RESET; kind++)
+	for (int kind = EVENT_TAKEN; kind <= EVENT_REBUILT; kind++)
 		ck_assert_str_ne(event_kind_name((enum event_kind)kind), "?");
 	ck_assert_str_eq(event_kind_name((enum event_kind)0), "?");
-	ck_assert_str_eq(event_kind_name((enum event_kind)(EVENT_RESET + 1)), "?");
+	ck_assert_str_eq(event_kind_name((enum event_kind)(EVENT_REBUILT + 1)), "?");
 }
 END_TEST
 

@@ -22,5 +22,9 @@ void one_host_expect_drained(struct one_host *host, unsigned shards, unsigned re
 /* The simulator has handed out so many more records than `*mark`, which then is where it
  * stands. */
 void one_host_await_served(struct one_host *host, double more, double *mark);
+/* A command, in whose words %s is the path of `name` in the scenario's directory. */
+void one_host_command(const struct one_host *host, const char *fmt, const char *name);
+/* Every file of the directory `before` is in the directory `now`, as it was. */
+void one_host_expect_kept(const struct one_host *host, const char *before, const char *now);
 
 #endif

@@ -146,57 +146,6 @@ START_TEST(since_leaves_older_events_out_by_time_or_age)
 }
 END_TEST
 
-/* One of a chosen time beside the twenty of `now`. */
-static void
-add_event(int64_t time_ns, const char *text)
-{
-	struct store_txn txn = { 0 };
-	struct event_record event = { .time_ns = time_ns,
-				      .kind = EVENT_STUCK,
-				      .shard = shard_of("3"),
-				      .epoch = epoch_of(1, 4) };
-	snprintf(event.text, sizeof(event.text), "%s", text);
-	ck_assert_int_eq(store_open(env.dir, STORE_WRITE, &env.store), LTS_OK);
-	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
-	ck_assert_int_eq(events_append(&txn, &event), LTS_OK);
-	ck_assert_int_eq(store_commit(&txn), LTS_OK);
-	store_close(&env.store);
-}
-
-START_TEST(since_leaves_older_events_out_by_time_or_age)
-{
-	static const struct {
-		const char *since;
-		bool y2020, recent;
-	} rows[] = {
-		{ "2020-01-01T00:00:00Z", true, true },
-		{ "2020-01-01T00:00:00.000000001Z", false, true },
-		{ "1577836800", true, true },
-		{ "1577836801", false, true },
-		{ "1577836800000", true, true },
-		{ "10m", false, true },
-		{ "1m", false, false },
-		{ "36500d", true, true },
-		{ "9223372036854775807ms", true, true },
-	};
-	add_event(clock_wall_ns() - 300 * INT64_C(1000000000), "five minutes old");
-	add_event(1577836800 * INT64_C(1000000000), "of 2020"); /* the clock was set back */
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		char words[100];
-		snprintf(words, sizeof(words), "events --state_dir . --since %s --last 0",
-			 rows[i].since);
-		ck_assert_msg(run(words) == 0, "%s: %s", words, errors);
-		ck_assert_msg((strstr(output, "of 2020") != NULL) == rows[i].y2020, "%s", words);
-		ck_assert_msg((strstr(output, "five minutes") != NULL) == rows[i].recent, "%s",
-			      words);
-	}
-	/* --last counts among those that are left. */
-	ck_assert_int_eq(run("events --state_dir . --since 10m --last 1 --json"), 0);
-	ck_assert_ptr_nonnull(strstr(output, "five minutes old"));
-	ck_assert_ptr_null(strstr(output, "of 2020"));
-}
-END_TEST
-
 START_TEST(environment_variable_names_the_directory)
 {
 	setenv("LTS_STATE_DIR", ".", 1);

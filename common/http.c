@@ -218,8 +218,8 @@ finish(struct http_call *call, CURLcode code)
 	long status = 0;
 	size_t body_size = said_size(call);
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (code != CURLE_OK && !call->error[0])
-		strncpy(call->error, curl_easy_strerror(code), sizeof(call->error) - 1);
+	if (code != CURLE_OK)
+		http_setup_explain(call->easy, code, call->error);
 
 	struct http_result result = {
 		.err = err_of(call, code),

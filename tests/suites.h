@@ -67,7 +67,7 @@
 	X(remains) X(output_files) \
 	X(manager) X(plugins) X(reload) X(keys) X(metrics) \
 	X(exec) X(manual) X(examples) \
-	X(commands) X(confined) X(users) X(online) \
+	X(commands) X(confined) X(users) X(online) X(hostile) \
 	X(replay) X(replay_stops)
 /* clang-format on */
 

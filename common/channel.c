@@ -17,7 +17,9 @@
 
 /* A thousand shards' ASSIGNs and as much again; a worker that is this far behind is not
  * reading. */
-enum { CHANNEL_QUEUE_MAX = 4096 };
+/* One answer of the service may give us 4,096 shards and the next one take them back: an ASSIGN, a
+ * REVOKE and a PUBLISHED for each, and as many more of all else. */
+enum { CHANNEL_QUEUE_MAX = 4 * 4096 };
 
 struct queued {
 	struct queued *next;

@@ -147,14 +147,19 @@ leave_parts(struct http_call *call)
 	call->parted = false;
 }
 
-/* Takes the call away from curl; what its callback needs stays. */
+/* Takes the call away from curl; what its callback needs stays. The handle of one that did not
+ * end well is not used again: curl may have left a buffer in it, of a size that can no longer be
+ * set. */
 static void
-detach(struct http_call *call)
+detach(struct http_call *call, bool ended_well)
 {
 	LIST_REMOVE(call, entry);
 	leave_parts(call);
 	must_multi(curl_multi_remove_handle(call->http->multi, call->easy));
-	put_handle(call->http, call->easy);
+	if (ended_well)
+		put_handle(call->http, call->easy);
+	else
+		curl_easy_cleanup(call->easy);
 	curl_slist_free_all(call->headers);
 }
 
@@ -218,8 +223,8 @@ finish(struct http_call *call, CURLcode code)
 	long status = 0;
 	size_t body_size = said_size(call);
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (code != CURLE_OK && !call->error[0])
-		strncpy(call->error, curl_easy_strerror(code), sizeof(call->error) - 1);
+	if (code != CURLE_OK)
+		http_setup_explain(call->easy, code, call->error);
 
 	struct http_result result = {
 		.err = err_of(call, code),
@@ -232,7 +237,7 @@ finish(struct http_call *call, CURLcode code)
 		.error = code == CURLE_OK ? "" : call->error,
 		.body = &call->body,
 	};
-	detach(call);
+	detach(call, code == CURLE_OK);
 	http->finishing = call;
 	call->done(call->arg, &result);
 	http->finishing = NULL;
@@ -425,7 +430,7 @@ http_cancel(struct http *http, struct http_call *call)
 {
 	if (call == http->finishing)
 		return;
-	detach(call);
+	detach(call, false);
 	release(call);
 }
 

@@ -7,6 +7,7 @@
  */
 #include "common/http_setup.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -113,4 +114,19 @@ http_setup(CURL *easy, const struct http_setup *setup)
 		headers = append(headers, request->headers[i]);
 	SET(easy, CURLOPT_HTTPHEADER, headers);
 	return headers;
+}
+
+void
+http_setup_explain(CURL *easy, CURLcode code, char words[CURL_ERROR_SIZE])
+{
+	long reason = 0;
+	if (!words[0])
+		snprintf(words, CURL_ERROR_SIZE, "%s", curl_easy_strerror(code));
+	if (code != CURLE_COULDNT_CONNECT)
+		return;
+	/* curl says that it could not, the system why. */
+	curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &reason);
+	size_t len = strlen(words);
+	if (reason)
+		snprintf(words + len, CURL_ERROR_SIZE - len, ": %s", strerror((int)reason));
 }

@@ -19,5 +19,7 @@ struct http_setup { /* borrowed only during the call */
 /* Everything but the callbacks. The list returned must outlive the transfer;
  * curl_slist_free_all. */
 struct curl_slist *http_setup(CURL *easy, const struct http_setup *setup);
+/* Why a transfer failed, for people. What curl has written there itself stays. */
+void http_setup_explain(CURL *easy, CURLcode code, char words[CURL_ERROR_SIZE]);
 
 #endif

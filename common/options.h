@@ -1,11 +1,9 @@
 /*
  * options.h - every option once: name, type, unit, default, range, help.
  *
- * Sources, first wins: command line (--name value, --name=value, - and _ the same),
- * environment (LTS_<NAME>; also HUAWEICLOUD_SDK_AK, _SK, _SECURITY_TOKEN), the file named
- * by --config
- * (`name = value`). In every process: the supervisor loads, workers import what it
- * exported.
+ * Sources, first wins: command line (--name value, --name=value, - and _ the same), environment
+ * (LTS_<NAME>; also HUAWEICLOUD_SDK_AK, _SK, _SECURITY_TOKEN), the file named by --config
+ * (`name = value`). In every process: the supervisor loads, workers import what it exported.
  */
 #ifndef COMMON_OPTIONS_H
 #define COMMON_OPTIONS_H
@@ -30,6 +28,8 @@ enum expired_policy { EXPIRED_STOP, EXPIRED_BEGIN, EXPIRED_END };
 enum checkpoint_mode { CHECKPOINT_AUTO, CHECKPOINT_MANUAL };
 enum poison_policy { POISON_DEADLETTER, POISON_STOP };
 enum agency_kind { AGENCY_OFF, AGENCY_ECS };
+/* What --check_config looks at. */
+enum check_scope { CHECK_OFF, CHECK_LOCAL, CHECK_ONLINE };
 enum sign_date { SIGN_DATE_SHORT, SIGN_DATE_FULL };
 
 /* Texts are NULL when not given and have no default; they belong to the struct. ca_file
@@ -63,7 +63,8 @@ struct options {
 	char *user, *metrics_listen, *metrics_file; /* NULL: off */
 	int64_t sign_date; /* enum sign_date */
 	char *replay_deadletter;
-	bool help, version, check_config;
+	int64_t check_config; /* enum check_scope */
+	bool help, version;
 };
 
 void options_init(struct options *options);
@@ -90,8 +91,7 @@ struct options_news {
 enum lts_err options_reload(struct options *options, struct options *fresh,
 			    struct options_news *out, struct buf *error_out) LTS_MUST_USE;
 
-/* The handoff to workers and back: every set option as `name=value` lines, secrets left
- * out. */
+/* The handoff to workers and back: every set option as `name=value` lines, without secrets. */
 enum lts_err options_export(const struct options *options, struct buf *text_out) LTS_MUST_USE;
 enum lts_err options_import(struct options *options, const char *text,
 			    struct buf *error_out) LTS_MUST_USE;

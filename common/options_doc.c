@@ -100,7 +100,7 @@ options_print_example(FILE *out)
 	struct buf text, range;
 
 	(void)fputs("# A stream to drain: lts-consumer.conf(5). After a change try\n"
-		    "#   lts-supervisor --config THIS_FILE --check_config\n",
+		    "#   lts-supervisor --config THIS_FILE --check_config=online\n",
 		    out);
 	for (unsigned i = 0; i < options_table_count; i++) {
 		const struct option_spec *option = &options_table[i];

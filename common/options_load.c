@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/ini_file.h"
 #include "common/options_value.h"
@@ -138,35 +139,57 @@ take(struct loader *loader, const struct option_spec *option, enum source source
 		explicit_bzero(value, strlen(value));
 }
 
+/* The same of a value that is nobody's secret. */
+static void
+take_word(struct loader *loader, const struct option_spec *option, const char *word)
+{
+	char *value = xstrdup(word);
+
+	take(loader, option, FROM_COMMAND_LINE, value);
+	free(value);
+}
+
+/* What the option is without a value; NULL: it needs one. */
+static const char *
+alone(const struct option_spec *option)
+{
+	return option->type == OPTION_BOOL ? "true" : option->alone;
+}
+
+/* Whether the next argument is the option's value, and not something else. */
+static bool
+is_value(const struct option_spec *option, const char *next)
+{
+	const struct option_word *word = option->words;
+	bool truth;
+
+	if (option->type == OPTION_BOOL)
+		return !value_parse_bool(next, &truth);
+	if (!option->alone)
+		return strncmp(next, "--", 2) != 0;
+	while (word->word && strcasecmp(word->word, next) != 0)
+		word++;
+	return word->word;
+}
+
 /* The value of `--name value`; NULL when there is none. Moves *i on to what was used. */
 static char *
 value_after(const struct option_spec *option, int argc, char **argv, int *i)
 {
-	static char yes[] = "true";
-	bool truth;
-
-	if (*i + 1 < argc && argv[*i + 1]) {
-		char *next = argv[*i + 1];
-
-		if (option->type != OPTION_BOOL ? strncmp(next, "--", 2) != 0
-						: !value_parse_bool(next, &truth)) {
-			++*i;
-			return next;
-		}
-	}
-	return option->type == OPTION_BOOL ? yes : NULL;
+	if (*i + 1 >= argc || !argv[*i + 1] || !is_value(option, argv[*i + 1]))
+		return NULL;
+	return argv[++*i];
 }
 
 /* Also after a complaint, for the secrets. */
 static void
 read_command_line(struct loader *loader, int argc, char **argv)
 {
-	static char yes[] = "true";
 	const struct given here = { .source = FROM_COMMAND_LINE };
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "-h") == 0) {
-			take(loader, option_find("help", 4), FROM_COMMAND_LINE, yes);
+			take_word(loader, option_find("help", 4), "true");
 			continue;
 		}
 		if (strncmp(argv[i], "--", 2) != 0 || !argv[i][2]) {
@@ -193,6 +216,8 @@ read_command_line(struct loader *loader, int argc, char **argv)
 		char *value = equals ? equals + 1 : value_after(option, argc, argv, &i);
 		if (value)
 			take(loader, option, FROM_COMMAND_LINE, value);
+		else if (alone(option))
+			take_word(loader, option, alone(option));
 		else
 			refuse(loader, option, &here, "needs a value");
 	}

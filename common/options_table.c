@@ -40,6 +40,12 @@ static const struct option_word agencies[] = {
 static const struct option_word sign_dates[] = {
 	{ "short", SIGN_DATE_SHORT }, { "full", SIGN_DATE_FULL }, { NULL, 0 }
 };
+/* Without `online` it is as good as a BOOL. */
+static const struct option_word check_scopes[] = {
+	{ "off", CHECK_OFF },   { "on", CHECK_LOCAL },   { "online", CHECK_ONLINE },
+	{ "false", CHECK_OFF }, { "true", CHECK_LOCAL }, { "no", CHECK_OFF },
+	{ "yes", CHECK_LOCAL }, { "0", CHECK_OFF },      { "1", CHECK_LOCAL }, { NULL, 0 }
+};
 static const struct option_word log_formats[] = {
 	{ "logfmt", LOG_FORMAT_LOGFMT }, { "json", LOG_FORMAT_JSON }, { NULL, 0 }
 };
@@ -221,9 +227,11 @@ const struct option_spec options_table[] = {
 
 	{ OPT(config, TEXT, PROGRAM), AT(config), RANGE(1, PATH_BYTES), .argument = "FILE",
 	  .help = "configuration file: lines of name = value" },
-	{ OPT(check_config, BOOL, PROGRAM), AT(check_config), .program = true,
-	  .help = "check the configuration, its files, directories and code; then exit: 0, or 1 "
-		  "when something cannot be read or written, or 2" },
+	{ OPT(check_config, WORD, PROGRAM), AT(check_config), .program = true, .initial = "off",
+	  .words = check_scopes, .alone = "on", .argument = "[online]",
+	  .help = "check the configuration, its files, directories and code, with online by one "
+		  "question to the service too; then exit: 0, or 1 when something cannot be read, "
+		  "written or reached, or 2" },
 	{ OPT(replay_deadletter, TEXT, PROGRAM), AT(replay_deadletter), RANGE(1, PATH_BYTES),
 	  .program = true, .argument = "FILE",
 	  .help = "send the records of this file of deadletter_dir through the sink again, then "

@@ -69,6 +69,7 @@ struct option_spec {
 	bool program; /* only on the command line: it is about this one start */
 	bool required;
 	const struct option_word *words;
+	const char *alone; /* --name without a value is this one */
 	const char *argument; /* what --help calls the value */
 	const char *help;
 };

@@ -2,8 +2,8 @@
  * check_config.c - --check_config: what the agent would trip over.
  *
  * In lts-supervisor, instead of the agent, in a child that has become `user`. Owns nothing. Must
- * never make, change or wait for anything that the agent would. Held by
- * tests/scenario/refusals.c.
+ * never make or change anything that the agent would, nor wait for it; the service is asked in
+ * check_online.c. Held by tests/scenario/refusals.c.
  */
 #include "supervisor/check_config.h"
 
@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/xalloc.h"
+#include "supervisor/check_online.h"
 #include "supervisor/spawn.h"
 
 static enum exit_code
@@ -142,27 +143,49 @@ become_user(const char *user)
 }
 
 static enum exit_code
-check_all(const struct options *o)
+check_files(const struct options *o, uid_t before)
 {
-	uid_t before = geteuid();
-	enum exit_code code = become_user(o->user);
-	if (code)
-		return code;
-	code = check_file("ca_file", o->ca_file, R_OK);
-	code = worse(code, check_sink(o));
+	enum exit_code code = check_sink(o);
 	if (geteuid() != before)
 		return code; /* what is missing of the rest is made for that user */
 	code = worse(code, check_dir("state_dir", o->state_dir));
 	return worse(code, check_file("log_file", o->log_file, W_OK));
 }
 
+static enum exit_code
+check_service(const struct options *o, const struct credentials *credentials)
+{
+	struct buf lines;
+	buf_init(&lines, 0);
+	enum exit_code code = check_online(o, credentials, &lines);
+	for (char *rest = lines.data, *line; rest && (line = strsep(&rest, "\n")) && *line;)
+		fprintf(code ? stderr : stdout, "lts-supervisor: %s\n", line);
+	(void)fflush(stdout); /* the child ends without */
+	buf_fini(&lines);
+	return code;
+}
+
+static enum exit_code
+check_all(const struct options *o, const struct credentials *credentials)
+{
+	uid_t before = geteuid();
+	enum exit_code code = become_user(o->user);
+	if (code)
+		return code;
+	enum exit_code ca_file = check_file("ca_file", o->ca_file, R_OK);
+	code = worse(ca_file, check_files(o, before));
+	if (o->check_config == CHECK_ONLINE && !ca_file)
+		code = worse(code, check_service(o, credentials));
+	return code;
+}
+
 enum exit_code
-check_config(const struct options *options)
+check_config(const struct options *options, const struct credentials *credentials)
 {
 	int status = 0;
 	pid_t pid = fork();
 	if (pid == 0)
-		_exit((int)check_all(options));
+		_exit((int)check_all(options, credentials));
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
 		return EXIT_FAILED;
 	return (enum exit_code)WEXITSTATUS(status);

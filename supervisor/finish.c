@@ -98,6 +98,8 @@ on_end(void *arg, struct lts_answer *answer)
 		give_up(f);
 		return;
 	}
+	if (f->n_others == LTS_WIRE_CHECKPOINTS_MAX) /* asked for again, then */
+		f->n_others = 0;
 	f->others = xreallocarray(f->others, f->n_others + 1, sizeof(*f->others));
 	f->others[f->n_others++] =
 		(struct other){ .shard = f->list[f->at].shard, .end = answer->cursor };

@@ -192,7 +192,7 @@ group_hurry(struct group *g, uint32_t home)
 void
 group_remember(struct group *g, uint32_t home, const struct shard_id *shard)
 {
-	if (home >= g->config.consumers)
+	if (home >= g->config.consumers || g->consumers[home].n_listed == LTS_WIRE_SHARDS_MAX)
 		return;
 	struct consumer *c = &g->consumers[home];
 	c->listed = xreallocarray(c->listed, c->n_listed + 1, sizeof(*c->listed));

@@ -51,7 +51,7 @@ struct group *group_create(const struct group_config *config);
 void group_destroy(struct group **group);
 
 /* A shard that consumer `home` held when the state was last written: its first heartbeat
- * lists it. */
+ * lists it. Above what a heartbeat may list: forgotten. */
 void group_remember(struct group *group, uint32_t home, const struct shard_id *shard);
 void group_start(struct group *group);
 /* More consumers, from now on. There is no way to have fewer: the protocol knows no leave. */

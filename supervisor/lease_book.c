@@ -16,6 +16,7 @@
 enum {
 	BOOK_ASK_AGAIN_MS = 1000, /* then doubling, up to a sixth of the timeout */
 	BOOK_SHARDS_MAX = 4096,   /* one answer's ceiling too */
+	BOOK_SEEN_MAX = 2 * BOOK_SHARDS_MAX,
 };
 
 struct lease_book *
@@ -221,7 +222,7 @@ new_entry(struct lease_book *book, const struct shard_id *shard)
 static void
 grant(struct lease_book *book, struct entry *e, uint32_t home, int64_t deadline_ms)
 {
-	if (!contains(book->seen, book->n_seen, &e->shard)) {
+	if (book->n_seen < BOOK_SEEN_MAX && !contains(book->seen, book->n_seen, &e->shard)) {
 		book->seen = xreallocarray(book->seen, book->n_seen + 1, sizeof(*book->seen));
 		book->seen[book->n_seen++] = e->shard;
 	}

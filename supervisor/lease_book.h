@@ -95,7 +95,8 @@ const char *lease_book_state_name(size_t index);
 size_t lease_book_count(const struct lease_book *book);
 void lease_book_get(const struct lease_book *book, size_t index, struct book_shard *out);
 bool lease_book_has(const struct lease_book *book, const struct shard_id *shard);
-/* Every shard granted in this run, also those given back since; NULL behind the last. */
+/* Every shard granted in this run, also those given back since, up to 8,192 of them; NULL behind
+ * the last. */
 const struct shard_id *lease_book_seen(const struct lease_book *book, size_t index);
 /* Grows whenever a shard is granted or gone. */
 uint64_t lease_book_changes(const struct lease_book *book);

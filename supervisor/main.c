@@ -130,9 +130,9 @@ run(struct invocation *how, struct options *options, struct credentials *credent
 }
 
 static int
-check(const struct options *options)
+check(const struct options *options, const struct credentials *credentials)
 {
-	enum exit_code code = check_config(options);
+	enum exit_code code = check_config(options, credentials);
 	if (!code)
 		puts("lts-supervisor: the configuration is valid");
 	return (int)code;
@@ -171,7 +171,7 @@ main(int argc, char **argv, char **envp)
 	else if (options.version)
 		puts("lts-supervisor " LTS_VERSION);
 	else if (options.check_config)
-		code = check(&options);
+		code = check(&options, credentials);
 	else
 		code = run(&how, &options, credentials);
 	protect_free(credentials, sizeof(*credentials));

@@ -36,7 +36,7 @@
 	X(lease_book) X(lease_publish) \
 	X(lease_leave) X(lease_suspect) \
 	X(lease_watch) X(blame) \
-	X(notify) X(agency) \
+	X(notify) X(agency) X(check_online) \
 	X(metrics_text) X(metrics_shards) X(metrics_http) X(metrics_file) \
 	X(state_dir) X(shard) \
 	X(shard_end) X(shard_life) \
@@ -67,7 +67,7 @@
 	X(remains) X(output_files) \
 	X(manager) X(plugins) X(reload) X(keys) X(metrics) \
 	X(exec) X(manual) X(examples) \
-	X(commands) X(one_at_a_time) X(confined) X(users) \
+	X(commands) X(one_at_a_time) X(confined) X(users) X(online) X(hostile) \
 	X(replay) X(replay_stops)
 /* clang-format on */
 

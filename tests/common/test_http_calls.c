@@ -92,6 +92,34 @@ START_TEST(other_request_on_a_dying_connection_is_repeated)
 }
 END_TEST
 
+/* curl keeps its buffer, whose size then can no longer be set. */
+START_TEST(call_that_ended_while_it_waited_for_a_connection_spoils_no_later_one)
+{
+	struct raw_reply replies[] = { { .then = RAW_HOLD },
+				       { .then = RAW_HOLD },
+				       { .then = RAW_HOLD },
+				       { .then = RAW_HOLD },
+				       { .bytes = HELLO } };
+	struct http_outcome gone = { .done = 0 }, out = { .done = 0 };
+	struct http_call *held = NULL;
+	char url[64];
+	bed.server = raw_server_start(replies, N_OF(replies));
+	for (int i = 0; i < HTTP_BED_CONNECTIONS; i++)
+		held = http_bed_start(&bed, http_bed_done, &gone);
+	struct http_call *waiting = http_bed_start(&bed, http_bed_done, &gone);
+	while (raw_server_requests(bed.server) < HTTP_BED_CONNECTIONS)
+		ev_run(bed.loop, EVRUN_NOWAIT);
+	http_cancel(bed.http, held);
+	http_cancel(bed.http, waiting); /* the last: its handle is the next one's */
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", raw_server_port(bed.server));
+	struct http_request request = http_bed_request(url);
+	request.bulk = true;
+	http_bed_wait(&bed, request, &out);
+	ck_assert_int_eq(out.err, LTS_OK);
+	ck_assert_uint_eq(gone.done, 0);
+}
+END_TEST
+
 START_TEST(cancelled_call_never_calls_back)
 {
 	struct raw_reply replies[] = { { .then = RAW_HOLD }, { .bytes = HELLO } };
@@ -227,6 +255,7 @@ suite_http_calls(void)
 	tcase_add_test(tc, connection_closed_while_idle_is_replaced);
 	tcase_add_test(tc, write_on_a_dying_connection_is_not_sent_twice);
 	tcase_add_test(tc, other_request_on_a_dying_connection_is_repeated);
+	tcase_add_test(tc, call_that_ended_while_it_waited_for_a_connection_spoils_no_later_one);
 	tcase_add_test(tc, cancelled_call_never_calls_back);
 	tcase_add_test(tc, call_cancelled_at_once_is_never_sent);
 	tcase_add_test(tc, destroy_cancels_what_is_in_flight);

@@ -67,7 +67,7 @@ START_TEST(defaults_are_those_of_the_design)
 	ck_assert_ptr_null(o.log_file);
 	ck_assert_ptr_null(o.ca_file);
 	ck_assert(!o.batch_parallel);
-	ck_assert(!o.is_test && !o.help && !o.version && !o.check_config);
+	ck_assert(!o.is_test && !o.help && !o.version && o.check_config == CHECK_OFF);
 	options_fini(&o);
 }
 END_TEST
@@ -117,6 +117,41 @@ START_TEST(bare_is_test_is_true_and_takes_only_a_truth)
 	attempt_required();
 	attempt_args("--is_test", "maybe", NULL);
 	options_attempt_refused("argument 'maybe': only options are expected, as --name value");
+	attempt_end();
+}
+END_TEST
+
+START_TEST(check_config_stands_alone_or_takes_its_word)
+{
+	static const struct {
+		const char *word, *next;
+		enum check_scope scope;
+	} given[] = {
+		{ "--check_config", "--is_test", CHECK_LOCAL },
+		{ "--check_config", "Online", CHECK_ONLINE },
+		{ "--check_config=online", "--is_test", CHECK_ONLINE },
+		{ "--check_config", "yes", CHECK_LOCAL },
+		{ "--check_config=true", "--is_test", CHECK_LOCAL },
+		{ "--check_config", "false", CHECK_OFF },
+	};
+	for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
+		options_attempt_begin();
+		attempt_required();
+		attempt_args(given[i].word, given[i].next, NULL);
+		attempt_succeeds();
+		ck_assert_int_eq(attempt.options.check_config, given[i].scope);
+		attempt_end();
+	}
+	options_attempt_begin();
+	attempt_required();
+	attempt_args("--check_config", "maybe", NULL);
+	options_attempt_refused("argument 'maybe': only options are expected, as --name value");
+	attempt_end();
+	options_attempt_begin();
+	attempt_required();
+	attempt_args("--check_config=maybe", NULL);
+	options_attempt_refused("option 'check_config': 'maybe' from the command line: must be "
+				"one of off, on, online");
 	attempt_end();
 }
 END_TEST
@@ -443,6 +478,7 @@ suite_options(void)
 	tcase_add_test(sources, dash_underscore_and_equals_are_the_same);
 	tcase_add_test(sources, last_on_the_command_line_wins);
 	tcase_add_test(sources, bare_is_test_is_true_and_takes_only_a_truth);
+	tcase_add_test(sources, check_config_stands_alone_or_takes_its_word);
 	tcase_add_test(sources, command_line_beats_environment_beats_file);
 	tcase_add_test(sources, unknown_and_empty_variables_are_left_alone);
 	tcase_add_test(sources, file_may_have_comments_dashes_blanks_and_one_section);

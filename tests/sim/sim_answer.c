@@ -143,6 +143,22 @@ put_bomb(struct sim_answer *answer, size_t bytes)
 	sim_answer_fini(&plain);
 }
 
+/* As a grant, or as checkpoints. */
+static void
+put_shards(struct sim_answer *answer, uint64_t first, int64_t count)
+{
+	const char *before = "\"", *after = "\"";
+	if (answer->kind == SIM_CHECKPOINT_READ) {
+		before = "{\"shard_id\":\"";
+		after = "\",\"checkpoint\":1767322800000000001}";
+	}
+	sim_answer_printf(answer, "[");
+	for (int64_t i = 0; i < count; i++)
+		sim_answer_printf(answer, "%s%s%llu%s", i ? "," : "", before,
+				  (unsigned long long)first + (unsigned long long)i, after);
+	sim_answer_printf(answer, "]");
+}
+
 static bool
 put_bad_body(struct sim_answer *answer, const struct sim_effect *effect)
 {
@@ -154,12 +170,17 @@ put_bad_body(struct sim_answer *answer, const struct sim_effect *effect)
 				  "<!DOCTYPE html><html><head><title>Welcome</title></head><body>"
 				  "<h1>Please sign in to this network</h1></body></html>");
 	} else if (effect->nest) {
-		sim_answer_printf(answer, BATCH_OPENING);
+		sim_answer_printf(answer, BATCH_OPENING "{\"labels\":{\"log_content\":");
 		put_repeated(&answer->body, '[', (size_t)effect->nest);
 	} else if (effect->huge) {
 		put_huge(answer, (size_t)effect->huge);
 	} else if (effect->gzip_bomb) {
 		put_bomb(answer, (size_t)effect->gzip_bomb);
+	} else if (effect->many) {
+		put_shards(answer, 0, effect->many);
+	} else if (effect->fresh) {
+		put_shards(answer, 1000000 + (effect->struck - 1) * (uint64_t)effect->fresh,
+			   effect->fresh);
 	} else {
 		return false;
 	}

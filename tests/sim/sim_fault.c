@@ -117,8 +117,10 @@ sim_faults_apply(struct sim_faults *faults, enum sim_kind kind, int shard, const
 {
 	*effect_out = (struct sim_effect){ 0 };
 	for (size_t i = 0; i < faults->n; i++)
-		if (strikes(faults, i, kind, shard, consumer))
+		if (strikes(faults, i, kind, shard, consumer)) {
 			sim_effect_merge(effect_out, &faults->rules[i].effect);
+			effect_out->struck = faults->rules[i].struck;
+		}
 }
 
 void

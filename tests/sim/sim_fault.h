@@ -39,6 +39,8 @@ struct sim_effect {
 	const char *redirect;    /* 302 to there */
 	const char *garbage;     /* 200 with this body */
 	int64_t html, nest, huge, gzip_bomb; /* 200 with such a body */
+	int64_t many, fresh; /* heartbeat, checkpoint_read: so many shards; all of them new */
+	uint64_t struck;     /* how often the last of the rules has by now */
 	int64_t reset, lose_reply;           /* a true RST: before, after doing what was asked */
 	int64_t empty, same_next, back; /* batch: no records; next = start; next N records back */
 	int64_t truncate; /* with has_truncate: so many bytes of the body, then the end */

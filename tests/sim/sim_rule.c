@@ -34,6 +34,8 @@ static const struct action actions[] = {
 	{ "nest", ACTION_NUMBER, AT(nest), NULL },
 	{ "huge", ACTION_NUMBER, AT(huge), NULL },
 	{ "gzip_bomb", ACTION_NUMBER, AT(gzip_bomb), NULL },
+	{ "many", ACTION_NUMBER, AT(many), NULL },
+	{ "fresh", ACTION_NUMBER, AT(fresh), NULL },
 	{ "reset", ACTION_FLAG, AT(reset), NULL },
 	{ "lose_reply", ACTION_FLAG, AT(lose_reply), NULL },
 	{ "empty", ACTION_FLAG, AT(empty), NULL },
@@ -66,6 +68,8 @@ sim_fault_help(void)
 	       "  html | garbage=REST   200 with an HTML body | with the rest of the "
 	       "line as body\n"
 	       "  nest=N | huge=BYTES | gzip_bomb=BYTES   200 with such a body\n"
+	       "  many=N | fresh=N      heartbeat, checkpoint_read: shards 0 to N-1 | N that "
+	       "nobody has heard of\n"
 	       "  empty | same_next | back=N   batch: no records | next = start | next N "
 	       "records back\n";
 }

@@ -118,6 +118,18 @@ sim_faults(const struct sim_process *sim, const char *rules)
 	free(ask(sim, "/sim/faults", rules));
 }
 
+unsigned long long
+sim_struck(const struct sim_process *sim, size_t n)
+{
+	char *text = ask(sim, "/sim/faults", NULL), *line = text;
+	for (; line && n; n--)
+		line = (line = strchr(line, '\n')) ? line + 1 : NULL;
+	ck_assert_ptr_nonnull(line);
+	unsigned long long struck = strtoull(line, NULL, 10);
+	free(text);
+	return struck;
+}
+
 void
 sim_post(const struct sim_process *sim, const char *path)
 {

@@ -18,20 +18,26 @@
 #include "tests/support/tmpdir.h"
 #include "worker/turns.h"
 
-enum { SHARDS = 8, RECORDS = 5000, WORKERS = 4 };
+enum { SHARDS = 8, RECORDS = 5000, GZIP_RECORDS = 20000 };
 
-#define SIM "--tls off --shards 8 --records 5000 --consumer_timeout 3"
+#define SIM "--tls off --shards 8 --consumer_timeout 3 --records "
 #define AGENT "--consumer_count 4 --end_time end --batch_linger 100ms --checkpoint_interval 50ms "
 
 static void
-begin(struct one_host *h, const char *options, const char *sink)
+begin_with(struct one_host *h, const char *sim, const char *options, const char *sink)
 {
 	scenario_begin(&h->scenario);
-	sim_start(&h->sim, &h->scenario, SIM);
+	sim_start(&h->sim, &h->scenario, sim);
 	agent_init(&h->agent, &h->sim, "host", options);
 	agent_add_word(&h->agent, "--sink");
 	agent_add_word(&h->agent, sink);
 	agent_start(&h->agent);
+}
+
+static void
+begin(struct one_host *h, const char *options, const char *sink)
+{
+	begin_with(h, SIM "5000", options, sink);
 }
 
 /* A number that a user's shell prints for it, in the scenario's directory. */
@@ -48,20 +54,21 @@ shell(const struct scenario *scenario, const char *command)
 	return strtoul(number, NULL, 10);
 }
 
-/* Commands that take a while, of far more than one write each: they would mix. */
+/* Two or three commands a shard: each compresses to more than the 256 KiB that gzip writes at once,
+ * and the writes of two would mix. */
 START_TEST(gzip_appended_to_one_file_by_all_workers_is_readable_and_has_every_record_once)
 {
 	struct one_host h;
-	begin(&h, AGENT, "batch:gzip >> out.gz");
+	begin_with(&h, SIM "20000", AGENT, "batch:gzip >> out.gz");
 	ck_assert_int_eq(agent_wait(&h.agent), 0);
-	ck_assert_uint_gt(shell(&h.scenario, "wc -c < out.gz"), SHARDS * 64 << 10);
+	ck_assert_uint_gt(shell(&h.scenario, "wc -c < out.gz"), SHARDS * 768 << 10);
 	ck_assert_uint_eq(shell(&h.scenario,
 				"mkdir host.out; zcat out.gz > all && wc -l < all; "
 				"for s in 0 1 2 3 4 5 6 7; do "
 				"grep '\"shard\":\"'$s all > host.out/$s-gzip-00000000.log; "
 				"done"),
-			  SHARDS * RECORDS);
-	scenario_expect_exact(&h.scenario, SHARDS, RECORDS, "host.out");
+			  SHARDS * GZIP_RECORDS);
+	scenario_expect_exact(&h.scenario, SHARDS, GZIP_RECORDS, "host.out");
 	agent_expect_sound(&h.agent, &h.sim);
 	one_host_end(&h);
 }
@@ -108,7 +115,8 @@ START_TEST(one_that_hangs_holds_up_the_others_and_costs_no_worker)
 	ck_assert_uint_eq(agent_said(&h.agent, "msg=\"records refused\""), 1);
 	ck_assert_uint_eq(agent_said(&h.agent, "msg=\"worker killed\""), 0);
 	struct test_plugin_account *account = test_plugin_account(&h, SHARDS, RECORDS);
-	ck_assert_uint_eq(account->lost + account->repeated + account->dead, 0);
+	/* One that ran as its shard moved may have been cut short, and come again. */
+	ck_assert_uint_eq(account->lost + account->dead, 0);
 	free(account);
 	one_host_end(&h);
 }

@@ -15,7 +15,11 @@
 #include "common/options_value.h"
 #include "common/xalloc.h"
 
-enum { LAST_DEFAULT = 50 };
+enum {
+	LAST_DEFAULT = 50,
+	TIMEOUT_DEFAULT_MS = 30 * 1000,
+	TIMEOUT_MAX_MS = 24 * 60 * 60 * 1000,
+};
 
 /* So much fits into nanoseconds. */
 #define MS_MAX (INT64_MAX / 1000000)
@@ -126,6 +130,16 @@ take_dry_run(struct request *request, const char *value)
 }
 
 static enum exit_code
+take_timeout(struct request *request, const char *value)
+{
+	int64_t ms;
+	if (value_parse_ms(value, &ms) || ms < 1 || ms > TIMEOUT_MAX_MS)
+		return usage("--timeout '%s': allowed are 1ms to 1d, as 500ms, 30s, 2m", value);
+	request->timeout_ms = (int)ms;
+	return EXIT_DONE;
+}
+
+static enum exit_code
 take_help(struct request *request, const char *value)
 {
 	request->help = true;
@@ -154,6 +168,8 @@ static const struct option options[REQUEST_OPTIONS] = {
 			 "begin, end, a time as start_time, or cursor:TEXT" },
 	[REQUEST_DRY_RUN] = { "dry_run", NULL, NULL, take_dry_run,
 			      "only say what would be done" },
+	[REQUEST_TIMEOUT] = { "timeout", "TIME", "duration", take_timeout,
+			      "so long for a running agent's answer; default 30s" },
 	[REQUEST_HELP] = { "help", NULL, NULL, take_help, "this text" },
 	[REQUEST_VERSION] = { "version", NULL, NULL, take_version, "the version" },
 };
@@ -267,7 +283,8 @@ request_parse(const struct command *commands, char **argv, struct request *out)
 	enum exit_code code = EXIT_DONE;
 	*out = (struct request){ .commands = commands,
 				 .state_dir = env && *env ? env : "./lts-state.d",
-				 .last = LAST_DEFAULT };
+				 .last = LAST_DEFAULT,
+				 .timeout_ms = TIMEOUT_DEFAULT_MS };
 	for (int i = 1; argv[i] && !code; i++)
 		code = argv[i][0] == '-' && argv[i][1] == '-' ? take_option(out, argv, &i)
 							      : take_word(out, argv[i]);
@@ -287,14 +304,15 @@ void
 request_help(const struct command *commands, FILE *out)
 {
 	fputs("lts-state [--state_dir DIR] [OPTIONS] COMMAND\n\n"
-	      "Looks into the state of an lts-consumer agent, running or not.\n\nCommands:\n",
+	      "Looks into the state of an lts-consumer agent, running or not, and resets it.\n\n"
+	      "Commands:\n",
 	      out);
 	for (const struct command *c = commands; c->name; c++)
 		print_row(out, "", c->name, c->operand, c->help);
 	fputs("\nOptions, before or after the command:\n", out);
 	for (int o = 0; o < REQUEST_OPTIONS; o++)
 		print_row(out, "--", options[o].name, options[o].value, options[o].help);
-	fputs("\nExit: 0 done; 1 no such environment, damaged, or verify found something; "
-	      "2 usage.\n",
+	fputs("\nExit: 0 done; 1 no such environment, damaged, verify found something, or not all "
+	      "was reset; 2 usage.\n",
 	      out);
 }

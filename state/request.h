@@ -28,6 +28,7 @@ enum request_option {
 	REQUEST_ALL,
 	REQUEST_TO,
 	REQUEST_DRY_RUN,
+	REQUEST_TIMEOUT,
 	REQUEST_HELP,
 	REQUEST_VERSION,
 	REQUEST_OPTIONS,
@@ -58,6 +59,7 @@ struct request {
 	size_t n_shards;
 	struct place to;
 	bool dry_run;
+	int timeout_ms; /* for a running agent's answer */
 	bool given[REQUEST_OPTIONS];
 };
 

@@ -2,7 +2,7 @@
  * ask_agent.c - a line to the control socket, and the lines that come back.
  *
  * In lts-state. Owns the connection. Must never wait for longer than it was told. Held by
- * tests/scenario/reset.c.
+ * tests/scenario/resets.c.
  */
 #include "state/ask_agent.h"
 
@@ -19,18 +19,27 @@
 #include "common/clock.h"
 #include "common/handoff.h"
 
+enum { LOOK_AGAIN_MS = 20 };
+
 /* By way of the directory's descriptor: the path of a socket may have 107 bytes, that of a
  * directory more. */
 static int
-open_control(const char *state_dir)
+open_control(const char *state_dir, int64_t until_ms)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int dir = open(state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" CONTROL_SOCKET,
 		 dir);
-	bool good = dir >= 0 && fd >= 0 &&
-		    connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+	bool good = false;
+	while (dir >= 0 && fd >= 0 && !good) {
+		good = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+		/* EAGAIN: more ask than it has taken on. */
+		if (!good && (errno != EAGAIN || clock_mono_ms() >= until_ms))
+			break;
+		if (!good)
+			poll(NULL, 0, LOOK_AGAIN_MS);
+	}
 	int saved = errno;
 	if (dir >= 0)
 		close(dir);
@@ -68,7 +77,9 @@ enum lts_err
 ask_agent(const char *state_dir, const char *line, int timeout_ms, struct buf *out)
 {
 	int64_t until_ms = clock_mono_ms() + timeout_ms;
-	int fd = open_control(state_dir);
+	int fd = open_control(state_dir, until_ms);
+	if (fd < 0 && errno == EAGAIN)
+		return LTS_AGAIN;
 	if (fd < 0)
 		return errno == ENOENT || errno == ECONNREFUSED ? LTS_NOTFOUND : LTS_SYS;
 	char bytes[4096];
@@ -82,5 +93,6 @@ ask_agent(const char *state_dir, const char *line, int timeout_ms, struct buf *o
 			err = buf_put(out, bytes, (size_t)n);
 	}
 	close(fd);
-	return err || n == 0 ? err : LTS_AGAIN;
+	/* Gone while something was still to be read of it: the end, too. */
+	return err || n == 0 || (n < 0 && errno == ECONNRESET) ? err : LTS_AGAIN;
 }

@@ -3,7 +3,7 @@
  * none runs.
  *
  * In lts-state. Owns the list of what became of each shard. Must never write to the state
- * without both of its locks. Held by tests/scenario/reset.c.
+ * without both of its locks. Held by tests/scenario/resets.c.
  */
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -20,12 +20,10 @@
 #include "state/state_lock.h"
 #include "state/table.h"
 
-enum { ANSWER_MS = 30 * 1000 };
-
 struct outcome {
 	const struct request *request;
 	cJSON *shards; /* {"shard","from","to"} or {"shard","error"} each */
-	bool failed, complete;
+	bool failed, complete, refused;
 };
 
 static void
@@ -77,6 +75,8 @@ static enum exit_code
 show(struct outcome *o, const char *by, FILE *out)
 {
 	const struct request *request = o->request;
+	if (!o->complete && !o->shards->child)
+		return EXIT_FAILED; /* what is wrong is said elsewhere */
 	if (request->json) {
 		cJSON *object = cJSON_CreateObject();
 		cJSON_AddBoolToObject(object, "dry_run", request->dry_run);
@@ -131,9 +131,9 @@ take_answer(struct outcome *o, char *text)
 		else if (error)
 			complain(o->request, error);
 		o->complete |= json_member(object, "done") != NULL;
-		bool refused = !shard && error;
+		o->refused = !shard && error;
 		cJSON_Delete(object);
-		if (refused)
+		if (o->refused)
 			return false;
 	}
 	return true;
@@ -145,17 +145,22 @@ ask(struct outcome *o, FILE *out, bool *no_agent_out)
 	struct buf answer;
 	char *line = question(o->request);
 	buf_init(&answer, 0);
-	enum lts_err err = ask_agent(o->request->state_dir, line, ANSWER_MS, &answer);
+	enum lts_err err =
+		ask_agent(o->request->state_dir, line, o->request->timeout_ms, &answer);
 	enum exit_code code = EXIT_FAILED;
 	*no_agent_out = err == LTS_NOTFOUND;
 	if (err == LTS_SYS)
 		complain(o->request, strerror(errno));
 	else if (!*no_agent_out && (!answer.data || take_answer(o, answer.data)))
 		code = show(o, "agent", out);
-	if (err == LTS_AGAIN || (!err && !o->complete && o->shards->child))
+	if (err == LTS_AGAIN)
 		complain(o->request,
-			 "the agent ended, or took longer than 30 s: for shards that are "
-			 "not listed the reset may still come");
+			 "the agent has not answered in time (--timeout): shards that "
+			 "are not listed may still be reset");
+	else if (!err && !o->complete && !o->refused)
+		complain(o->request,
+			 "the agent ended: shards that are not listed were not reset, "
+			 "or are when it is started");
 	buf_fini(&answer);
 	free(line);
 	return code;
@@ -225,18 +230,17 @@ force(struct outcome *o, FILE *out)
 {
 	struct snapshot snapshot;
 	struct state_lock lock;
-	enum exit_code code = look_read(o->request->state_dir, &snapshot);
+	enum exit_code code = state_lock_take(o->request->state_dir, &lock);
 	if (code)
 		return code;
-	if (snapshot.n_problems)
-		code = complain(o->request, "it is damaged: lts-state verify says how");
-	else
-		code = state_lock_take(o->request->state_dir, &lock);
+	code = look_read(o->request->state_dir, &snapshot);
 	if (!code) {
-		code = write_state(o, &snapshot, out);
-		state_lock_release(&lock);
+		code = snapshot.n_problems
+			       ? complain(o->request, "it is damaged: lts-state verify says how")
+			       : write_state(o, &snapshot, out);
+		snapshot_fini(&snapshot);
 	}
-	snapshot_fini(&snapshot);
+	state_lock_release(&lock);
 	return code;
 }
 

@@ -15,7 +15,11 @@
 #include "common/options_value.h"
 #include "common/xalloc.h"
 
-enum { LAST_DEFAULT = 50 };
+enum {
+	LAST_DEFAULT = 50,
+	TIMEOUT_DEFAULT_MS = 30 * 1000,
+	TIMEOUT_MAX_MS = 24 * 60 * 60 * 1000,
+};
 
 /* So much fits into nanoseconds. */
 #define MS_MAX (INT64_MAX / 1000000)
@@ -140,6 +144,16 @@ take_repeat(struct request *request, const char *value)
 }
 
 static enum exit_code
+take_timeout(struct request *request, const char *value)
+{
+	int64_t ms;
+	if (value_parse_ms(value, &ms) || ms < 1 || ms > TIMEOUT_MAX_MS)
+		return usage("--timeout '%s': allowed are 1ms to 1d, as 500ms, 30s, 2m", value);
+	request->timeout_ms = (int)ms;
+	return EXIT_DONE;
+}
+
+static enum exit_code
 take_help(struct request *request, const char *value)
 {
 	request->help = true;
@@ -173,6 +187,8 @@ static const struct option options[REQUEST_OPTIONS] = {
 			    "though sound" },
 	[REQUEST_REPEAT] = { "repeat", NULL, NULL, take_repeat,
 			     "restore: delivers all since FILE again" },
+	[REQUEST_TIMEOUT] = { "timeout", "TIME", "duration", take_timeout,
+			      "so long for a running agent's answer; default 30s" },
 	[REQUEST_HELP] = { "help", NULL, NULL, take_help, "this text" },
 	[REQUEST_VERSION] = { "version", NULL, NULL, take_version, "the version" },
 };
@@ -286,7 +302,8 @@ request_parse(const struct command *commands, char **argv, struct request *out)
 	enum exit_code code = EXIT_DONE;
 	*out = (struct request){ .commands = commands,
 				 .state_dir = env && *env ? env : "./lts-state.d",
-				 .last = LAST_DEFAULT };
+				 .last = LAST_DEFAULT,
+				 .timeout_ms = TIMEOUT_DEFAULT_MS };
 	for (int i = 1; argv[i] && !code; i++)
 		code = argv[i][0] == '-' && argv[i][1] == '-' ? take_option(out, argv, &i)
 							      : take_word(out, argv[i]);
@@ -314,7 +331,8 @@ request_help(const struct command *commands, FILE *out)
 	fputs("\nOptions, before or after the command:\n", out);
 	for (int o = 0; o < REQUEST_OPTIONS; o++)
 		print_row(out, "--", options[o].name, options[o].value, options[o].help);
-	fputs("\nExit: 0 done; 1 no such environment, damaged, or verify found something; "
-	      "2 usage;\n3 an agent uses it.\n",
+	fputs("\nExit: 0 done; 1 no such environment, damaged, verify found something, or not "
+	      "all "
+	      "was reset;\n2 usage; 3 an agent uses it.\n",
 	      out);
 }

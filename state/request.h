@@ -30,6 +30,7 @@ enum request_option {
 	REQUEST_DRY_RUN,
 	REQUEST_FORCE,
 	REQUEST_REPEAT,
+	REQUEST_TIMEOUT,
 	REQUEST_HELP,
 	REQUEST_VERSION,
 	REQUEST_OPTIONS,
@@ -59,6 +60,7 @@ struct request {
 	struct shard_id shards[REQUEST_SHARDS_MAX];
 	size_t n_shards;
 	struct place to;
+	int timeout_ms; /* for a running agent's answer */
 	bool given[REQUEST_OPTIONS];
 };
 

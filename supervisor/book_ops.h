@@ -28,7 +28,7 @@ struct book_ops {
 	/* The consumer lists a shard less: the sooner it says so, the sooner another has it. */
 	void (*left)(void *arg, uint32_t home);
 	/* What book_reset began: LTS_OK: a worker has taken the shard there; LTS_GONE: it left
-	 * this host before. */
+	 * this host before; LTS_BADDATA: it stopped there; LTS_AGAIN: the agent stops. */
 	void (*was_reset)(void *arg, const struct shard_id *shard, enum lts_err err);
 	/* For people: what happened to a shard. */
 	void (*note)(void *arg, const struct shard_id *shard, const char *what, const char *why);

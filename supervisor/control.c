@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,6 +68,22 @@ lose(struct control_peer *peer)
 	drop(peer);
 }
 
+/* Nobody is there any more, to ask or to listen. */
+static bool
+is_closed(const struct control_peer *peer)
+{
+	struct pollfd state = { .fd = peer->fd };
+	return poll(&state, 1, 0) > 0 && state.revents & POLLHUP;
+}
+
+/* From now on, so long until it does something. */
+static void
+wait_for(struct control_peer *peer)
+{
+	ev_now_update(peer->control->config.loop);
+	ev_timer_again(peer->control->config.loop, &peer->late);
+}
+
 static void
 on_writable(struct ev_loop *loop, struct ev_io *io, int events)
 {
@@ -81,6 +98,8 @@ on_writable(struct ev_loop *loop, struct ev_io *io, int events)
 			return;
 		}
 		peer->sent += (size_t)n;
+		if (peer->answered)
+			wait_for(peer);
 	}
 	ev_io_stop(loop, io);
 	if (peer->answered)
@@ -96,7 +115,7 @@ on_readable(struct ev_loop *loop, struct ev_io *io, int events)
 	ssize_t n = recv(peer->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n == 0 && peer->asked) { /* it says no more, but may listen */
+	if (n == 0 && peer->asked && !is_closed(peer)) { /* it says no more, but may listen */
 		ev_io_stop(loop, io);
 		return;
 	}
@@ -116,6 +135,7 @@ on_readable(struct ev_loop *loop, struct ev_io *io, int events)
 static void
 on_late(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
+	/* Nothing asked yet, or all is said: nobody need be told. */
 	drop(timer->data);
 }
 
@@ -140,7 +160,8 @@ on_peer(struct ev_loop *loop, struct ev_io *io, int events)
 	buf_init(&peer->out, 0);
 	ev_io_init(&peer->read, on_readable, fd, EV_READ);
 	ev_io_init(&peer->write, on_writable, fd, EV_WRITE);
-	ev_timer_init(&peer->late, on_late, CONTROL_ASK_MS / 1e3, 0);
+	ev_timer_init(&peer->late, on_late, (double)c->config.ask_ms / 1e3,
+		      (double)c->config.ask_ms / 1e3);
 	peer->read.data = peer->write.data = peer->late.data = peer;
 	LIST_INSERT_HEAD(&c->peers, peer, link);
 	if (++c->n_peers == CONTROL_PEERS)
@@ -161,6 +182,7 @@ void
 control_end(struct control_peer *peer)
 {
 	peer->answered = true;
+	wait_for(peer);
 	ev_io_start(peer->control->config.loop, &peer->write);
 }
 

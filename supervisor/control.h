@@ -10,6 +10,7 @@
 #define SUPERVISOR_CONTROL_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/buf.h"
@@ -22,12 +23,13 @@ struct control_peer;
 enum {
 	CONTROL_PEERS = 8,
 	CONTROL_LINE_MAX = 512 * 1024, /* 4,096 shards of 64 bytes have room */
-	CONTROL_ASK_MS = 10000,        /* to send the line */
+	CONTROL_ASK_MS = 10000,        /* to send the line; to take some of the answer */
 };
 
 struct control_config { /* pointers are borrowed for its life */
 	struct ev_loop *loop;
 	const char *state_dir;
+	int64_t ask_ms; /* CONTROL_ASK_MS, but for tests */
 	/* A line came. control_say and control_end follow, now or later; `line` is NUL-terminated
 	 * and good until it returns. */
 	void (*request)(void *arg, struct control_peer *peer, const char *line, size_t len);

@@ -356,6 +356,7 @@ book_on_gone(struct lease_book *book, uint32_t worker, enum fate fate, int64_t n
 		e->fate = fate;
 		e->fate_slot = worker;
 		e->stuck = false;
+		lease_reset_on_free(book, e, now_ms);
 	}
 	lease_book_settle(book, now_ms);
 }
@@ -373,19 +374,21 @@ book_on_message(struct lease_book *book, uint32_t worker, const struct message *
 		e->unbroken = e->current;
 		if (e->hold == HOLD_TAKING)
 			e->hold = HOLD_HELD;
-		lease_reset_on_held(book, e, m->epoch, now_ms);
+		lease_reset_on_held(book, e, now_ms);
 		break;
 	case MSG_RELEASED:
 		e->hold = HOLD_NONE;
 		e->holder = ASSIGN_NOBODY;
 		e->stuck = false;
+		lease_reset_on_free(book, e, now_ms);
 		break;
 	case MSG_FINISHED:
 		e->finished = e->current && cursor_is_none(&e->reset);
 		lease_publish_one(book, e, now_ms);
 		break;
 	case MSG_STUCK:
-		e->stuck = true;
+		lease_reset_on_stuck(book, e);
+		e->stuck = cursor_is_none(&e->reset); /* else it goes on elsewhere */
 		memcpy(e->why, m->text, sizeof(e->why));
 		break;
 	default:
@@ -413,6 +416,7 @@ void
 book_stop(struct lease_book *book)
 {
 	book->stopping = true;
+	lease_reset_on_stop(book);
 }
 
 size_t

@@ -78,8 +78,8 @@ void book_on_gone(struct lease_book *book, uint32_t worker, enum fate fate, int6
 void book_on_message(struct lease_book *book, uint32_t worker, const struct message *message,
 		     int64_t now_ms);
 /* People want the shard to go on at `to`: its holder lets go, the next one takes it there;
- * was_reset follows. LTS_NOTFOUND: it is not ours. LTS_GONE: it is being given back, or the agent
- * stops. LTS_BUSY: so is another such wish under way. */
+ * was_reset follows. LTS_NOTFOUND: it is not ours. LTS_GONE: it is being given back. LTS_AGAIN: the
+ * agent stops. LTS_BUSY: another such wish is under way. */
 enum lts_err book_reset(struct lease_book *book, const struct shard_id *shard,
 			const struct cursor *to, int64_t now_ms) LTS_MUST_USE;
 /* Ends leases past their deadline, gives up on last publishes, asks again, publishes starts. */

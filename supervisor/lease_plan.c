@@ -43,6 +43,8 @@ assign(struct lease_book *book, struct entry *e, int32_t worker)
 		m.reset = e->reset;
 		e->reset_epoch = m.epoch;
 	}
+	if (!cursor_is_none(&m.reset))
+		m.suspect = (struct suspect){ 0 };
 	e->epoch = m.epoch;
 	e->current = true;
 	e->hold = HOLD_TAKING;

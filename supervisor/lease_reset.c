@@ -14,13 +14,16 @@ book_reset(struct lease_book *book, const struct shard_id *shard, const struct c
 	struct entry *e = lease_entry_find(book, shard);
 	if (!e || e->left_behind)
 		return LTS_NOTFOUND;
-	if (book->stopping || !e->granted || e->wanted_back || e->to_close)
+	if (book->stopping)
+		return LTS_AGAIN;
+	if (!e->granted || e->wanted_back || e->to_close)
 		return LTS_GONE;
 	if (!cursor_is_none(&e->reset))
 		return LTS_BUSY;
 	e->reset = *to;
 	e->reset_epoch = (struct epoch){ 0 };
-	e->finished = false;
+	e->finished = e->stuck = false; /* the end of a run waits for it again */
+	book->changes++;
 	e->suspect.attempts = 0; /* of records that may not come, or come again as new ones */
 	if (e->hold == HOLD_TAKING || e->hold == HOLD_HELD)
 		lease_entry_revoke(book, e);
@@ -28,19 +31,58 @@ book_reset(struct lease_book *book, const struct shard_id *shard, const struct c
 	return LTS_OK;
 }
 
-void
-lease_reset_on_held(struct lease_book *book, struct entry *e, struct epoch epoch, int64_t now_ms)
+static void
+end_wish(struct lease_book *book, struct entry *e, enum lts_err err)
 {
-	if (cursor_is_none(&e->reset) || !epoch_equal(e->reset_epoch, epoch))
-		return;
 	e->reset = (struct cursor){ 0 };
-	lease_publish_one(book, e, now_ms); /* else another host might go on where it was */
-	book->ops->was_reset(book->arg, &e->shard, LTS_OK);
+	book->ops->was_reset(book->arg, &e->shard, err);
+}
+
+/* The assignment that says so was the last one. */
+static bool
+is_assigned(const struct entry *e)
+{
+	return !cursor_is_none(&e->reset) && epoch_equal(e->reset_epoch, e->epoch);
 }
 
 void
-lease_reset_on_left(struct lease_book *book, const struct entry *e)
+lease_reset_on_held(struct lease_book *book, struct entry *e, int64_t now_ms)
+{
+	if (!is_assigned(e))
+		return;
+	lease_publish_one(book, e, now_ms); /* else another host might go on where it was */
+	end_wish(book, e, LTS_OK);
+}
+
+void
+lease_reset_on_stuck(struct lease_book *book, struct entry *e)
+{
+	if (is_assigned(e))
+		end_wish(book, e, LTS_BADDATA);
+}
+
+void
+lease_reset_on_free(struct lease_book *book, struct entry *e, int64_t now_ms)
+{
+	struct checkpoint_record record;
+	if (is_assigned(e) && !book->ops->committed(book->arg, &e->shard, &record) &&
+	    epoch_equal(record.epoch, e->epoch))
+		lease_reset_on_held(book, e, now_ms);
+	else if (book->stopping && !cursor_is_none(&e->reset))
+		end_wish(book, e, LTS_AGAIN);
+}
+
+void
+lease_reset_on_left(struct lease_book *book, struct entry *e)
 {
 	if (!cursor_is_none(&e->reset))
-		book->ops->was_reset(book->arg, &e->shard, LTS_GONE);
+		end_wish(book, e, LTS_GONE);
+}
+
+void
+lease_reset_on_stop(struct lease_book *book)
+{
+	for (size_t i = 0; i < book->count; i++)
+		if (book->entries[i].hold == HOLD_NONE)
+			lease_reset_on_free(book, &book->entries[i], 0);
 }

@@ -6,10 +6,15 @@
 
 #include "supervisor/lease_entry.h"
 
-/* A worker has taken the shard under that epoch. */
-void lease_reset_on_held(struct lease_book *book, struct entry *e, struct epoch epoch,
-			 int64_t now_ms);
+/* A worker has taken the shard under its present epoch; or it stopped. */
+void lease_reset_on_held(struct lease_book *book, struct entry *e, int64_t now_ms);
+void lease_reset_on_stuck(struct lease_book *book, struct entry *e);
+/* No worker has it any more, and what its last holder committed is known. A take that nobody
+ * heard of counts: done again it would repeat what was delivered since. */
+void lease_reset_on_free(struct lease_book *book, struct entry *e, int64_t now_ms);
 /* The shard leaves the book. */
-void lease_reset_on_left(struct lease_book *book, const struct entry *e);
+void lease_reset_on_left(struct lease_book *book, struct entry *e);
+/* No more assignments: wishes that no worker has will not come true. */
+void lease_reset_on_stop(struct lease_book *book);
 
 #endif

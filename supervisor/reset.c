@@ -3,7 +3,7 @@
  *
  * Runs on the supervisor's loop. Owns the wishes under way. Must never hand the book a cursor
  * that the service has not given or taken, nor call the book from within it. Held by
- * tests/scenario/reset.c.
+ * tests/scenario/resets.c.
  */
 #include "supervisor/reset.h"
 
@@ -125,6 +125,10 @@ why_not(enum lts_err err)
 		       "name";
 	case LTS_BUSY:
 		return "another reset of it is under way";
+	case LTS_AGAIN:
+		return "the agent stops: try again when it has ended";
+	case LTS_BADDATA:
+		return "it stopped there: lts-state events says why";
 	default:
 		return "it is being given back to the service: another host has it next";
 	}

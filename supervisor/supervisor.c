@@ -316,6 +316,7 @@ create_control(struct supervisor *s)
 {
 	struct control_config config = { .loop = s->loop,
 					 .state_dir = s->options->state_dir,
+					 .ask_ms = CONTROL_ASK_MS,
 					 .request = on_control_request,
 					 .gone = on_control_gone,
 					 .arg = s };
@@ -362,8 +363,8 @@ set_up(struct supervisor *s, struct buf *why)
 	create_group(s);
 	s->finish = finish_create(s->api, s->book, on_finish_reached, s);
 	s->tally = tally_create(s->start.store);
-	s->metrics = metrics_create(s);
 	create_control(s);
+	s->metrics = metrics_create(s);
 	s->signals = signals_create(s->loop, &supervisor_signals_events, s);
 	start_timer(s, &s->tick, on_tick, SUPERVISOR_TICK_MS);
 	start_timer(s, &s->publish, on_publish, s->options->publish_interval_ms);

@@ -30,11 +30,11 @@
 	X(store) X(store_processes) \
 	X(identity) X(lease) \
 	X(checkpoint) X(worker_record) \
-	X(human) X(dump) \
+	X(human) X(dump) X(place) X(reset) X(take_reset) X(state_lock) \
 	X(lts_state) X(assign) \
 	X(worker_slot) X(worker_pool) \
 	X(lease_book) X(lease_publish) \
-	X(lease_leave) X(lease_suspect) \
+	X(lease_leave) X(lease_suspect) X(lease_reset) X(control) \
 	X(lease_watch) X(blame) \
 	X(notify) X(agency) X(check_online) \
 	X(metrics_text) X(metrics_shards) X(metrics_http) X(metrics_file) \
@@ -68,7 +68,7 @@
 	X(manager) X(plugins) X(reload) X(keys) X(metrics) \
 	X(exec) X(manual) X(examples) \
 	X(commands) X(one_at_a_time) X(confined) X(users) X(online) X(hostile) \
-	X(replay) X(replay_stops)
+	X(replay) X(replay_stops) X(resets)
 /* clang-format on */
 
 #define DECLARE(name) Suite *suite_##name(void);

@@ -14,7 +14,8 @@ MODEL_OUT = $(addprefix $(OBJ)/,common/channel.o common/clock.o common/http.o co
 	common/xalloc.o state/ask_agent.o state/command_%.o state/dump.o state/dump_json.o \
 	state/events.o state/look.o state/proc.o state/remake.o state/rescue.o state/snapshot.o \
 	state/state_lock.o state/store.o state/table.o state/verify.o supervisor/agency.o \
-	supervisor/check_config.o supervisor/check_online.o supervisor/control.o supervisor/keys.o supervisor/metrics.o supervisor/metrics_file.o \
+	supervisor/check_config.o supervisor/check_online.o supervisor/control.o \
+	supervisor/keys.o supervisor/metrics.o supervisor/metrics_file.o \
 	supervisor/metrics_health.o supervisor/metrics_http.o supervisor/metrics_render.o \
 	supervisor/metrics_render_shards.o supervisor/spawn.o supervisor/state_dir.o \
 	worker/sandbox_calls.o worker/sandbox_files.o worker/sink.o worker/sink_file.o \

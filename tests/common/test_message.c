@@ -32,6 +32,7 @@ static const struct message samples[] = {
 				  .service = { "1767322800000000001" },
 				  .service_is_ours = true,
 				  .unbroken = true,
+				  .reset = { "1767322800000000051" },
 				  .start = "begin",
 				  .end_ns = -5,
 				  .fate = FATE_KILLED,
@@ -109,6 +110,7 @@ START_TEST(assign_comes_back)
 	ck_assert(cursor_equal(&m->service, &in->service));
 	ck_assert(m->service_is_ours);
 	ck_assert(m->unbroken);
+	ck_assert(cursor_equal(&m->reset, &in->reset));
 	ck_assert_str_eq(m->start, "begin");
 	ck_assert_int_eq(m->end_ns, -5);
 	ck_assert_int_eq(m->fate, FATE_KILLED);

@@ -1,6 +1,5 @@
 /*
- * test_options.c - holds common/options_load.c, options_table.c and ini_file.c: the
- * sources, and secrets.
+ * test_options.c - holds common/options_load.c, options_table.c, ini_file.c: sources, secrets.
  */
 #include <check.h>
 #include <stdlib.h>

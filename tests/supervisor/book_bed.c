@@ -32,6 +32,8 @@ op_assign(void *arg, uint32_t worker, const struct message_assign *m)
 		SAY(bed, " service=%s", m->service.text);
 	SAY(bed, "%s%s%s", m->service_is_ours ? " ours" : "", m->unbroken ? " unbroken" : "",
 	    m->seal_only ? " seal" : "");
+	if (!cursor_is_none(&m->reset))
+		SAY(bed, " reset=%s", m->reset.text);
 	if (m->fate == FATE_KILLED || m->fate == FATE_DIED)
 		SAY(bed, " %s w%u", fates[m->fate], m->fate_slot);
 	if (m->suspect.attempts)
@@ -114,6 +116,13 @@ op_left(void *arg, uint32_t home)
 }
 
 static void
+op_was_reset(void *arg, const struct shard_id *shard, enum lts_err err)
+{
+	struct book_bed *bed = arg;
+	SAY(bed, "reset %s %s\n", shard->text, err ? lts_err_name(err) : "ok");
+}
+
+static void
 op_note(void *arg, const struct shard_id *shard, const char *what, const char *why)
 {
 	struct book_bed *bed = arg;
@@ -129,6 +138,7 @@ static const struct book_ops ops = {
 	.publish = op_publish,
 	.committed = op_committed,
 	.left = op_left,
+	.was_reset = op_was_reset,
 	.note = op_note,
 };
 
@@ -262,6 +272,14 @@ book_bed_commit(struct book_bed *bed, const char *shard, uint32_t sequence, cons
 	*record = (struct checkpoint_record){ .shard = id,
 					      .epoch = epoch_of(BED_BOOT, sequence),
 					      .cursor = cursor_of(cursor) };
+}
+
+enum lts_err
+book_bed_reset(struct book_bed *bed, const char *shard, const char *cursor)
+{
+	struct shard_id id = shard_of(shard);
+	struct cursor to = cursor_of(cursor);
+	return book_reset(bed->book, &id, &to, bed->now_ms);
 }
 
 void

@@ -33,8 +33,9 @@ void book_bed_init(struct book_bed *bed, int64_t end_ns);
 void book_bed_fini(struct book_bed *bed);
 
 /* Fails unless the book did exactly that since the last look: lines of
- *   assign A w0 e1 [service=C] [ours] [unbroken] [seal] [killed w2|died w2]
- *   [suspect C N DEATHS [from FIRST]] | revoke A w0 e1 | renew w0 e1 e2 until MS |
+ *   assign A w0 e1 [service=C] [ours] [unbroken] [seal] [reset=C]
+ *   [killed w2|died w2] [suspect C N DEATHS [from FIRST]] |
+ *   reset A ok | reset A GONE | revoke A w0 e1 | renew w0 e1 e2 until MS |
  *   told A w0 e1 C | ask A |
  *   publish h0 A=C B=C | left h0 */
 void book_bed_expect(struct book_bed *bed, const char *lines);
@@ -59,6 +60,7 @@ void book_bed_message(struct book_bed *bed, uint32_t worker, enum message_type t
 		      const char *shard, uint32_t sequence);
 void book_bed_commit(struct book_bed *bed, const char *shard, uint32_t sequence,
 		     const char *cursor);
+enum lts_err book_bed_reset(struct book_bed *bed, const char *shard, const char *cursor);
 void book_bed_live(struct book_bed *bed, uint32_t worker);
 void book_bed_gone(struct book_bed *bed, uint32_t worker, enum fate fate);
 void book_bed_tick(struct book_bed *bed, int64_t later_ms);

@@ -43,6 +43,19 @@ START_TEST(take_with_a_position_begins_to_fetch_there)
 }
 END_TEST
 
+START_TEST(take_of_a_reset_asks_for_the_place_that_it_says)
+{
+	struct lease_taken taken = { .from = "end" };
+	shard_start(bed.shard);
+	shard_on_taken(bed.shard, LTS_NOTFOUND, &taken, "", 1000);
+	shard_bed_expect(&bed, "take -\ncursor end\n");
+	shard_bed_cursor(&bed, "70");
+	shard_bed_expect(&bed, "take 70\n");
+	shard_bed_taken(&bed, LTS_OK, "70");
+	shard_bed_expect(&bed, "HELD local\nbatch 70 - 100\n");
+}
+END_TEST
+
 START_TEST(take_without_a_position_asks_for_the_start_and_takes_again)
 {
 	shard_start(bed.shard);
@@ -438,6 +451,7 @@ suite_shard(void)
 	TCase *tc = tcase_create("fetching");
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, take_with_a_position_begins_to_fetch_there);
+	tcase_add_test(tc, take_of_a_reset_asks_for_the_place_that_it_says);
 	tcase_add_test(tc, take_without_a_position_asks_for_the_start_and_takes_again);
 	tcase_add_test(tc, position_with_records_before_ours_is_behind_us);
 	tcase_add_test(tc, position_with_records_behind_ours_is_ahead_of_us);

@@ -35,7 +35,7 @@
 	X(worker_slot) X(worker_pool) \
 	X(lease_book) X(lease_publish) \
 	X(lease_leave) X(lease_suspect) X(lease_reset) X(control) \
-	X(lease_watch) X(blame) \
+	X(lease_watch) X(blame) X(group) \
 	X(notify) X(agency) X(check_online) \
 	X(metrics_text) X(metrics_shards) X(metrics_http) X(metrics_file) \
 	X(state_dir) X(shard) \

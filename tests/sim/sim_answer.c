@@ -154,8 +154,8 @@ put_shards(struct sim_answer *answer, uint64_t first, int64_t count)
 	}
 	sim_answer_printf(answer, "[");
 	for (int64_t i = 0; i < count; i++)
-		sim_answer_printf(answer, "%s%s%llu%s", i ? "," : "", before,
-				  (unsigned long long)first + (unsigned long long)i, after);
+		must(buf_printf(&answer->body, "%s%s%llu%s", i ? "," : "", before,
+				(unsigned long long)first + (unsigned long long)i, after));
 	sim_answer_printf(answer, "]");
 }
 

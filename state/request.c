@@ -269,7 +269,8 @@ request_help(const struct command *commands, FILE *out)
 	fputs("\nOptions, before or after the command:\n", out);
 	for (int o = 0; o < REQUEST_OPTIONS; o++)
 		print_row(out, "--", options[o].name, options[o].value, options[o].help);
-	fputs("\nExit: 0 done; 1 no such environment, damaged, or verify found something; "
+	fputs("\nExit: 0 done; 1 no such environment, damaged, or verify or diff found "
+	      "something; "
 	      "2 usage;\n3 an agent uses it.\n",
 	      out);
 }

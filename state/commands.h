@@ -18,5 +18,7 @@ enum exit_code command_backup(const struct request *request, FILE *out);
 enum exit_code command_restore(const struct request *request, FILE *out);
 /* An empty environment in the place of a damaged one. EXIT_IN_USE: an agent runs. */
 enum exit_code command_rebuild(const struct request *request, FILE *out);
+/* EXIT_FAILED: some shard is not published as it is committed, or a record is damaged. */
+enum exit_code command_diff(const struct request *request, FILE *out);
 
 #endif

@@ -35,6 +35,8 @@ static const struct command commands[] = {
 	  "which stream, group and host this state belongs to" },
 	{ "verify", NULL, JSON, 0, command_verify,
 	  "reads and checks every record; exit 1 if one is wrong" },
+	{ "diff", NULL, JSON, 0, command_diff,
+	  "what is committed beside what is published; exit 1 if they differ" },
 	{ "reset", NULL,
 	  JSON | 1u << REQUEST_SHARD | 1u << REQUEST_ALL | 1u << REQUEST_TO |
 		  1u << REQUEST_DRY_RUN | 1u << REQUEST_TIMEOUT,

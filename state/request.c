@@ -331,8 +331,7 @@ request_help(const struct command *commands, FILE *out)
 	fputs("\nOptions, before or after the command:\n", out);
 	for (int o = 0; o < REQUEST_OPTIONS; o++)
 		print_row(out, "--", options[o].name, options[o].value, options[o].help);
-	fputs("\nExit: 0 done; 1 no such environment, damaged, verify found something, or not "
-	      "all "
-	      "was reset;\n2 usage; 3 an agent uses it.\n",
+	fputs("\nExit: 0 done; 1 no such environment, damaged, verify or diff found something, or "
+	      "not all was reset;\n2 usage; 3 an agent uses it.\n",
 	      out);
 }

@@ -26,7 +26,8 @@
 	X(record_text) X(basics) \
 	X(make_dirs) X(pack) X(protect) X(child_env) \
 	X(message) X(channel) \
-	X(board) X(board_cells) X(listen_at) X(schema) X(schema_versions) X(backup) X(rebuild) \
+	X(board) X(board_cells) X(listen_at) X(schema) \
+	X(schema_versions) X(backup) X(rebuild) X(diff) \
 	X(store) X(store_processes) \
 	X(identity) X(lease) \
 	X(checkpoint) X(worker_record) \

@@ -10,5 +10,8 @@
 enum exit_code command_show(const struct request *request, FILE *out);
 /* EXIT_FAILED: a record is damaged, or some do not fit together. */
 enum exit_code command_verify(const struct request *request, FILE *out);
+/* A screen, until the user leaves: nothing goes to `out`. EXIT_USAGE: there is no terminal that
+ * can show one. */
+enum exit_code command_watch(const struct request *request, FILE *out);
 
 #endif

@@ -33,6 +33,8 @@ static const struct command commands[] = {
 	  "which stream, group and host this state belongs to" },
 	{ "verify", NULL, JSON, 0, command_verify,
 	  "reads and checks every record; exit 1 if one is wrong" },
+	{ "watch", NULL, 1u << REQUEST_INTERVAL, 0, command_watch,
+	  "all of it on a screen, as it changes; ? there for the keys" },
 	{ 0 },
 };
 

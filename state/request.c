@@ -14,7 +14,12 @@
 #include "common/clock.h"
 #include "common/options_value.h"
 
-enum { LAST_DEFAULT = 50 };
+enum {
+	LAST_DEFAULT = 50,
+	INTERVAL_DEFAULT_MS = 1000,
+	INTERVAL_MIN_MS = 100,
+	INTERVAL_MAX_MS = 3600 * 1000
+};
 
 /* So much fits into nanoseconds. */
 #define MS_MAX (INT64_MAX / 1000000)
@@ -88,6 +93,16 @@ take_since(struct request *request, const char *value)
 }
 
 static enum exit_code
+take_interval(struct request *request, const char *value)
+{
+	int64_t ms;
+	if (value_parse_ms(value, &ms) || ms < INTERVAL_MIN_MS || ms > INTERVAL_MAX_MS)
+		return usage("--interval '%s': 100ms to 1h is allowed, as 500ms, 2s", value);
+	request->interval_ms = ms;
+	return EXIT_DONE;
+}
+
+static enum exit_code
 take_help(struct request *request, const char *value)
 {
 	request->help = true;
@@ -109,6 +124,8 @@ static const struct option options[REQUEST_OPTIONS] = {
 			   "so many events, 0 for all; default 50" },
 	[REQUEST_SINCE] = { "since", "WHEN", "time or an age", take_since,
 			    "only events since a time, as start_time, or of an age, as 10m" },
+	[REQUEST_INTERVAL] = { "interval", "TIME", "time", take_interval,
+			       "between looks; default 1s" },
 	[REQUEST_HELP] = { "help", NULL, NULL, take_help, "this text" },
 	[REQUEST_VERSION] = { "version", NULL, NULL, take_version, "the version" },
 };
@@ -222,7 +239,8 @@ request_parse(const struct command *commands, char **argv, struct request *out)
 	enum exit_code code = EXIT_DONE;
 	*out = (struct request){ .commands = commands,
 				 .state_dir = env && *env ? env : "./lts-state.d",
-				 .last = LAST_DEFAULT };
+				 .last = LAST_DEFAULT,
+				 .interval_ms = INTERVAL_DEFAULT_MS };
 	for (int i = 1; argv[i] && !code; i++)
 		code = argv[i][0] == '-' && argv[i][1] == '-' ? take_option(out, argv, &i)
 							      : take_word(out, argv[i]);

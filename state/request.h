@@ -21,6 +21,7 @@ enum request_option {
 	REQUEST_JSON,
 	REQUEST_LAST,
 	REQUEST_SINCE,
+	REQUEST_INTERVAL,
 	REQUEST_HELP,
 	REQUEST_VERSION,
 	REQUEST_OPTIONS,
@@ -45,8 +46,9 @@ struct request {
 	const char *operand;
 	const char *state_dir;
 	bool json, help, version;
-	size_t last;      /* so many events; 0: all */
-	int64_t since_ns; /* and of those only later ones, by this host's clock */
+	size_t last;         /* so many events; 0: all */
+	int64_t since_ns;    /* and of those only later ones, by this host's clock */
+	int64_t interval_ms; /* between looks */
 	bool given[REQUEST_OPTIONS];
 };
 

@@ -31,7 +31,7 @@
 	X(identity) X(lease) \
 	X(checkpoint) X(worker_record) \
 	X(human) X(dump) \
-	X(lts_state) X(assign) \
+	X(lts_state) X(watch_view) X(watch_rows) X(assign) \
 	X(worker_slot) X(worker_pool) \
 	X(lease_book) X(lease_publish) \
 	X(lease_leave) X(lease_suspect) \

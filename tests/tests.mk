@@ -12,7 +12,9 @@ SUPPORT = $(filter-out %/sys_spy.o $(OBJ)/tests/support/test_%,$(call objs,tests
 MODEL_OUT = $(addprefix $(OBJ)/,common/channel.o common/clock.o common/http.o common/http_head.o \
 	common/http_setup.o common/log.o common/log_line.o common/lts_api.o common/lts_answer.o \
 	common/xalloc.o state/command_show.o state/dump.o state/dump_json.o state/events.o state/look.o \
-	state/proc.o state/snapshot.o state/store.o state/table.o state/verify.o supervisor/agency.o \
+	state/proc.o state/snapshot.o state/store.o state/table.o state/verify.o \
+	state/watch_line.o state/watch_look.o state/watch_rows.o state/watch_sample.o \
+	state/watch_view.o supervisor/agency.o \
 	supervisor/keys.o supervisor/metrics.o supervisor/metrics_file.o supervisor/metrics_health.o \
 	supervisor/metrics_http.o supervisor/metrics_render.o supervisor/metrics_render_shards.o \
 	supervisor/spawn.o supervisor/state_dir.o worker/sandbox_calls.o worker/sandbox_files.o \

@@ -20,13 +20,16 @@ CFLAGS += $(CFLAGS_$(MODE)) -std=gnu11 -fPIE -fstack-protector-strong $(WARN)
 CPPFLAGS += -I. -D_GNU_SOURCE -DLTS_VERSION='"$(VERSION)"'
 LDFLAGS += $(LDFLAGS_$(MODE)) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 LIBS    := -lcurl -lcrypto -lcjson -llmdb -lev -linih -lseccomp -lpthread
+LIBS_STATE := $(LIBS) -lncursesw -ltinfo
 LIBS_SUPERVISOR := $(LIBS) -lmicrohttpd
 LIBS_SIM := $(LIBS) -lmicrohttpd -lgnutls -lssl -lz
 LIBS_TEST := $(LIBS) -lmicrohttpd -lcheck -lsubunit -lm -lrt -lz
 
 objs = $(patsubst %.c,$(OBJ)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
 COMMON  = $(call objs,common)
-STATE   = $(call objs,state)
+# The one file that needs ncurses.
+SCREEN  = $(OBJ)/state/command_watch.o
+STATE   = $(filter-out $(SCREEN),$(call objs,state))
 SIM     = $(call objs,tests/sim)
 # lts-sim without its network: what its unit tests need.
 SIM_PURE = $(filter-out %/sim_server.o %/sim_reply.o,$(SIM))
@@ -57,7 +60,7 @@ programs: $(PROGRAMS)
 
 $(BIN)/lts-supervisor: $(OBJ)/supervisor/main.o $(call objs,supervisor) $(STATE) $(COMMON)
 $(BIN)/lts-worker: $(OBJ)/worker/main.o $(call objs,worker) $(STATE) $(COMMON)
-$(BIN)/lts-state: $(OBJ)/state/main.o $(STATE) $(COMMON)
+$(BIN)/lts-state: $(OBJ)/state/main.o $(SCREEN) $(STATE) $(COMMON)
 $(BIN)/lts-options: $(OBJ)/common/main.o $(COMMON)
 $(BIN)/lts-sim: $(OBJ)/tests/sim/main.o $(SIM) $(COMMON)
 $(BIN)/lts-tests: $(TESTS) $(SIM_PURE) $(call objs,supervisor) $(call objs,worker) $(STATE) $(COMMON)
@@ -65,6 +68,7 @@ $(BIN)/lts-tests: $(TESTS) $(SIM_PURE) $(call objs,supervisor) $(call objs,worke
 include tests/tests.mk
 
 $(BIN)/lts-supervisor: LIBS = $(LIBS_SUPERVISOR)
+$(BIN)/lts-state: LIBS = $(LIBS_STATE)
 $(BIN)/lts-sim: LIBS = $(LIBS_SIM)
 $(BIN)/lts-tests: LIBS = $(LIBS_TEST)
 $(BIN)/%:

@@ -20,5 +20,8 @@ enum exit_code command_restore(const struct request *request, FILE *out);
 enum exit_code command_rebuild(const struct request *request, FILE *out);
 /* EXIT_FAILED: some shard is not published as it is committed, or a record is damaged. */
 enum exit_code command_diff(const struct request *request, FILE *out);
+/* A screen, until the user leaves: nothing goes to `out`. EXIT_USAGE: there is no terminal that
+ * can show one. */
+enum exit_code command_watch(const struct request *request, FILE *out);
 
 #endif

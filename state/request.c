@@ -19,6 +19,9 @@ enum {
 	LAST_DEFAULT = 50,
 	TIMEOUT_DEFAULT_MS = 30 * 1000,
 	TIMEOUT_MAX_MS = 24 * 60 * 60 * 1000,
+	INTERVAL_DEFAULT_MS = 1000,
+	INTERVAL_MIN_MS = 100,
+	INTERVAL_MAX_MS = 3600 * 1000
 };
 
 /* So much fits into nanoseconds. */
@@ -154,6 +157,16 @@ take_timeout(struct request *request, const char *value)
 }
 
 static enum exit_code
+take_interval(struct request *request, const char *value)
+{
+	int64_t ms;
+	if (value_parse_ms(value, &ms) || ms < INTERVAL_MIN_MS || ms > INTERVAL_MAX_MS)
+		return usage("--interval '%s': 100ms to 1h is allowed, as 500ms, 2s", value);
+	request->interval_ms = ms;
+	return EXIT_DONE;
+}
+
+static enum exit_code
 take_help(struct request *request, const char *value)
 {
 	request->help = true;
@@ -189,6 +202,8 @@ static const struct option options[REQUEST_OPTIONS] = {
 			     "restore: delivers all since FILE again" },
 	[REQUEST_TIMEOUT] = { "timeout", "TIME", "duration", take_timeout,
 			      "so long for a running agent's answer; default 30s" },
+	[REQUEST_INTERVAL] = { "interval", "TIME", "time", take_interval,
+			       "between looks; default 1s" },
 	[REQUEST_HELP] = { "help", NULL, NULL, take_help, "this text" },
 	[REQUEST_VERSION] = { "version", NULL, NULL, take_version, "the version" },
 };
@@ -303,7 +318,8 @@ request_parse(const struct command *commands, char **argv, struct request *out)
 	*out = (struct request){ .commands = commands,
 				 .state_dir = env && *env ? env : "./lts-state.d",
 				 .last = LAST_DEFAULT,
-				 .timeout_ms = TIMEOUT_DEFAULT_MS };
+				 .timeout_ms = TIMEOUT_DEFAULT_MS,
+				 .interval_ms = INTERVAL_DEFAULT_MS };
 	for (int i = 1; argv[i] && !code; i++)
 		code = argv[i][0] == '-' && argv[i][1] == '-' ? take_option(out, argv, &i)
 							      : take_word(out, argv[i]);
@@ -331,7 +347,8 @@ request_help(const struct command *commands, FILE *out)
 	fputs("\nOptions, before or after the command:\n", out);
 	for (int o = 0; o < REQUEST_OPTIONS; o++)
 		print_row(out, "--", options[o].name, options[o].value, options[o].help);
-	fputs("\nExit: 0 done; 1 no such environment, damaged, verify or diff found something, or "
+	fputs("\nExit: 0 done; 1 no such environment, damaged, verify or diff found something, "
+	      "or "
 	      "not all was reset;\n2 usage; 3 an agent uses it.\n",
 	      out);
 }

@@ -31,6 +31,7 @@ enum request_option {
 	REQUEST_FORCE,
 	REQUEST_REPEAT,
 	REQUEST_TIMEOUT,
+	REQUEST_INTERVAL,
 	REQUEST_HELP,
 	REQUEST_VERSION,
 	REQUEST_OPTIONS,
@@ -60,7 +61,8 @@ struct request {
 	struct shard_id shards[REQUEST_SHARDS_MAX];
 	size_t n_shards;
 	struct place to;
-	int timeout_ms; /* for a running agent's answer */
+	int timeout_ms;      /* for a running agent's answer */
+	int64_t interval_ms; /* between looks */
 	bool given[REQUEST_OPTIONS];
 };
 

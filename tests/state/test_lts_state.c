@@ -176,6 +176,12 @@ START_TEST(usage_error_is_one_line_and_exit_2)
 		{ "events --since 2026-01-02", "or an age as 90s" },
 		{ "leases --since 1h", "--since goes with dump, events, not with leases" },
 		{ "leases --last 1", "--last goes with dump, events, not with leases" },
+		{ "watch --interval", "a time must follow" },
+		{ "watch --interval 99ms", "100ms to 1h is allowed" },
+		{ "watch --interval 2", "100ms to 1h is allowed" },
+		{ "dump --interval 1s", "--interval goes with watch, not with dump" },
+		{ "watch --json", "not with watch" },
+		{ "watch --interval 1s", "are not a terminal: use lts-state dump" },
 		{ "verify --last 1", "--last goes with dump, events, not with verify" },
 	};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {

@@ -22,8 +22,9 @@
 enum {
 	READ_AT_ONCE = 64 << 10,
 	IOV = 1024,
-	HELLO_MS = 30000, /* at most: an interpreter on a busy machine */
-	END_MS = 100,     /* between the end of a pipe and the end of its process */
+	HELLO_LEAST_MS = 5000, /* an interpreter starts slowly on a busy machine, however */
+	HELLO_MOST_MS = 30000, /* short its batches take */
+	END_MS = 100,          /* between the end of a pipe and the end of its process */
 };
 
 struct exec_child {
@@ -46,6 +47,14 @@ struct exec_child {
 	char death[EXEC_ERROR];
 };
 
+static int64_t
+hello_within_ms(int64_t timeout_ms)
+{
+	if (timeout_ms < HELLO_LEAST_MS)
+		return HELLO_LEAST_MS;
+	return timeout_ms < HELLO_MOST_MS ? timeout_ms : HELLO_MOST_MS;
+}
+
 enum lts_err
 exec_child_start(const struct exec_child_config *config, int64_t now_ms, struct exec_child **out)
 {
@@ -58,8 +67,7 @@ exec_child_start(const struct exec_child_config *config, int64_t now_ms, struct 
 	}
 	exec->timeout_ms = config->timeout_ms;
 	exec->moved_ms = now_ms;
-	exec->hello_due_ms =
-		now_ms + (config->timeout_ms < HELLO_MS ? config->timeout_ms : HELLO_MS);
+	exec->hello_due_ms = now_ms + hello_within_ms(config->timeout_ms);
 	exec_frame_hello(&exec->out, config->max_bytes, config->timeout_ms);
 	*out = exec;
 	return LTS_OK;

@@ -7,145 +7,166 @@
  */
 #include "tests/suites.h"
 
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/xalloc.h"
 #include "tests/support/one_host.h"
 
-enum { SHARDS = 4, RECORDS = 4000 };
+enum { SHARDS = 4, STEP = 500 };
 
-#define SIM_OPTIONS "--tls off --shards 4 --records 4000 --consumer_timeout 3"
-#define AGENT_OPTIONS                                                                       \
-	"--consumer_count 2 --end_time end --consume_batch_size 100 --rotate_bytes 100KiB " \
-	"--checkpoint_interval 50ms --publish_interval "
+struct bed {
+	struct one_host host;
+	unsigned made; /* records of each shard so far */
+};
 
 static void
-begin(struct one_host *h, const char *publish_interval)
+begin(struct bed *b)
 {
-	char *options = xasprintf("%s%s", AGENT_OPTIONS, publish_interval);
-	one_host_begin(h, SIM_OPTIONS, options);
-	sim_faults(&h->sim, "batch latency=20");
-	until("some of every shard is committed",
-	      agent_committed(&h->agent) > 2000 &&
-		      agent_said(&h->agent, "msg=\"shard held\"") >= SHARDS);
-	free(options);
+	b->made = 0;
+	one_host_begin(&b->host, "--tls off --shards 4 --records 0 --consumer_timeout 3",
+		       "--consumer_count 2 --consume_batch_size 100 --rotate_bytes 100KiB "
+		       "--checkpoint_interval 50ms --publish_interval 1h");
+	until("the group is settled", sim_is_settled(&b->host.sim, 2));
 }
 
 static void
-run_on(struct one_host *h)
+produce(struct bed *b)
 {
-	double stood = agent_committed(&h->agent);
-	until("more is delivered", agent_committed(&h->agent) > stood + 3000);
+	sim_post(&b->host.sim, "/sim/produce?records=500");
+	b->made += STEP;
+}
+
+/* More is delivered and committed, all of it, and nothing of that is published. */
+static void
+run_on(struct bed *b)
+{
+	produce(b);
+	until("all is committed", agent_committed(&b->host.agent) == SHARDS * b->made);
 }
 
 static void
-expect_state(const struct one_host *h, int code, const char *words, const char *said)
+publish(struct bed *b)
+{
+	process_signal(&b->host.agent.process, SIGUSR1);
+	until("all is published", agent_said(&b->host.agent, "flushed") == 1);
+}
+
+/* A shard that goes home to its worker is published, too. */
+static unsigned
+not_published(const struct bed *b)
+{
+	return SHARDS * b->made - (unsigned)sim_published(&b->host.sim);
+}
+
+static void
+expect_state(const struct bed *b, int code, const char *words, const char *said)
 {
 	struct words argv = { .n = 0 };
 	char *output = NULL;
 	words_add(&argv, "lts-state --state_dir host.st %s", words);
-	ck_assert_int_eq(scenario_run(&h->scenario, &argv, &output), code);
+	ck_assert_int_eq(scenario_run(&b->host.scenario, &argv, &output), code);
 	ck_assert_msg(strstr(output, said) != NULL, "%s: %s", words, output);
 	words_fini(&argv);
 	free(output);
 }
 
 static void
-keep_backup(struct one_host *h)
+keep_files(const struct bed *b)
 {
-	expect_state(h, 0, "backup bak", "backup: bak, ");
+	one_host_command(&b->host, "/bin/cp -a %s before", "host.out");
 }
 
-/* Committed or not: nobody cuts the files of an instance that is no more. */
-static double
-all_written(const struct one_host *h)
+/* Goes on with more: nothing is lost, so many come again, and files stay. */
+static void
+expect_again(struct bed *b, unsigned again)
 {
-	return (double)scenario_verify(&h->scenario, "--shards 4 --parts host.out").records;
-}
-
-/* Nothing lost; what came again. */
-static unsigned long long
-expect_all_there(struct one_host *h)
-{
-	sim_faults(&h->sim, "");
-	agent_start(&h->agent);
-	ck_assert_int_eq(agent_wait(&h->agent), 0);
-	struct verdict v =
-		scenario_verify(&h->scenario, "--shards 4 --records 4000 --parts host.out");
+	char words[80];
+	size_t lines = scenario_lines(&b->host.scenario, "before") + SHARDS * STEP + again;
+	produce(b);
+	agent_start(&b->host.agent);
+	until("all is delivered", scenario_lines(&b->host.scenario, "host.out") >= lines);
+	agent_stop(&b->host.agent);
+	snprintf(words, sizeof(words), "--shards 4 --records %u --parts host.out", b->made);
+	struct verdict v = scenario_verify(&b->host.scenario, words);
 	ck_assert_uint_eq(v.lost + v.reordered + v.torn, 0);
-	return v.duplicated;
+	ck_assert_uint_eq(v.duplicated, again);
+	one_host_expect_kept(&b->host, "before", "host.out");
+	expect_state(b, 0, "verify", "0 problems");
 }
 
 START_TEST(restored_after_an_orderly_stop_nothing_is_lost_and_nothing_comes_again)
 {
-	struct one_host h;
-	begin(&h, "200ms");
-	keep_backup(&h);
-	run_on(&h);
-	expect_state(&h, 3, "restore bak", "");
-	run_on(&h); /* it was not disturbed */
-	agent_stop(&h.agent);
-	one_host_command(&h, "/bin/cp -a %s before", "host.out");
-	expect_state(&h, 0, "restore bak", "that is further");
-	ck_assert_uint_eq(expect_all_there(&h), 0);
-	one_host_expect_kept(&h, "before", "host.out");
-	expect_state(&h, 0, "verify", "0 problems");
-	one_host_end(&h);
+	struct bed b;
+	begin(&b);
+	run_on(&b);
+	expect_state(&b, 0, "backup bak", "backup: bak, ");
+	run_on(&b);
+	expect_state(&b, 3, "restore bak", "");
+	run_on(&b); /* it was not disturbed */
+	agent_stop(&b.host.agent);
+	keep_files(&b);
+	expect_state(&b, 0, "restore bak", "that is further");
+	expect_again(&b, 0);
+	one_host_end(&b.host);
 }
 END_TEST
 
 START_TEST(restored_after_a_crash_what_was_not_published_comes_again_and_no_more)
 {
-	struct one_host h;
-	begin(&h, "1s");
-	keep_backup(&h);
-	run_on(&h);
-	run_on(&h);
-	agent_kill_whole(&h.agent);
-	double most = all_written(&h) - sim_published(&h.sim);
-	expect_state(&h, 0, "restore bak", "comes again");
-	ck_assert_double_le((double)expect_all_there(&h), most);
-	one_host_end(&h);
+	struct bed b;
+	begin(&b);
+	run_on(&b);
+	expect_state(&b, 0, "backup bak", "backup: bak, ");
+	run_on(&b);
+	publish(&b);
+	run_on(&b);
+	agent_kill_whole(&b.host.agent);
+	unsigned again = not_published(&b);
+	keep_files(&b);
+	expect_state(&b, 0, "restore bak", "comes again");
+	expect_again(&b, again);
+	one_host_end(&b.host);
 }
 END_TEST
 
 START_TEST(restored_to_be_repeated_all_since_the_backup_comes_again)
 {
-	struct one_host h;
-	begin(&h, "200ms");
-	keep_backup(&h);
-	double stood = agent_committed(&h.agent);
-	run_on(&h);
-	agent_stop(&h.agent);
-	double stands = agent_committed(&h.agent);
-	one_host_command(&h, "/bin/cp -a %s before", "host.out");
-	expect_state(&h, 0, "restore bak --repeat", "comes again");
-	double again = (double)expect_all_there(&h);
-	one_host_expect_kept(&h, "before", "host.out");
-	ck_assert_double_ge(again, stands - stood);
-	ck_assert_double_lt(again, stands);
-	one_host_end(&h);
+	struct bed b;
+	begin(&b);
+	run_on(&b);
+	expect_state(&b, 0, "backup bak", "backup: bak, ");
+	run_on(&b);
+	run_on(&b);
+	agent_stop(&b.host.agent);
+	keep_files(&b);
+	expect_state(&b, 0, "restore bak --repeat", "comes again");
+	expect_again(&b, SHARDS * 2 * STEP);
+	one_host_end(&b.host);
 }
 END_TEST
 
 START_TEST(damaged_and_rebuilt_what_was_not_published_comes_again_and_no_more)
 {
-	struct one_host h;
-	begin(&h, "1s");
-	run_on(&h);
-	expect_state(&h, 3, "rebuild --force", "");
-	agent_kill_whole(&h.agent);
-	double most = all_written(&h) - sim_published(&h.sim);
-	expect_state(&h, 1, "rebuild", ""); /* it is sound */
-	one_host_command(&h, "/usr/bin/truncate -s 9000 %s", "host.st/data.mdb");
-	agent_start(&h.agent);
-	ck_assert_int_eq(agent_wait(&h.agent), 6);
-	ck_assert_uint_eq(agent_said(&h.agent, "rebuild sets it aside"), 1);
-	expect_state(&h, 0, "rebuild", "comes again");
-	ck_assert_double_le((double)expect_all_there(&h), most);
-	expect_state(&h, 0, "events --last 0", "rebuilt");
-	one_host_end(&h);
+	struct bed b;
+	begin(&b);
+	run_on(&b);
+	publish(&b);
+	run_on(&b);
+	expect_state(&b, 3, "rebuild --force", "");
+	agent_kill_whole(&b.host.agent);
+	unsigned again = not_published(&b);
+	keep_files(&b);
+	expect_state(&b, 1, "rebuild", ""); /* it is sound */
+	one_host_command(&b.host, "/usr/bin/truncate -s 9000 %s", "host.st/data.mdb");
+	agent_start(&b.host.agent);
+	ck_assert_int_eq(agent_wait(&b.host.agent), 6);
+	ck_assert_uint_eq(agent_said(&b.host.agent, "rebuild sets it aside"), 1);
+	expect_state(&b, 0, "rebuild", "comes again");
+	expect_again(&b, again);
+	expect_state(&b, 0, "events --last 0", "rebuilt");
+	one_host_end(&b.host);
 }
 END_TEST
 

@@ -28,10 +28,11 @@ struct committer_config { /* pointers are borrowed for the committer's life */
 	struct {                    /* with a processor as the sink */
 		int64_t timeout_ms; /* process_timeout */
 		size_t max_body_bytes;
+		int64_t let_go_ms; /* that a command has to come to its end */
 		unsigned max_attempts;
 		size_t most_records; /* in one piece; 0: no bound */
 		bool batch_parallel;
-		bool manual;         /* checkpoint_mode */
+		bool manual; /* checkpoint_mode */
 		enum poison_policy on_poison;
 		const char *deadletter_dir;
 	} process;
@@ -52,9 +53,12 @@ enum lts_err committer_take(struct committer *c, struct lease *lease,
 			    const struct lease_take *take, struct lease_taken *out,
 			    struct buf *why_out) LTS_MUST_USE;
 /* Appends to the sink. LTS_GONE: not ours, or past its deadline. LTS_NOSPACE: try again.
- * Others: `why_out`. With a processor LTS_AGAIN: see process_batch. */
+ * Others: `why_out`. With a processor LTS_AGAIN: see process_batch; 0 in due_ms_out: it is to go
+ * back. */
 enum lts_err committer_submit(struct committer *c, struct batch *batch, int64_t *due_ms_out,
 			      struct buf *why_out) LTS_MUST_USE;
+/* How long a batch that is worked on may still take once its shard is let go; -1: the usual. */
+int64_t committer_let_go_ms(const struct committer *c);
 /* The batch in hand goes back as it is. */
 void committer_give_up(struct committer *c, struct lease *lease);
 void committer_published(struct committer *c, struct lease *lease, const struct cursor *cursor);

@@ -171,13 +171,15 @@ on_committer_report(void *arg, struct lease *lease, enum lts_err result, bool cl
 
 /* A batch that a processor has under way may still come to its end in time. */
 static bool
-gives_up(struct delivery_order *order)
+gives_up(const struct delivery *d, struct delivery_order *order)
 {
-	int64_t now_ms = clock_mono_ms();
+	int64_t now_ms = clock_mono_ms(), let_go_ms = committer_let_go_ms(d->committer);
 	if (!atomic_load(&order->lease->letting_go))
 		return false;
+	if (let_go_ms < 0)
+		let_go_ms = PARKED_LOOK_MS;
 	if (!order->give_up_ms)
-		order->give_up_ms = now_ms + (order->due_ms == INT64_MAX ? PARKED_LOOK_MS : 0);
+		order->give_up_ms = now_ms + (order->due_ms == INT64_MAX ? let_go_ms : 0);
 	return order->give_up_ms <= now_ms;
 }
 
@@ -189,7 +191,7 @@ park(struct delivery *d, struct delivery_order *order, int64_t due_ms, enum lts_
 {
 	int64_t now_ms = clock_mono_ms(), look_ms = now_ms + PARKED_LOOK_MS;
 	order->due_ms = due_ms;
-	if (gives_up(order))
+	if (!due_ms || gives_up(d, order))
 		return false;
 	if (!order->blocked && due_ms > now_ms && due_ms != INT64_MAX) {
 		struct delivery_done done = { .kind = DELIVERY_BLOCKED,

@@ -311,6 +311,17 @@ begin_batch(struct committer *c, struct track *t, struct batch *batch)
 		process_move_to(c, t, batch, p->done > skip ? p->done : p->attempt.done);
 }
 
+/* A command that is cut short has done half of something. So what runs may end, and nothing more
+ * is begun. */
+static bool
+goes_back(const struct committer *c, const struct track *t)
+{
+	const struct processor_ops *ops = c->processor->ops;
+	const struct process *p = t->process;
+	return ops->has_begun && atomic_load(&t->lease->letting_go) &&
+	       !(p->pending && ops->has_begun(p->shard));
+}
+
 static enum lts_err
 step(struct committer *c, struct track *t, struct batch *batch, int64_t *due_ms_out,
      struct buf *why_out)
@@ -345,6 +356,10 @@ process_batch(struct committer *c, struct batch *batch, int64_t *due_ms_out, str
 	enum lts_err err = LTS_OK;
 	if (!p->begun)
 		begin_batch(c, t, batch);
+	if (!attempt_is_over(&p->attempt) && goes_back(c, t)) {
+		*due_ms_out = 0;
+		return LTS_AGAIN;
+	}
 	if (!attempt_is_over(&p->attempt))
 		err = step(c, t, batch, due_ms_out, why_out);
 	if (err == LTS_AGAIN || err == LTS_NOSPACE)
@@ -425,6 +440,13 @@ committer_processor_fd(const struct committer *c)
 {
 	bool has = c->processor && c->processor->ops->fd;
 	return has ? c->processor->ops->fd(c->processor) : -1;
+}
+
+int64_t
+committer_let_go_ms(const struct committer *c)
+{
+	bool is_told = c->processor && c->processor->ops->has_begun;
+	return is_told ? c->config.process.let_go_ms : -1;
 }
 
 int64_t

@@ -1,6 +1,5 @@
 /*
- * processor.h - the user's code on the records: one interface for plugins, child processes
- * and commands.
+ * processor.h - the user's code on the records: plugins, child processes and commands.
  *
  * All calls come from the delivery thread. One processor per worker, one processor_shard per
  * shard held. A piece is a batch or a part of one; at most one of a shard is under way. What
@@ -63,9 +62,10 @@ struct processor_ops {
 	void (*look)(struct processor_shard *shard, struct verdict *out);
 	/* The checkpoint is committed. NULL: need not know. */
 	void (*committed)(struct processor_shard *shard, const struct cursor *checkpoint);
-	/* Durable, please, whatever is acknowledged and held back, of every shard. NULL: need not
-	 * know. */
+	/* Durable, please, all that is acknowledged and held back. NULL: need not know. */
 	void (*flush)(struct processor *processor);
+	/* False: the piece under way waits for its turn still. NULL: cannot tell. */
+	bool (*has_begun)(const struct processor_shard *shard);
 	/* Ends the user's part for this shard; a piece under way is given up. May wait,
 	 * boundedly. out->saved as after a piece: STOPPING and FINISHED only. */
 	void (*close)(struct processor_shard **shard, enum processor_reason reason,

@@ -3,10 +3,10 @@
  *
  * In a worker's delivery thread. Owns the commands that run: one, when it is this process's turn
  * (worker/turns.h), or RUN_MAX at a time; the others wait. Exit code 0 is done with, 75 is later,
- * anything else has failed; whether it read all of its stdin is its own affair. Must never wait for
- * a command, but for a killed one's end; nor for the turn; nor keep the turn without a command;
- * nor call records refused because nobody reads our standard output.
- * Held by tests/worker/test_processor_batch.c and test_batch_turns.c.
+ * anything else has failed; whether it read all of its stdin is its own affair. Must never wait
+ * for a command, but for a killed one's end; nor for the turn; nor keep the turn without a
+ * command; nor call records refused because nobody reads our standard output. Held by
+ * tests/worker/test_processor_batch.c and test_batch_turns.c.
  */
 #include <errno.h>
 #include <poll.h>
@@ -62,7 +62,7 @@ struct batch_processor {
 	struct child_log_rate rate; /* of all commands together */
 	enum record_format format;
 	int64_t timeout_ms;
-	int epoll; /* over the commands' */
+	int epoll;           /* over the commands' */
 	struct turns *turns; /* NULL: they need not take turns */
 	int64_t say_ms;      /* when to say that it is not our turn; 0: nobody waits for it */
 	unsigned n_running;
@@ -347,6 +347,12 @@ batch_close(struct processor_shard **shard, enum processor_reason reason, struct
 	*shard = NULL;
 }
 
+static bool
+batch_has_begun(const struct processor_shard *s)
+{
+	return s->child || !s->under_way;
+}
+
 static int
 batch_fd(const struct processor *processor)
 {
@@ -415,6 +421,7 @@ processor_batch_create(const char *what, const struct processor_config *config,
 		.open = batch_open,
 		.process = batch_process,
 		.look = batch_look,
+		.has_begun = batch_has_begun,
 		.close = batch_close,
 		.fd = batch_fd,
 		.due_ms = batch_due_ms,

@@ -28,6 +28,7 @@
 enum {
 	WORKER_BEAT_MS = 250,    /* at the most; see set_beat */
 	WORKER_ORPHAN_MS = 1000, /* what a worker without a supervisor may still take */
+	WORKER_LET_GO_MS = 5000,
 	WORKER_MMAP_BYTES = 1 << 20,
 	WORKER_TRIM_BYTES = 4 << 20,
 };
@@ -223,6 +224,18 @@ joins(const struct worker *w)
 	return strncmp(w->options.sink, "batch:", 6) == 0;
 }
 
+/* Long enough for most commands, and over before anybody else may have the shard. */
+static int64_t
+let_go_ms(const struct options *options)
+{
+	int64_t ms = WORKER_LET_GO_MS;
+	if (ms > options->shutdown_timeout_ms / 3)
+		ms = options->shutdown_timeout_ms / 3;
+	if (ms > options->heartbeat_timeout_ms / 12)
+		ms = options->heartbeat_timeout_ms / 12;
+	return ms;
+}
+
 static void
 start_delivery(struct worker *w)
 {
@@ -248,6 +261,7 @@ start_delivery(struct worker *w)
 		.sandbox = w->sandbox,
 		.process = { .timeout_ms = w->options.process_timeout_ms,
 			     .max_body_bytes = (size_t)w->options.max_body_bytes,
+			     .let_go_ms = let_go_ms(&w->options),
 			     .max_attempts = (unsigned)w->options.max_attempts,
 			     .most_records = joins(w) ? (size_t)w->options.batch_max_records : 0,
 			     .batch_parallel = w->options.batch_parallel,

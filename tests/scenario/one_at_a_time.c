@@ -54,8 +54,8 @@ shell(const struct scenario *scenario, const char *command)
 	return strtoul(number, NULL, 10);
 }
 
-/* Two or three commands a shard: each compresses to more than the 256 KiB that gzip writes at once,
- * and the writes of two would mix. */
+/* Two or three commands a shard: each compresses to more than the 256 KiB that gzip writes at
+ * once, and the writes of two would mix. */
 START_TEST(gzip_appended_to_one_file_by_all_workers_is_readable_and_has_every_record_once)
 {
 	struct one_host h;
@@ -74,10 +74,11 @@ START_TEST(gzip_appended_to_one_file_by_all_workers_is_readable_and_has_every_re
 }
 END_TEST
 
-/* A lock of the command's own, that what it has started holds as well, says whether it is alone. */
-#define ALONE                                                                           \
-	"batch:exec 9>>one; flock -n 9 || echo $LTS_SHARD >> together; "                \
-	"sed 's/.*\"seq\":\\([0-9]*\\),.*/\\1/' | sort -n > seqs && "             \
+/* A lock of the command's own, that what it has started holds as well, says whether it is alone.
+ */
+#define ALONE                                                            \
+	"batch:exec 9>>one; flock -n 9 || echo $LTS_SHARD >> together; " \
+	"sed 's/.*\"seq\":\\([0-9]*\\),.*/\\1/' | sort -n > seqs && "    \
 	"cat seqs >> done.$LTS_SHARD && echo $LTS_RECORDS >> calls"
 
 START_TEST(no_two_commands_run_at_once_also_when_workers_are_killed)
@@ -118,6 +119,24 @@ START_TEST(one_that_hangs_holds_up_the_others_and_costs_no_worker)
 	/* One that ran as its shard moved may have been cut short, and come again. */
 	ck_assert_uint_eq(account->lost + account->dead, 0);
 	free(account);
+	one_host_end(&h);
+}
+END_TEST
+
+/* Those that wait for their turn are not begun. */
+START_TEST(one_that_runs_when_the_agent_is_to_stop_comes_to_its_end)
+{
+	struct one_host h;
+	begin_with(&h, "--tls off --shards 8 --records 5000",
+		   "--consumer_count 4 --batch_max_records 1000 --heartbeat_timeout 60s",
+		   "batch:echo begin >> log; sleep 1; cat >> out; echo end >> log");
+	until("one runs", shell(&h.scenario, "cat log 2>&- | wc -l") >= 1);
+	agent_stop(&h.agent);
+	ck_assert_uint_eq(shell(&h.scenario, "tail -n 1 log | grep -c end"), 1);
+	ck_assert_uint_eq(shell(&h.scenario, "grep -c begin log"),
+			  shell(&h.scenario, "grep -c end log"));
+	ck_assert_double_eq(agent_committed(&h.agent),
+			    (double)shell(&h.scenario, "cat out | wc -l"));
 	one_host_end(&h);
 }
 END_TEST
@@ -165,6 +184,7 @@ suite_one_at_a_time(void)
 		gzip_appended_to_one_file_by_all_workers_is_readable_and_has_every_record_once);
 	tcase_add_test(tc, no_two_commands_run_at_once_also_when_workers_are_killed);
 	tcase_add_test(tc, one_that_hangs_holds_up_the_others_and_costs_no_worker);
+	tcase_add_test(tc, one_that_runs_when_the_agent_is_to_stop_comes_to_its_end);
 	tcase_add_test(tc, with_batch_parallel_they_run_at_the_same_time);
 	tcase_add_test(tc, replay_takes_its_turn_among_the_agents_commands);
 	return suite;

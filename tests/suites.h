@@ -68,7 +68,7 @@
 	X(manager) X(plugins) X(reload) X(keys) X(metrics) \
 	X(exec) X(manual) X(examples) \
 	X(commands) X(confined) X(users) \
-	X(replay) X(replay_stops)
+	X(replay) X(replay_stops) X(watch)
 /* clang-format on */
 
 #define DECLARE(name) Suite *suite_##name(void);

@@ -22,6 +22,9 @@
 #include "state/watch_look.h"
 #include "state/watch_view.h"
 
+#include <term.h> /* the last: its macros are common words */
+#undef lines
+
 enum { ESCAPE_MS = 50, CTRL_L = 'L' & 0x1f };
 
 struct watch {
@@ -50,6 +53,7 @@ refuse(const char *what, const char *why)
 static enum exit_code
 check_terminal(void)
 {
+	int found;
 	const char *term = getenv("TERM");
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return refuse("standard input and output", " are not a terminal");
@@ -57,6 +61,12 @@ check_terminal(void)
 		return refuse("TERM", " is not set");
 	if (strcmp(term, "dumb") == 0)
 		return refuse("TERM=dumb", " cannot show a screen");
+	if (setupterm(NULL, STDOUT_FILENO, &found) == ERR)
+		return refuse(term, " is a TERM that this host does not know");
+	bool moves = cursor_address != NULL;
+	del_curterm(cur_term);
+	if (!moves)
+		return refuse(term, " is a TERM that cannot show a screen");
 	return EXIT_DONE;
 }
 
@@ -100,14 +110,9 @@ stop_screen(struct watch *w)
 static enum exit_code
 start_screen(struct watch *w)
 {
-	const char *term = getenv("TERM");
 	w->terminal = newterm(NULL, stdout, stdin);
 	if (!w->terminal)
-		return refuse(term, " is a TERM that this host does not know");
-	if (!tigetstr("cup")) { /* to move the cursor */
-		stop_screen(w);
-		return refuse(term, " is a TERM that cannot show a screen");
-	}
+		return refuse("ncurses", " finds no screen here");
 	cbreak();
 	noecho();
 	nonl();

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "tests/support/one_host.h"
+#include "tests/support/terminal.h"
 #include "tests/support/tmpdir.h"
 
 #define SIM_OPTIONS "--tls off --shards 4 --records 10000 --consumer_timeout 3"
@@ -212,24 +213,12 @@ START_TEST(storm_of_terms_ends_it_once)
 }
 END_TEST
 
-/* A container may have /dev without /dev/pts. */
-static bool
-there_are_terminals(void)
-{
-	int ours, theirs;
-	if (openpty(&ours, &theirs, NULL, NULL, NULL) < 0)
-		return false;
-	close(ours);
-	close(theirs);
-	return true;
-}
-
 Suite *
 suite_terminal(void)
 {
 	Suite *suite = suite_create("terminal");
 	TCase *tc = scenario_case(suite, "terminal");
-	if (there_are_terminals()) {
+	if (terminals_exist()) {
 		tcase_add_test(tc, ctrl_c_drains);
 		tcase_add_loop_test(tc, ctrl_z_stops_and_fg_resumes, 0, 2);
 		tcase_add_test(tc, workers_may_write_to_the_terminal);

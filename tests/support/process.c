@@ -60,10 +60,9 @@ append_to(const char *path, int fd, int target)
 		dup2(fd, target);
 }
 
-/* As a service manager starts a program, whatever we inherited: a shell in the background has
- * INT and QUIT ignored, nohup HUP. */
-static void
-default_signals(void)
+/* A shell in the background has INT and QUIT ignored, nohup HUP. */
+void
+process_default_signals(void)
 {
 	const struct sigaction action = { .sa_handler = SIG_DFL };
 	sigset_t none;
@@ -80,7 +79,7 @@ run_child(const struct words *words, const struct process_files *files, pid_t pa
 	if (getppid() != parent || chdir(files->dir) < 0 ||
 	    setenv(PROCESS_MARK, files->dir, 1) < 0)
 		_exit(99);
-	default_signals();
+	process_default_signals();
 	append_to(files->out, files->out_fd, STDOUT_FILENO);
 	append_to(files->err, -1, STDERR_FILENO);
 	execv(words->list[0], words->list);

@@ -37,6 +37,8 @@ struct process_files {   /* paths that are appended to; NULL: inherited. out_fd 
 	int out_fd;
 };
 
+/* For a child before its exec: as a service manager starts a program, whatever we inherited. */
+void process_default_signals(void);
 /* Dies by SIGKILL with the test process. The program is words[0]. */
 void process_start(struct process *process, const struct words *words,
 		   const struct process_files *files);

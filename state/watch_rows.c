@@ -90,7 +90,10 @@ watch_rate_records(struct watch_rate rate)
 struct human_text
 watch_rate_bytes(struct watch_rate rate)
 {
-	return rate.bytes < 0 ? (struct human_text){ "-" } : human_bytes((uint64_t)rate.bytes);
+	struct human_text out = { "-" };
+	if (rate.bytes >= 0)
+		out = human_bytes((uint64_t)rate.bytes);
+	return out;
 }
 
 static const struct watch_rate unknown = { -1, -1 };

@@ -2,7 +2,8 @@
  * runner.c - runs suites and closes with Check's own summary line.
  *
  * One process, one fork per test. Owns nothing. Arguments choose: `unit`, `scenario`,
- * names of suites, or none for all. Must never print after the summary: what a failed
+ * names of suites, or none for all; before them I/N for every N-th of those, from the I-th.
+ * Must never print after the summary: what a failed
  * scenario's watch has to say comes before.
  */
 #include <check.h>
@@ -69,11 +70,15 @@ int
 main(int argc, char **argv)
 {
 	SRunner *runner = srunner_create(NULL);
-	for (char **word = argv + 1; *word; word++)
+	unsigned part = 1, parts = 1, n = 0;
+	char **words = argv + 1;
+	if (*words && sscanf(*words, "%u/%u", &part, &parts) == 2 && part && part <= parts)
+		words++;
+	for (char **word = words; *word; word++)
 		if (!is_known(*word))
 			return 2;
 	for (size_t i = 0; i < ENTRIES; i++)
-		if (is_wanted(&entries[i], argv + 1))
+		if (is_wanted(&entries[i], words) && n++ % parts == part - 1)
 			srunner_add_suite(runner, entries[i].make());
 	prctl(PR_SET_CHILD_SUBREAPER, 1); /* what a test leaves comes to us */
 	srunner_run(runner, NULL, NULL, CK_SILENT);

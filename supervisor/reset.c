@@ -130,7 +130,7 @@ why_not(enum lts_err err)
 	case LTS_BADDATA:
 		return "it stopped there: lts-state events says why";
 	default:
-		return "it is being given back to the service: another host has it next";
+		return "it is being given back to the service; ask again when it is here again";
 	}
 }
 

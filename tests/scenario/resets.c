@@ -132,6 +132,7 @@ static void
 begin_read(struct one_host *h, const char *agent_options)
 {
 	one_host_begin(h, SIM, agent_options);
+	until("its consumers share the shards", sim_is_settled(&h->sim, 2));
 	until("all is committed", agent_committed(&h->agent) == SHARDS * RECORDS);
 }
 

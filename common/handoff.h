@@ -47,6 +47,10 @@ enum handoff_fd {
  *   {"shard":"0","from":CURSOR,"to":CURSOR}             done, or would be; from "": nowhere
  *   {"shard":"0","error":"..."}                         it stays where it is
  *   {"error":"..."}                                     nothing of it
+ *   {"done":true}                                       the last line
+ *   {"behind":true}                                     of each shard that this host has...
+ *   {"shard":"0","behind_ms":1234}                      ...how long ago the oldest record that is
+ *                                                       not delivered came in
  *   {"done":true}                                       the last line */
 #define CONTROL_SOCKET "control"
 

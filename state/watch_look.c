@@ -1,5 +1,5 @@
 /*
- * watch_look.c - a child that reads the environment and leaves it in a memfd.
+ * watch_look.c - a child that reads the environment, asks the agent, and leaves it in a memfd.
  *
  * In lts-state and its child. Owns the child and the two memfds. The child does what every other
  * command of lts-state does (state/look.c) and ends the same ways; nothing that happens to it
@@ -21,9 +21,10 @@
 #include "common/clock.h"
 #include "common/xalloc.h"
 #include "state/look.h"
+#include "state/watch_lag.h"
 
 /* Parent and child are one program: memory is copied as it is. Behind it the snapshot's leases,
- * checkpoints, workers and events. */
+ * checkpoints, workers and events, and how far behind each lease's shard is. */
 struct found {
 	int64_t taken_ms;
 	struct snapshot snapshot;
@@ -47,9 +48,10 @@ put(int fd, const void *data, size_t len)
 }
 
 static void
-leave_found(int fd, struct snapshot *s)
+leave_found(int fd, struct snapshot *s, const char *state_dir)
 {
 	struct found found = { .taken_ms = clock_mono_ms(), .n_problems = s->n_problems };
+	const int64_t *behind_ms = watch_lag_ask(state_dir, s);
 	if (s->n_problems)
 		snprintf(found.problem, sizeof(found.problem), "%s", s->problems[0]);
 	if (s->n_events > WATCH_EVENTS_KEPT) {
@@ -62,6 +64,7 @@ leave_found(int fd, struct snapshot *s)
 	put(fd, s->checkpoints, s->n_checkpoints * sizeof(*s->checkpoints));
 	put(fd, s->workers, s->n_workers * sizeof(*s->workers));
 	put(fd, s->events, s->n_events * sizeof(*s->events));
+	put(fd, behind_ms, s->n_leases * sizeof(*behind_ms));
 }
 
 static void
@@ -73,7 +76,7 @@ run_child(const struct watch_look *look, const char *state_dir)
 	dup2(look->said_fd, STDERR_FILENO);
 	enum exit_code code = look_read(state_dir, &snapshot);
 	if (!code)
-		leave_found(look->found_fd, &snapshot);
+		leave_found(look->found_fd, &snapshot, state_dir);
 	_exit((int)code);
 }
 
@@ -141,7 +144,8 @@ parse_found(const char *data, size_t len, struct watch_sample *out)
 	memcpy(&found, data, sizeof(found));
 	if (len != sizeof(found) + s->n_leases * sizeof(*s->leases) +
 			   s->n_checkpoints * sizeof(*s->checkpoints) +
-			   s->n_workers * sizeof(*s->workers) + s->n_events * sizeof(*s->events))
+			   s->n_workers * sizeof(*s->workers) + s->n_events * sizeof(*s->events) +
+			   s->n_leases * sizeof(*out->behind_ms))
 		return LTS_BADDATA;
 	s->leases = cut(&at, s->n_leases, sizeof(*s->leases));
 	s->checkpoints = cut(&at, s->n_checkpoints, sizeof(*s->checkpoints));
@@ -151,6 +155,7 @@ parse_found(const char *data, size_t len, struct watch_sample *out)
 	s->n_problems = 0;
 	*out = (struct watch_sample){ .taken_ms = found.taken_ms,
 				      .snapshot = *s,
+				      .behind_ms = cut(&at, s->n_leases, sizeof(*out->behind_ms)),
 				      .n_problems = found.n_problems };
 	memcpy(out->problem, found.problem, sizeof(out->problem));
 	return LTS_OK;

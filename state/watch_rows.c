@@ -269,35 +269,29 @@ add_notes(struct watch_rows *rows, const struct watch_sample *now, const struct 
 	ADD(rows, notes.len > 0, "%s", notes.text);
 }
 
-/* A cursor that looks like a time in nanoseconds, as the service's do. */
-static bool
-cursor_time(const struct cursor *cursor, int64_t *ns_out)
-{
-	size_t len = strlen(cursor->text);
-	if (len != 19 || strspn(cursor->text, "0123456789") != len || cursor->text[0] == '9')
-		return false;
-	*ns_out = strtoll(cursor->text, NULL, 10);
-	return true;
-}
-
 static void
 add_checkpoint(struct watch_rows *rows, const struct watch_sample *now,
 	       const struct watch_sample *before, const struct checkpoint_record *c)
 {
-	int64_t at_ns;
 	if (!c) {
-		for (int i = 0; i < 6; i++)
+		for (int i = 0; i < 4; i++)
 			ADD(rows, -1, "-");
 		return;
 	}
 	ADD(rows, 0, "%s", c->cursor.text);
 	add_number(rows, c->records);
 	add_rate(rows, shard_rate(c, now, before));
-	if (!c->finished_end_ns && cursor_time(&c->cursor, &at_ns))
-		add_age(rows, now->snapshot.read_ns - at_ns);
+}
+
+static void
+add_behind(struct watch_rows *rows, const struct watch_sample *now,
+	   const struct lease_record *lease)
+{
+	int64_t ms = lease ? now->behind_ms[lease - now->snapshot.leases] : -1;
+	if (ms >= 0)
+		add_age(rows, ms * 1000000);
 	else
 		ADD(rows, -1, "-");
-	add_age(rows, now->snapshot.read_ns - c->committed_ns);
 }
 
 static void
@@ -316,6 +310,11 @@ add_shard(struct watch_rows *rows, const struct watch_sample *now,
 	ADD(rows, epoch.value, "%s", human_epoch(epoch).text);
 	ADD(rows, 0, "%s", lease ? lease_state_name(lease->state) : "");
 	add_checkpoint(rows, now, before, row->checkpoint);
+	add_behind(rows, now, lease);
+	if (row->checkpoint)
+		add_age(rows, now->snapshot.read_ns - row->checkpoint->committed_ns);
+	else
+		ADD(rows, -1, "-");
 	add_notes(rows, now, row);
 }
 

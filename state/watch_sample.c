@@ -42,5 +42,6 @@ watch_sample_fini(struct watch_sample *sample)
 {
 	snapshot_fini(&sample->snapshot);
 	free(sample->workers);
+	free(sample->behind_ms);
 	*sample = (struct watch_sample){ 0 };
 }

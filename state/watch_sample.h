@@ -1,6 +1,6 @@
 /*
- * watch_sample.h - what one look at an agent has found: its environment, and of its processes
- * what /proc says.
+ * watch_sample.h - what one look at an agent has found: its environment, what it says of its
+ * lag, and of its processes what /proc says.
  */
 #ifndef STATE_WATCH_SAMPLE_H
 #define STATE_WATCH_SAMPLE_H
@@ -21,6 +21,7 @@ struct watch_sample {
 	enum proc_state supervisor;
 	int64_t supervisor_up_ms;
 	enum proc_state *workers; /* one for each worker of the snapshot */
+	int64_t *behind_ms;       /* one for each lease, as watch_lag.h has it */
 };
 
 /* Fills in what is about processes. */

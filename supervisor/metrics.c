@@ -18,7 +18,7 @@
 enum {
 	METRICS_EVERY_S = 15,
 	METRICS_FRESH_MS = 500,
-	METRICS_HEALTH_FRESH_MS = 50,
+	METRICS_SHARDS_FRESH_MS = 50,
 	METRICS_MAX_BYTES = 16 << 20,
 };
 
@@ -98,17 +98,41 @@ gather(struct metrics *m)
 	m->gather_ns += clock_mono_ns() - began_ns;
 }
 
+static void
+freshen_shards(struct metrics *m, int64_t now_ms)
+{
+	if (!m->shards_ms || now_ms - m->shards_ms >= METRICS_SHARDS_FRESH_MS)
+		take_shards(m, now_ms);
+}
+
+void
+metrics_each_behind(struct metrics *m,
+		    void (*call)(void *arg, const struct shard_id *shard, int64_t behind_ms),
+		    void *arg)
+{
+	struct metrics_view view = look(m);
+	int64_t look_ms = metrics_look_ms(m->supervisor->options);
+	freshen_shards(m, view.now_ms);
+	for (size_t i = 0; i < m->shards.n; i++) {
+		const struct shard_row *row = &m->shards.rows[i];
+		call(arg, &row->shard,
+		     shard_row_behind_ms(row, look_ms, view.now_ms, view.wall_ns));
+	}
+}
+
+static void
+keep_most(void *arg, const struct shard_id *shard, int64_t behind_ms)
+{
+	int64_t *most_ms = arg;
+	if (behind_ms > *most_ms)
+		*most_ms = behind_ms;
+}
+
 int64_t
 metrics_behind_ms(struct metrics *m)
 {
-	struct metrics_view view = look(m);
-	int64_t look_ms = metrics_look_ms(m->supervisor->options), most_ms = 0;
-	take_shards(m, view.now_ms);
-	for (size_t i = 0; i < m->shards.n; i++) {
-		int64_t ms = shard_row_behind_ms(&m->shards.rows[i], look_ms, view.now_ms,
-						 view.wall_ns);
-		most_ms = ms > most_ms ? ms : most_ms;
-	}
+	int64_t most_ms = 0;
+	metrics_each_behind(m, keep_most, &most_ms);
 	return most_ms;
 }
 
@@ -135,8 +159,7 @@ answer_health(struct metrics *m, bool (*is_well)(const struct metrics_view *, st
 	      struct metrics_reply *out)
 {
 	struct metrics_view view = look(m);
-	if (!m->shards_ms || view.now_ms - m->shards_ms >= METRICS_HEALTH_FRESH_MS)
-		take_shards(m, view.now_ms);
+	freshen_shards(m, view.now_ms);
 	out->status = is_well(&view, &out->body) ? 200 : 503;
 	(void)!buf_put_text(&out->body, out->status == 200 ? "ok\n" : "\n");
 }

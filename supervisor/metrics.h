@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 struct metrics;
+struct shard_id;
 struct supervisor;
 
 /* Listens, and writes, as the options say; what does not work is logged and tried again. Borrows
@@ -18,6 +19,10 @@ void metrics_destroy(struct metrics **metrics);
 /* How far behind the shard is that is furthest behind, as lts_shard_lag_seconds has it; 0: none is,
  * or there is none. */
 int64_t metrics_behind_ms(struct metrics *metrics);
+/* The same of every shard of this host. */
+void metrics_each_behind(struct metrics *metrics,
+			 void (*call)(void *arg, const struct shard_id *shard, int64_t behind_ms),
+			 void *arg);
 /* A worker's life is over: what its board says of shards is kept. NULL-safe. */
 void metrics_on_gone(struct metrics *metrics, uint32_t worker);
 

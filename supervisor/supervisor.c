@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "supervisor/tell_behind.h"
 
 enum {
 	SUPERVISOR_TICK_MS = 200,
@@ -301,7 +302,8 @@ static void
 on_control_request(void *arg, struct control_peer *peer, const char *line, size_t len)
 {
 	struct supervisor *s = arg;
-	reset_on_request(s->reset, peer, line, len);
+	if (!tell_behind(s->metrics, peer, line, len))
+		reset_on_request(s->reset, peer, line, len);
 }
 
 static void
@@ -328,7 +330,8 @@ create_control(struct supervisor *s)
 						     .arg = s });
 	if (control_create(&config, &s->control))
 		log_warn(s->log,
-			 "no control socket: lts-state reset works on a stopped agent only",
+			 "no control socket: lts-state reset works on a stopped agent only, and "
+			 "watch cannot tell who is behind",
 			 LOG_TEXT("state_dir", s->options->state_dir),
 			 LOG_TEXT("text", strerror(errno)));
 }

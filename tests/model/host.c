@@ -179,6 +179,13 @@ metrics_behind_ms(struct metrics *metrics)
 }
 
 void
+metrics_each_behind(struct metrics *metrics,
+		    void (*call)(void *arg, const struct shard_id *shard, int64_t behind_ms),
+		    void *arg)
+{
+}
+
+void
 metrics_on_gone(struct metrics *metrics, uint32_t worker)
 {
 }

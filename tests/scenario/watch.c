@@ -6,8 +6,11 @@
  */
 #include "tests/suites.h"
 
+#include <ctype.h>
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -78,6 +81,17 @@ START_TEST(it_shows_the_agent_and_heeds_keys)
 }
 END_TEST
 
+/* One that has no screen before. */
+static void
+leave_old(struct one_host *h, struct terminal *t)
+{
+	terminal_type(t, "q");
+	ck_assert_int_eq(terminal_wait_end(t), 0);
+	terminal_end(t);
+	agent_stop(&h->agent);
+	one_host_end(h);
+}
+
 START_TEST(old_terminal_will_do)
 {
 	struct one_host h;
@@ -87,11 +101,7 @@ START_TEST(old_terminal_will_do)
 	until("the screen is there", terminal_shows(&t, "workers 2/2 alive"));
 	terminal_type(&t, "\x1bOB"); /* an arrow */
 	until("it is shown", terminal_shows(&t, "shards "));
-	terminal_type(&t, "q");
-	ck_assert_int_eq(terminal_wait_end(&t), 0);
-	terminal_end(&t);
-	agent_stop(&h.agent);
-	one_host_end(&h);
+	leave_old(&h, &t);
 }
 END_TEST
 
@@ -264,6 +274,50 @@ START_TEST(watched_agent_drains_as_any)
 }
 END_TEST
 
+/* In seconds, what is BEHIND in the first row of a shard; -1: "-"; NAN: no such row, minutes. */
+static double
+shown_behind(struct terminal *t)
+{
+	char *row, *after, behind[32] = "";
+	terminal_shows(t, "");
+	for (char *at = t->shown; (at = strchr(at, 0x1b));) /* moves and styles: blanks */
+		for (bool is_last = false; *at && !is_last; *at++ = ' ')
+			is_last = isalpha((unsigned char)*at);
+	row = strstr(t->shown, " held ");
+	if (!row || sscanf(row, " held %*s %*s %*s %31s", behind) != 1)
+		return NAN;
+	if (strcmp(behind, "-") == 0)
+		return -1;
+	double seconds = strtod(behind, &after);
+	return after > behind && strcmp(after, "s") == 0 ? seconds : NAN;
+}
+
+/* Of a shard that has seen nothing of its stream yet it is the time since then. */
+START_TEST(lag_is_the_agents_own)
+{
+	struct one_host h;
+	struct terminal t;
+	double first;
+	scenario_begin(&h.scenario);
+	sim_start(&h.sim, &h.scenario, SIM_OPTIONS);
+	sim_faults(&h.sim, "batch status=503");
+	agent_init(&h.agent, &h.sim, "host", AGENT_OPTIONS);
+	agent_start(&h.agent);
+	terminal_start(&t, &h.scenario, "vt100", WATCH);
+	until("it is behind", (first = shown_behind(&t)) > 0);
+	until("that grows", shown_behind(&t) >= first + 1);
+	sim_faults(&h.sim, "");
+	until("all is delivered", agent_committed(&h.agent) == 8000);
+	until("it keeps up", shown_behind(&t) == 0);
+	kill(h.agent.process.pid, SIGSTOP);
+	until("who does not answer is not waited for",
+	      terminal_shows(&t, " stopped, up ") && shown_behind(&t) == -1);
+	kill(h.agent.process.pid, SIGCONT);
+	until("it answers again", shown_behind(&t) == 0);
+	leave_old(&h, &t);
+}
+END_TEST
+
 START_TEST(terminal_that_shows_no_screen_is_refused)
 {
 	static const struct {
@@ -308,6 +362,7 @@ suite_watch(void)
 	tcase_add_test(tc, leaving_while_a_look_hangs_gives_the_terminal_back_first);
 	tcase_add_loop_test(tc, damage_is_said_and_does_not_end_it, 0, 2);
 	tcase_add_test(tc, watched_agent_drains_as_any);
+	tcase_add_test(tc, lag_is_the_agents_own);
 	tcase_add_test(tc, terminal_that_shows_no_screen_is_refused);
 	return suite;
 }

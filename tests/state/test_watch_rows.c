@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/xalloc.h"
+#include "state/watch_lag.h"
 #include "tests/suites.h"
 #include "tests/support/watch_bed.h"
 
@@ -131,15 +133,56 @@ START_TEST(rows_are_sorted_by_the_column_chosen)
 }
 END_TEST
 
-START_TEST(cursor_that_is_no_time_has_no_age)
+/* Whatever the cursor is. */
+START_TEST(behind_is_what_the_agent_says)
 {
-	snprintf(watch_bed_now()->snapshot.checkpoints[4].cursor.text, 64,
-		 "MTYwNTI1MjU0MDkwNjk0");
-	watch_bed_now()->snapshot.checkpoints[5].finished_end_ns = WATCH_BED_NOW;
+	int64_t *behind_ms = watch_bed_now()->behind_ms;
+	behind_ms[3] = 0;
+	behind_ms[4] = -1; /* not told */
+	behind_ms[5] = INT64_C(328) * 24 * 3600 * 1000;
 	watch_bed_draw(200, 60);
-	ck_assert_ptr_nonnull(strstr(watch_bed_text_of("3     3 "), "    4.0s   0.1s "));
+	ck_assert_ptr_nonnull(strstr(watch_bed_text_of("2     2 "), "    3.0s   0.1s "));
+	ck_assert_ptr_nonnull(strstr(watch_bed_text_of("3     3 "), "    0.0s   0.1s "));
 	ck_assert_ptr_nonnull(strstr(watch_bed_text_of("4     0 "), "       -   0.1s "));
-	ck_assert_ptr_nonnull(strstr(watch_bed_text_of("5     1 "), "       -   0.1s "));
+	ck_assert_ptr_nonnull(strstr(watch_bed_text_of("5     1 "), " 328d00h   0.1s "));
+	watch_bed_press("ssssssss"); /* the furthest first, those not told last */
+	ck_assert(watch_bed_shows("by BEHIND"));
+	ck_assert_int_lt(watch_bed_line_of("5     1 "), watch_bed_line_of("11     3 "));
+	ck_assert_int_lt(watch_bed_line_of("11     3 "), watch_bed_line_of("3     3 "));
+	ck_assert_int_lt(watch_bed_line_of("3     3 "), watch_bed_line_of("4     0 "));
+}
+END_TEST
+
+START_TEST(lag_is_taken_from_whole_answers_only)
+{
+#define DONE "{\"done\":true}\n"
+	static const struct {
+		const char *answer;
+		int64_t wanted[2]; /* of shards 0 and 2 */
+	} rows[] = {
+		{ "{\"shard\":\"2\",\"behind_ms\":1234}\n{\"shard\":\"0\",\"behind_ms\":0}"
+		  "\n" DONE,
+		  { 0, 1234 } },
+		{ "{\"shard\":\"2\",\"behind_ms\":5}\n{\"shard\":\"99\",\"behind_ms\":7}\n" DONE,
+		  { -1, 5 } },
+		{ "{\"shard\":\"2\",\"behind_ms\":5}\n{\"shard\":\"0\",\"beh", { -1, -1 } },
+		{ "{\"error\":\"not understood\"}\n", { -1, -1 } },
+		{ "{\"shard\":\"0\",\"behind_ms\":-5}\n"
+		  "{\"shard\":\"2\",\"behind_ms\":99999999999999999999}\n" DONE,
+		  { -1, -1 } },
+		{ "", { -1, -1 } },
+		{ NULL, { -1, -1 } },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *answer = rows[i].answer ? xstrdup(rows[i].answer) : NULL;
+		int64_t *behind_ms = watch_lag_parse(answer, &watch_bed_now()->snapshot);
+		ck_assert_msg(behind_ms[0] == rows[i].wanted[0] &&
+				      behind_ms[2] == rows[i].wanted[1] && behind_ms[1] == -1,
+			      "row %zu", i);
+		free(behind_ms);
+		free(answer);
+	}
+#undef DONE
 }
 END_TEST
 
@@ -155,7 +198,8 @@ suite_watch_rows(void)
 	tcase_add_test(tc, note_says_what_is_the_matter_with_a_shard);
 	tcase_add_test(tc, half_of_a_shard_is_shown_as_it_is);
 	tcase_add_test(tc, rows_are_sorted_by_the_column_chosen);
-	tcase_add_test(tc, cursor_that_is_no_time_has_no_age);
+	tcase_add_test(tc, behind_is_what_the_agent_says);
+	tcase_add_test(tc, lag_is_taken_from_whole_answers_only);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -60,6 +60,7 @@ fill_shard(struct watch_sample *sample, uint32_t i, uint32_t slot, uint64_t reco
 					 .records = records,
 					 .bytes = records * 1024,
 					 .committed_ns = sample->snapshot.read_ns - SECOND / 10 };
+	sample->behind_ms[i] = 1000 * (i + 1);
 	snprintf(c->cursor.text, sizeof(c->cursor.text), "%lld",
 		 (long long)(NOW - (i + 1) * SECOND));
 }
@@ -108,6 +109,7 @@ watch_bed_setup(void)
 		sample->supervisor = PROC_LIVE;
 		sample->supervisor_up_ms = 66000;
 		sample->workers = xcalloc(WORKERS_MAX, sizeof(*sample->workers));
+		sample->behind_ms = xcalloc(SHARDS_MAX, sizeof(*sample->behind_ms));
 		s->read_ns = NOW - 2 * SECOND * (1 - i);
 		s->has_identity = true;
 		s->identity = identity_of_test();

@@ -116,8 +116,7 @@ expect_times(const struct scenario *scenario, const char *name, unsigned from, u
 	for (unsigned s = 0; s < SHARDS; s++)
 		for (unsigned i = 0; i < RECORDS; i++)
 			ck_assert_msg(counts->times[s][i] == (i < from ? 1 : times),
-				      "shard %u record %u: %u times", s, i,
-				      counts->times[s][i]);
+				      "shard %u record %u: %u times", s, i, counts->times[s][i]);
 	free(counts);
 }
 
@@ -127,24 +126,39 @@ expect_verified(const struct agent *agent)
 	ck_assert_int_eq(run(agent, "verify", NULL), 0);
 }
 
-/* Every shard of it was read once. */
-static void
-begin_read(struct one_host *h, const char *agent_options)
+static unsigned
+count_with(const struct agent *agent, const char *list, const char *key, const char *value)
 {
-	one_host_begin(h, SIM, agent_options);
-	until("its consumers share the shards", sim_is_settled(&h->sim, 2));
-	until("all is committed", agent_committed(&h->agent) == SHARDS * RECORDS);
+	unsigned n = 0;
+	cJSON *state = agent_state(agent), *one;
+	cJSON_ArrayForEach(one, json_member(state, list)) n +=
+		strcmp(json_text(one, key), value) == 0;
+	cJSON_Delete(state);
+	return n;
 }
 
 static unsigned
 events_of_kind(const struct agent *agent, const char *kind)
 {
-	unsigned n = 0;
-	cJSON *state = agent_state(agent), *event;
-	cJSON_ArrayForEach(event, json_member(state, "events")) n +=
-		strcmp(json_text(event, "event"), kind) == 0;
-	cJSON_Delete(state);
-	return n;
+	return count_with(agent, "events", "event", kind);
+}
+
+/* None of its shards is on the way from one consumer to another. */
+static void
+await_settled(const struct one_host *h)
+{
+	until("its consumers hold their shards",
+	      sim_is_settled(&h->sim, 2) &&
+		      count_with(&h->agent, "leases", "state", "held") == SHARDS);
+}
+
+/* Every shard of it was read once. */
+static void
+begin_read(struct one_host *h, const char *agent_options)
+{
+	one_host_begin(h, SIM, agent_options);
+	await_settled(h);
+	until("all is committed", agent_committed(&h->agent) == SHARDS * RECORDS);
 }
 
 START_TEST(to_begin_delivers_everything_exactly_once_more)
@@ -199,6 +213,7 @@ START_TEST(to_end_passes_over_the_backlog)
 	struct one_host h;
 	one_host_begin(&h, "--tls off --shards 4 --records 1000000 --consumer_timeout 3", AGENT);
 	sim_faults(&h.sim, "batch latency=20");
+	await_settled(&h);
 	until("it has begun", agent_committed(&h.agent) > 0);
 	expect_reset(&h.agent, "reset --all --to end");
 	until("it stands at the end", sim_published(&h.sim) == 4e6);
@@ -271,8 +286,7 @@ END_TEST
 START_TEST(shard_that_stopped_goes_on)
 {
 	struct one_host h;
-	test_plugin_begin(&h, SIM, AGENT "--max_attempts 1 --on_poison stop",
-			  "refuse 1 500 0\n");
+	test_plugin_begin(&h, SIM, AGENT "--max_attempts 1 --on_poison stop", "refuse 1 500 0\n");
 	until("it has stopped", agent_said(&h.agent, "msg=\"shard stuck\"") == 1);
 	until("the others are through", agent_committed(&h.agent) >= 3 * RECORDS);
 	test_plugin_rules(&h, "");
@@ -293,6 +307,7 @@ START_TEST(under_load_with_workers_killed_nothing_behind_the_place_is_lost)
 	uint64_t seed = scenario_seed(1);
 	one_host_begin(&h, SIM, AGENT);
 	sim_faults(&h.sim, "batch latency=5");
+	await_settled(&h);
 	until("it has begun", agent_committed(&h.agent) > 0);
 	for (unsigned i = 0; i < 6; i++) {
 		struct words words = { .n = 0 };
@@ -419,10 +434,9 @@ START_TEST(user_without_rights_is_told)
 	char *errors = tmpdir_path(h.scenario.dir, "denied.err");
 	words_add(&words, "/bin/sh -c");
 	words.list[words.n++] = script;
-	process_start(&process, &words,
-		      &(struct process_files){ .dir = h.scenario.dir,
-					       .err = errors,
-					       .out_fd = -1 });
+	process_start(
+		&process, &words,
+		&(struct process_files){ .dir = h.scenario.dir, .err = errors, .out_fd = -1 });
 	ck_assert_int_eq(process_wait(&process, "it is refused"), 1);
 	char *text = scenario_read(&h.scenario, "denied.err");
 	ck_assert_str_eq(text, "lts-state: host.st: Permission denied\n");

@@ -70,6 +70,7 @@ encode_assign(struct packer *p, const struct message_assign *m)
 	pack_u8(p, m->unbroken);
 	pack_u8(p, m->seal_only);
 	pack_text(p, m->reset.text);
+	pack_u64(p, m->reset_first.value);
 	pack_text(p, m->start);
 	pack_i64(p, m->start_ns);
 	pack_i64(p, m->end_ns);
@@ -94,6 +95,7 @@ decode_assign(struct unpacker *u, struct message_assign *m)
 	m->unbroken = unpack_u8(u) != 0;
 	m->seal_only = unpack_u8(u) != 0;
 	unpack_text(u, m->reset.text, sizeof(m->reset.text));
+	m->reset_first.value = unpack_u64(u);
 	unpack_text(u, m->start, sizeof(m->start));
 	m->start_ns = unpack_i64(u);
 	m->end_ns = unpack_i64(u);

@@ -49,10 +49,12 @@ struct message_assign {
 	bool unbroken;         /* the grant has not changed since the last holder: local wins */
 	bool seal_only;        /* not to be served: close it in order, then RELEASED */
 	struct cursor reset;   /* people's wish: go on there, whatever else is known; none */
-	char start[24];        /* where to begin without any position: "begin" or nanoseconds */
-	int64_t start_ns;      /* what start_time `end` was resolved to, to be kept; 0: nothing
-				*/
-	int64_t end_ns;        /* 0: no end */
+	struct epoch
+		reset_first; /* the first that was assigned with it: done, if that committed */
+	char start[24];      /* where to begin without any position: "begin" or nanoseconds */
+	int64_t start_ns;    /* what start_time `end` was resolved to, to be kept; 0: nothing
+			      */
+	int64_t end_ns;      /* 0: no end */
 	int64_t service_ahead_ns; /* the service's clock, see common/service_clock.h */
 	enum fate fate;           /* of the previous holder under this supervisor */
 	uint32_t fate_slot;

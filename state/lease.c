@@ -56,6 +56,15 @@ lease_put(struct store_txn *txn, const struct lease_record *lease)
 	return store_put(txn, STORE_LEASES, shard_key(&lease->shard), &value);
 }
 
+/* A worker that took it there may have died before it could say so, and the supervisor need not
+ * see yet what it has committed. */
+static bool
+is_to_be_reset(const struct lease_take *take, const struct checkpoint_record *local)
+{
+	return !cursor_is_none(&take->reset) &&
+	       !(local && local->epoch.value >= take->reset_first.value);
+}
+
 /* A reset that was written while no agent ran, and whose cursor is to be asked for. */
 static bool
 is_to_be_asked(const struct checkpoint_record *local)
@@ -74,7 +83,7 @@ static enum lease_origin
 choose(const struct lease_take *take, const struct checkpoint_record *local)
 {
 	bool service = !cursor_is_none(&take->service);
-	if (!cursor_is_none(&take->reset) || is_to_be_asked(local))
+	if (is_to_be_reset(take, local) || is_to_be_asked(local))
 		return LEASE_FROM_RESET;
 	if (!local)
 		return service ? LEASE_FROM_SERVICE : LEASE_FROM_START;
@@ -185,7 +194,7 @@ lease_take(struct store_txn *txn, const struct lease_take *take, struct lease_ta
 							     .since_ns = take->now_ns });
 	if (!err && take->start_ns)
 		err = identity_put_start(txn, take->start_ns);
-	if (!err && !cursor_is_none(&take->reset))
+	if (!err && taken.origin == LEASE_FROM_RESET && !cursor_is_none(&take->reset))
 		err = append_reset(txn, take, &before);
 	if (!err)
 		err = append_events(txn, take, &taken);

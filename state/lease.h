@@ -18,10 +18,12 @@ struct lease_take {
 	struct shard_id shard;
 	struct epoch epoch;
 	uint32_t slot, home, pid;
-	struct cursor service;   /* the service's checkpoint; none when it has none */
-	bool service_is_ours;    /* written under a name of this instance */
-	bool unbroken;           /* same grant as the last holder's: the local position wins */
-	struct cursor reset;     /* where people want it to go on; none */
+	struct cursor service; /* the service's checkpoint; none when it has none */
+	bool service_is_ours;  /* written under a name of this instance */
+	bool unbroken;         /* same grant as the last holder's: the local position wins */
+	struct cursor reset;   /* where people want it to go on; none */
+	struct epoch
+		reset_first;     /* since when: what that or a later one has committed is there */
 	enum lease_origin ahead; /* of our position and another host's; 0: not known yet */
 	struct cursor start;     /* what LTS_NOTFOUND asked for; none while it is not known */
 	int64_t start_ns;        /* kept in meta as what `end` meant; 0: do not */

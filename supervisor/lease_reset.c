@@ -21,7 +21,7 @@ book_reset(struct lease_book *book, const struct shard_id *shard, const struct c
 	if (!cursor_is_none(&e->reset))
 		return LTS_BUSY;
 	e->reset = *to;
-	e->reset_epoch = (struct epoch){ 0 };
+	e->reset_epoch = e->reset_first = (struct epoch){ 0 };
 	e->finished = e->stuck = false; /* the end of a run waits for it again */
 	book->changes++;
 	e->suspect.attempts = 0; /* of records that may not come, or come again as new ones */

@@ -46,6 +46,7 @@ op_take(void *arg, struct shard *shard, const struct cursor *start, enum lease_o
 		.service_is_ours = assign->service_is_ours,
 		.unbroken = assign->unbroken,
 		.reset = assign->reset,
+		.reset_first = assign->reset_first,
 		.ahead = ahead,
 		.start = *start,
 		.start_ns = assign->start_ns,

@@ -33,6 +33,7 @@ static const struct message samples[] = {
 				  .service_is_ours = true,
 				  .unbroken = true,
 				  .reset = { "1767322800000000051" },
+				  .reset_first = { 77 },
 				  .start = "begin",
 				  .end_ns = -5,
 				  .fate = FATE_KILLED,
@@ -111,6 +112,7 @@ START_TEST(assign_comes_back)
 	ck_assert(m->service_is_ours);
 	ck_assert(m->unbroken);
 	ck_assert(cursor_equal(&m->reset, &in->reset));
+	ck_assert(epoch_equal(m->reset_first, in->reset_first));
 	ck_assert_str_eq(m->start, "begin");
 	ck_assert_int_eq(m->end_ns, -5);
 	ck_assert_int_eq(m->fate, FATE_KILLED);

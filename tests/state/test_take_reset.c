@@ -97,6 +97,7 @@ START_TEST(reset_wins_against_every_other_position)
 	take.service_is_ours = known[_i].ours;
 	take.unbroken = known[_i].unbroken;
 	take.reset = cursor_of("33");
+	take.reset_first = take.epoch;
 	ck_assert_int_eq(state_env_take(&env, &take, &taken), LTS_OK);
 	ck_assert_int_eq(taken.origin, LEASE_FROM_RESET);
 	ck_assert_int_eq(state_env_checkpoint(&env, "0", &stored), LTS_OK);
@@ -111,9 +112,13 @@ START_TEST(reset_wins_against_every_other_position)
 	ck_assert_str_eq(stored.service.text,
 			 kept ? "400" : known[_i].unbroken ? "" : take.service.text);
 	expect_reset_event("33", known[_i].local ? "from 500" : "from nowhere");
-	take.epoch.value++; /* once */
-	take.reset = cursor_of("");
+	/* Once, also if it is asked for again because who took it there died. */
+	take.epoch.value++;
 	take.unbroken = true;
+	ck_assert_int_eq(state_env_take(&env, &take, &taken), LTS_OK);
+	ck_assert_int_eq(taken.origin, LEASE_FROM_LOCAL);
+	take.epoch.value++;
+	take.reset = cursor_of("");
 	ck_assert_int_eq(state_env_take(&env, &take, &taken), LTS_OK);
 	ck_assert_int_eq(taken.origin, LEASE_FROM_LOCAL);
 	expect_reset_event("33", known[_i].local ? "from 500" : "from nowhere");

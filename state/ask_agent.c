@@ -7,30 +7,23 @@
 #include "state/ask_agent.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/handoff.h"
+#include "common/control_address.h"
 
 enum { LOOK_AGAIN_MS = 20 };
 
-/* By way of the directory's descriptor: the path of a socket may have 107 bytes, that of a
- * directory more. */
 static int
 open_control(const char *state_dir, int64_t until_ms)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int dir = open(state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct sockaddr_un address;
+	int dir = control_address(state_dir, &address);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" CONTROL_SOCKET,
-		 dir);
 	bool good = false;
 	while (dir >= 0 && fd >= 0 && !good) {
 		good = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;

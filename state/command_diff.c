@@ -80,8 +80,6 @@ add_text(cJSON *to, const char *key, const char *text)
 static void
 print_json(const struct request *request, const struct snapshot *s, FILE *out)
 {
-	/* Out of memory ends the process there, so that nothing here returns NULL. */
-	cJSON_InitHooks(&(cJSON_Hooks){ .malloc_fn = xmalloc, .free_fn = free });
 	cJSON *root = cJSON_CreateObject();
 	add_text(root, "state_dir", request->state_dir);
 	add_text(root, "read_at", human_time(s->read_ns).text);

@@ -193,8 +193,6 @@ put_events(cJSON *root, const struct dump *dump)
 static cJSON *
 new_object(const struct dump *dump)
 {
-	/* Out of memory ends the process there, so that nothing here returns NULL. */
-	cJSON_InitHooks(&(cJSON_Hooks){ .malloc_fn = xmalloc, .free_fn = free });
 	cJSON *root = cJSON_CreateObject();
 	add_text(root, "state_dir", dump->state_dir);
 	add_text(root, "read_at", human_time(dump->snapshot->read_ns).text);

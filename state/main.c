@@ -5,6 +5,7 @@
  * output. Must never do a command's work itself: that is in state/command_*.c. Held by
  * tests/state/test_lts_state.c.
  */
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/xalloc.h"
 #include "state/commands.h"
 #include "state/store.h"
 
@@ -81,6 +83,8 @@ main(int argc, char **argv)
 	enum exit_code code = request_parse(commands, argv, &request);
 	if (code)
 		return code;
+	/* Out of memory ends the process there: nothing of it returns NULL. */
+	cJSON_InitHooks(&(cJSON_Hooks){ .malloc_fn = xmalloc, .free_fn = free });
 	sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
 	FILE *out = open_memstream(&text, &len);
 	if (!out)

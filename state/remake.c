@@ -23,13 +23,13 @@
 #include "state/lease.h"
 #include "state/worker_record.h"
 
-struct place {
+struct paths {
 	char *data, *lock, *kept;        /* in state_dir */
 	char *dir, *new_data, *new_lock; /* state_dir/new and what is in it */
 };
 
 static void
-place_init(struct place *p, const char *state_dir, const char *kept)
+paths_init(struct paths *p, const char *state_dir, const char *kept)
 {
 	p->data = xasprintf("%s/data.mdb", state_dir);
 	p->lock = xasprintf("%s/lock.mdb", state_dir);
@@ -40,7 +40,7 @@ place_init(struct place *p, const char *state_dir, const char *kept)
 }
 
 static void
-place_fini(struct place *p)
+paths_fini(struct paths *p)
 {
 	free(p->data);
 	free(p->lock);
@@ -70,7 +70,7 @@ put_all(struct store_txn *txn, const struct snapshot *s)
 }
 
 static void
-tidy(const struct place *p)
+tidy(const struct paths *p)
 {
 	unlink(p->new_data);
 	unlink(p->new_lock);
@@ -78,7 +78,7 @@ tidy(const struct place *p)
 }
 
 static enum lts_err
-make(const struct place *p, const struct snapshot *records)
+make(const struct paths *p, const struct snapshot *records)
 {
 	struct store *store = NULL;
 	struct store_txn txn = { 0 };
@@ -123,7 +123,7 @@ give_to_owner(const char *state_dir, const char *path)
 
 /* The next opener makes lock.mdb: the old one counts the old file's transactions. */
 static enum lts_err
-replace(const char *state_dir, const struct place *p)
+replace(const char *state_dir, const struct paths *p)
 {
 	enum lts_err err = give_to_owner(state_dir, p->new_data);
 	if (err)
@@ -140,15 +140,15 @@ replace(const char *state_dir, const struct place *p)
 enum lts_err
 remake(const char *state_dir, const struct snapshot *records, const char *kept)
 {
-	struct place place;
-	place_init(&place, state_dir, kept);
-	enum lts_err err = make(&place, records);
+	struct paths paths;
+	paths_init(&paths, state_dir, kept);
+	enum lts_err err = make(&paths, records);
 	if (!err)
-		err = replace(state_dir, &place);
+		err = replace(state_dir, &paths);
 	int saved = errno;
-	tidy(&place);
+	tidy(&paths);
 	errno = saved;
-	place_fini(&place);
+	paths_fini(&paths);
 	return err;
 }
 

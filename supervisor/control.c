@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <ev.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,9 +16,9 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "common/control_address.h"
 #include "common/handoff.h"
 #include "common/xalloc.h"
 
@@ -192,16 +191,12 @@ control_uid(const struct control_peer *peer)
 	return peer->uid;
 }
 
-/* By way of the directory's descriptor: the path of a socket may have 107 bytes, that of a
- * directory more. */
 static int
 listen_in(const char *dir, const char *path)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int in = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct sockaddr_un address;
+	int in = control_address(dir, &address);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" CONTROL_SOCKET,
-		 in);
 	unlink(path);
 	mode_t before = umask(0177);
 	bool good = in >= 0 && fd >= 0 &&

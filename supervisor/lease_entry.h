@@ -48,8 +48,8 @@ struct entry {
 	struct cursor suspect_from; /* what was committed at the last of its deaths */
 	bool finished, stuck;
 	char why[200];
-	struct cursor reset; /* people want it there; none, also once it is */
-	struct epoch reset_epoch, reset_first; /* of the last assignment with it, the first */
+	struct cursor reset;      /* people want it there; none, also once it is */
+	struct epoch reset_first; /* of the first assignment that says so; 0: none has */
 	struct cursor published;  /* what stands at the service, as far as we know */
 	bool writing;             /* a write is under way */
 	int64_t publish_after_ms; /* not before: the last write failed */

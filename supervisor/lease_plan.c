@@ -39,15 +39,13 @@ assign(struct lease_book *book, struct entry *e, int32_t worker)
 		.suspect = lease_suspect(book, e),
 	};
 	memcpy(m.start, book->config.start, sizeof(m.start));
-	if (!e->to_close) {
+	if (!cursor_is_none(&e->reset) && !e->to_close) {
 		if (!e->reset_first.value)
 			e->reset_first = m.epoch;
 		m.reset = e->reset;
 		m.reset_first = e->reset_first;
-		e->reset_epoch = m.epoch;
-	}
-	if (!cursor_is_none(&m.reset))
 		m.suspect = (struct suspect){ 0 };
+	}
 	e->epoch = m.epoch;
 	e->current = true;
 	e->hold = HOLD_TAKING;

@@ -21,7 +21,7 @@ book_reset(struct lease_book *book, const struct shard_id *shard, const struct c
 	if (!cursor_is_none(&e->reset))
 		return LTS_BUSY;
 	e->reset = *to;
-	e->reset_epoch = e->reset_first = (struct epoch){ 0 };
+	e->reset_first = (struct epoch){ 0 };
 	e->finished = e->stuck = false; /* the end of a run waits for it again */
 	book->changes++;
 	e->suspect.attempts = 0; /* of records that may not come, or come again as new ones */
@@ -38,11 +38,10 @@ end_wish(struct lease_book *book, struct entry *e, enum lts_err err)
 	book->ops->was_reset(book->arg, &e->shard, err);
 }
 
-/* The assignment that says so was the last one. */
 static bool
 is_assigned(const struct entry *e)
 {
-	return !cursor_is_none(&e->reset) && epoch_equal(e->reset_epoch, e->epoch);
+	return !cursor_is_none(&e->reset) && e->reset_first.value;
 }
 
 void
@@ -66,7 +65,7 @@ lease_reset_on_free(struct lease_book *book, struct entry *e, int64_t now_ms)
 {
 	struct checkpoint_record record;
 	if (is_assigned(e) && !book->ops->committed(book->arg, &e->shard, &record) &&
-	    epoch_equal(record.epoch, e->epoch))
+	    record.epoch.value >= e->reset_first.value)
 		lease_reset_on_held(book, e, now_ms);
 	else if (book->stopping && !cursor_is_none(&e->reset))
 		end_wish(book, e, LTS_AGAIN);

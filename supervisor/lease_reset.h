@@ -9,8 +9,9 @@
 /* A worker has taken the shard under its present epoch; or it stopped. */
 void lease_reset_on_held(struct lease_book *book, struct entry *e, int64_t now_ms);
 void lease_reset_on_stuck(struct lease_book *book, struct entry *e);
-/* No worker has it any more, and what its last holder committed is known. A take that nobody
- * heard of counts: done again it would repeat what was delivered since. */
+/* No worker has it any more. A take that nobody heard of counts, if it is to be seen: what a
+ * worker committed as it was killed may not be, and is then found by the next take
+ * (state/lease.h). */
 void lease_reset_on_free(struct lease_book *book, struct entry *e, int64_t now_ms);
 /* The shard leaves the book. */
 void lease_reset_on_left(struct lease_book *book, struct entry *e);

@@ -52,12 +52,13 @@ struct reset {
 
 /* ---- what is said ---- */
 
+/* NULL: to nobody. */
 static void
-say(struct wish *w, cJSON *object)
+say(struct control_peer *peer, cJSON *object)
 {
 	char *text = cJSON_PrintUnformatted(object);
-	if (w->peer)
-		control_say(w->peer, text);
+	if (peer)
+		control_say(peer, text);
 	cJSON_free(text);
 	cJSON_Delete(object);
 }
@@ -67,11 +68,8 @@ refuse(struct control_peer *peer, const char *why)
 {
 	cJSON *object = cJSON_CreateObject();
 	cJSON_AddStringToObject(object, "error", why);
-	char *text = cJSON_PrintUnformatted(object);
-	control_say(peer, text);
+	say(peer, object);
 	control_end(peer);
-	cJSON_free(text);
-	cJSON_Delete(object);
 }
 
 /* The item is over: `error` NULL, it is done. */
@@ -87,7 +85,7 @@ say_item(struct item *item, const char *error)
 		cJSON_AddStringToObject(object, "from", item->from.text);
 		cJSON_AddStringToObject(object, "to", item->to.text);
 	}
-	say(w, object);
+	say(w->peer, object);
 	item->stage = STAGE_SAID;
 	w->said++;
 }
@@ -100,7 +98,7 @@ end_if_over(struct wish *w)
 		return;
 	cJSON *object = cJSON_CreateObject();
 	cJSON_AddTrueToObject(object, "done");
-	say(w, object);
+	say(w->peer, object);
 	if (w->peer)
 		control_end(w->peer);
 	LIST_REMOVE(w, link);
@@ -259,14 +257,12 @@ read_wish(struct wish *w, const cJSON *tree)
 }
 
 void
-reset_on_request(struct reset *r, struct control_peer *peer, const char *line, size_t len)
+reset_on_request(struct reset *r, struct control_peer *peer, const struct cJSON *tree)
 {
 	struct wish *w = xcalloc(1, sizeof(*w));
-	cJSON *tree = json_parse_exact(line, len);
 	w->reset = r;
 	w->peer = peer;
 	const char *why = read_wish(w, tree);
-	cJSON_Delete(tree);
 	log_info(r->config.log, "reset asked for", LOG_UINT("uid", control_uid(peer)),
 		 LOG_UINT("shards", w->n), LOG_TEXT("dry_run", w->dry_run ? "true" : NULL),
 		 LOG_TEXT("reason", why));

@@ -12,6 +12,7 @@
 #include "supervisor/control.h"
 #include "supervisor/lease_book.h"
 
+struct cJSON;
 struct reset;
 
 struct reset_config { /* pointers are borrowed for its life */
@@ -28,9 +29,8 @@ struct reset *reset_create(const struct reset_config *config);
 /* Before the client and the control socket. NULL-safe. */
 void reset_destroy(struct reset **reset);
 
-/* The control socket's events. */
-void reset_on_request(struct reset *reset, struct control_peer *peer, const char *line,
-		      size_t len);
+/* The control socket's events; what is not understood, NULL too, is refused. */
+void reset_on_request(struct reset *reset, struct control_peer *peer, const struct cJSON *line);
 void reset_on_gone(struct reset *reset, struct control_peer *peer);
 /* The book's was_reset; must not call the book. */
 void reset_on_done(struct reset *reset, const struct shard_id *shard, enum lts_err err);

@@ -7,6 +7,7 @@
  */
 #include "supervisor/supervisor_inside.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/json.h"
 #include "supervisor/tell_behind.h"
 
 enum {
@@ -302,8 +304,12 @@ static void
 on_control_request(void *arg, struct control_peer *peer, const char *line, size_t len)
 {
 	struct supervisor *s = arg;
-	if (!tell_behind(s->metrics, peer, line, len))
-		reset_on_request(s->reset, peer, line, len);
+	cJSON *tree = json_parse_exact(line, len);
+	if (cJSON_IsTrue(json_member(tree, "behind")))
+		tell_behind(s->metrics, peer);
+	else
+		reset_on_request(s->reset, peer, tree);
+	cJSON_Delete(tree);
 }
 
 static void

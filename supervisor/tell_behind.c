@@ -6,12 +6,10 @@
  */
 #include "supervisor/tell_behind.h"
 
-#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "common/ids.h"
-#include "common/json.h"
 #include "supervisor/control.h"
 #include "supervisor/metrics.h"
 
@@ -24,16 +22,10 @@ say(void *arg, const struct shard_id *shard, int64_t behind_ms)
 	control_say(arg, text);
 }
 
-bool
-tell_behind(struct metrics *metrics, struct control_peer *peer, const char *line, size_t len)
+void
+tell_behind(struct metrics *metrics, struct control_peer *peer)
 {
-	cJSON *tree = json_parse_exact(line, len);
-	bool asked = cJSON_IsTrue(json_member(tree, "behind"));
-	cJSON_Delete(tree);
-	if (!asked)
-		return false;
 	metrics_each_behind(metrics, say, peer);
 	control_say(peer, "{\"done\":true}");
 	control_end(peer);
-	return true;
 }

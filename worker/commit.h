@@ -57,7 +57,7 @@ enum lts_err committer_take(struct committer *c, struct lease *lease,
  * back. */
 enum lts_err committer_submit(struct committer *c, struct batch *batch, int64_t *due_ms_out,
 			      struct buf *why_out) LTS_MUST_USE;
-/* How long a batch that is worked on may still take once its shard is let go; -1: the usual. */
+/* How long a batch that is worked on may still take once its shard is let go. */
 int64_t committer_let_go_ms(const struct committer *c);
 /* The batch in hand goes back as it is. */
 void committer_give_up(struct committer *c, struct lease *lease);

@@ -173,13 +173,13 @@ on_committer_report(void *arg, struct lease *lease, enum lts_err result, bool cl
 static bool
 gives_up(const struct delivery *d, struct delivery_order *order)
 {
-	int64_t now_ms = clock_mono_ms(), let_go_ms = committer_let_go_ms(d->committer);
+	int64_t now_ms = clock_mono_ms();
 	if (!atomic_load(&order->lease->letting_go))
 		return false;
-	if (let_go_ms < 0)
-		let_go_ms = PARKED_LOOK_MS;
 	if (!order->give_up_ms)
-		order->give_up_ms = now_ms + (order->due_ms == INT64_MAX ? let_go_ms : 0);
+		order->give_up_ms = now_ms + (order->due_ms == INT64_MAX
+						      ? committer_let_go_ms(d->committer)
+						      : 0);
 	return order->give_up_ms <= now_ms;
 }
 

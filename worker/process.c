@@ -16,7 +16,7 @@
 #include "common/xalloc.h"
 #include "worker/asides.h"
 
-enum { PROCESS_COMMIT_MS = 50, PROCESS_LAZY_MS = 500 };
+enum { PROCESS_COMMIT_MS = 50, PROCESS_LAZY_MS = 500, PROCESS_LET_GO_MS = 500 };
 
 static enum lts_err
 create_dead_letters(struct committer *c, struct buf *why_out)
@@ -446,7 +446,7 @@ int64_t
 committer_let_go_ms(const struct committer *c)
 {
 	bool is_told = c->processor && c->processor->ops->has_begun;
-	return is_told ? c->config.process.let_go_ms : -1;
+	return is_told ? c->config.process.let_go_ms : PROCESS_LET_GO_MS;
 }
 
 int64_t

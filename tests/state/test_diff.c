@@ -20,17 +20,9 @@ static struct state_program program;
 static void
 setup(void)
 {
-	struct identity_record mine = identity_of_test(), identity;
-	struct buf why;
-	buf_init(&why, 0);
 	state_env_init(&env);
 	state_program_init(&program, env.dir);
-	ck_assert_int_eq(identity_claim(env.store, &mine, &identity, &why), LTS_OK);
-	for (uint32_t i = 0; i < 3; i++) {
-		char shard[2] = { (char)('0' + i), '\0' };
-		struct lease_take take = take_of(shard, epoch_of(1, i + 1));
-		ck_assert_int_eq(state_env_take(&env, &take, NULL), LTS_OK);
-	}
+	state_env_hold(&env, 3);
 	unsetenv("LTS_STATE_DIR");
 }
 

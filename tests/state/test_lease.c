@@ -23,32 +23,8 @@ teardown(void)
 	state_env_fini(&env);
 }
 
-static void
-put_checkpoint(const struct checkpoint_record *record)
-{
-	struct store_txn txn = { 0 };
-	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
-	ck_assert_int_eq(checkpoint_put(&txn, record), LTS_OK);
-	ck_assert_int_eq(store_commit(&txn), LTS_OK);
-}
-
 /* A shard that another start of this agent left at cursor 500, while 400 stood at the
  * service. */
-static struct checkpoint_record
-left_behind(void)
-{
-	return (struct checkpoint_record){
-		.shard = shard_of("0"),
-		.epoch = epoch_of(1, 1),
-		.cursor = cursor_of("500"),
-		.service = cursor_of("400"),
-		.position = { 3, 4096 },
-		.records = 10,
-		.bytes = 1000,
-		.committed_ns = 77,
-	};
-}
-
 enum seen { NOTHING, AS_STORED, OTHER };
 
 /* Every combination of rule 10: what is stored here, what stands at the service and by
@@ -111,8 +87,8 @@ expect_to_be_asked_who_is_ahead(struct lease_take *take)
 	for (int service = 0; service < 2; service++) {
 		take->ahead = service ? LEASE_FROM_SERVICE : LEASE_FROM_LOCAL;
 		take->epoch.value++;
-		stored = left_behind();
-		put_checkpoint(&stored);
+		stored = left_behind_of_test();
+		state_env_put_checkpoint(&env, &stored);
 		ck_assert_int_eq(state_env_take(&env, take, &taken), LTS_OK);
 		ck_assert_int_eq(taken.origin, take->ahead);
 		ck_assert_int_eq(state_env_checkpoint(&env, "0", &stored), LTS_OK);
@@ -124,12 +100,12 @@ expect_to_be_asked_who_is_ahead(struct lease_take *take)
 START_TEST(position_wins_as_rule_10_says)
 {
 	static const char *const service[] = { "", "400", "900" };
-	struct checkpoint_record local = left_behind(), stored;
+	struct checkpoint_record local = left_behind_of_test(), stored;
 	struct lease_take take = take_of("0", epoch_of(2, 1));
 	struct lease_taken taken;
 	local.forced = choices[_i].forced;
 	if (choices[_i].local)
-		put_checkpoint(&local);
+		state_env_put_checkpoint(&env, &local);
 	take.service = cursor_of(service[choices[_i].service]);
 	take.service_is_ours = choices[_i].ours;
 	take.unbroken = choices[_i].unbroken;
@@ -297,11 +273,11 @@ END_TEST
 START_TEST(position_without_start_needs_none)
 {
 	struct lease_take take = take_of("0", epoch_of(1, 1));
-	struct checkpoint_record local = left_behind();
+	struct checkpoint_record local = left_behind_of_test();
 	take.start = cursor_of("");
 	take.service = cursor_of("900");
 	ck_assert_int_eq(state_env_take(&env, &take, NULL), LTS_OK);
-	put_checkpoint(&local);
+	state_env_put_checkpoint(&env, &local);
 	take.epoch = epoch_of(1, 2);
 	take.service = cursor_of("");
 	ck_assert_int_eq(state_env_take(&env, &take, NULL), LTS_OK);
@@ -310,13 +286,13 @@ END_TEST
 
 START_TEST(local_position_keeps_counts_sink_and_finish)
 {
-	struct checkpoint_record local = left_behind(), stored;
+	struct checkpoint_record local = left_behind_of_test(), stored;
 	struct lease_take take = take_of("0", epoch_of(2, 1));
 	local.finished_end_ns = 123;
 	local.done = 5;
 	local.dead_letters = 2;
 	local.asides.n = 1;
-	put_checkpoint(&local);
+	state_env_put_checkpoint(&env, &local);
 	ck_assert_int_eq(state_env_take(&env, &take, NULL), LTS_OK);
 	ck_assert_int_eq(state_env_checkpoint(&env, "0", &stored), LTS_OK);
 	ck_assert_int_eq(stored.finished_end_ns, 123);
@@ -333,13 +309,13 @@ END_TEST
 
 START_TEST(position_of_another_host_keeps_the_sink_and_is_not_finished)
 {
-	struct checkpoint_record local = left_behind(), stored;
+	struct checkpoint_record local = left_behind_of_test(), stored;
 	struct lease_take take = take_of("0", epoch_of(2, 1));
 	local.finished_end_ns = 123;
 	local.done = 5;
 	local.dead_letters = 2;
 	local.asides.n = 1;
-	put_checkpoint(&local);
+	state_env_put_checkpoint(&env, &local);
 	take.service = cursor_of("900");
 	take.ahead = LEASE_FROM_SERVICE;
 	ck_assert_int_eq(state_env_take(&env, &take, NULL), LTS_OK);
@@ -415,7 +391,7 @@ START_TEST(record_of_another_shard_is_bad_data)
 	struct lease_record lease = { .shard = shard_of("1"),
 				      .epoch = { 1 },
 				      .state = LEASE_HELD };
-	struct checkpoint_record local = left_behind();
+	struct checkpoint_record local = left_behind_of_test();
 	lease_encode(&lease, &value);
 	put_raw(STORE_LEASES, "2", &value);
 	ck_assert_int_eq(state_env_lease(&env, "2", &lease), LTS_BADDATA);
@@ -428,7 +404,7 @@ END_TEST
 START_TEST(damaged_record_stops_the_take)
 {
 	struct schema_value value;
-	struct checkpoint_record local = left_behind();
+	struct checkpoint_record local = left_behind_of_test();
 	struct lease_record lease = { .shard = shard_of("0"),
 				      .epoch = { 1 },
 				      .state = LEASE_HELD };
@@ -438,7 +414,7 @@ START_TEST(damaged_record_stops_the_take)
 	value.data[30] ^= 4;
 	put_raw(STORE_CHECKPOINTS, "0", &value);
 	ck_assert_int_eq(state_env_take(&env, &take, NULL), LTS_BADDATA);
-	put_checkpoint(&local);
+	state_env_put_checkpoint(&env, &local);
 	lease_encode(&lease, &value);
 	value.data[value.len - 1] ^= 4;
 	put_raw(STORE_LEASES, "0", &value);

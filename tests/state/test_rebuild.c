@@ -32,23 +32,23 @@ publish(const char *shard, uint32_t sequence, const char *to, const char *publis
 	ck_assert_int_eq(move.result, LTS_OK);
 }
 
+static void
+keep_start(void)
+{
+	struct store_txn txn = { 0 };
+	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
+	ck_assert_int_eq(identity_put_start(&txn, 1767322800000000000), LTS_OK);
+	ck_assert_int_eq(store_commit(&txn), LTS_OK);
+}
+
 /* Shard 7 is behind with publishing, 8 is not, the others never published. */
 static void
 setup(void)
 {
-	struct identity_record mine = identity_of_test(), identity;
-	struct buf why;
-	buf_init(&why, 0);
 	state_env_init(&env);
 	state_program_init(&program, env.dir);
-	ck_assert_int_eq(identity_claim(env.store, &mine, &identity, &why), LTS_OK);
-	for (uint32_t i = 0; i < SHARDS; i++) {
-		char shard[8];
-		snprintf(shard, sizeof(shard), "%u", i);
-		struct lease_take take = take_of(shard, epoch_of(1, i + 1));
-		take.start_ns = i == 0 ? 1767322800000000000 : 0;
-		ck_assert_int_eq(state_env_take(&env, &take, NULL), LTS_OK);
-	}
+	state_env_hold(&env, SHARDS);
+	keep_start();
 	publish("7", 8, "300", "200");
 	publish("8", 9, "300", "300");
 	store_close(&env.store);

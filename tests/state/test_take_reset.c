@@ -23,29 +23,6 @@ teardown(void)
 }
 
 static void
-put_checkpoint(const struct checkpoint_record *record)
-{
-	struct store_txn txn = { 0 };
-	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
-	ck_assert_int_eq(checkpoint_put(&txn, record), LTS_OK);
-	ck_assert_int_eq(store_commit(&txn), LTS_OK);
-}
-
-/* Another start of this agent left it at 500, while 400 stood at the service. */
-static struct checkpoint_record
-left_behind(void)
-{
-	return (struct checkpoint_record){
-		.shard = shard_of("0"),
-		.epoch = epoch_of(1, 1),
-		.cursor = cursor_of("500"),
-		.service = cursor_of("400"),
-		.position = { 3, 4096 },
-		.records = 10,
-	};
-}
-
-static void
 expect_reset_event(const char *cursor, const char *text)
 {
 	size_t n, resets = 0;
@@ -86,13 +63,13 @@ static const struct {
 
 START_TEST(reset_wins_against_every_other_position)
 {
-		struct checkpoint_record local = left_behind(), stored;
+		struct checkpoint_record local = left_behind_of_test(), stored;
 	struct lease_take take = take_of("0", epoch_of(2, 1));
 	struct lease_taken taken;
 	add_leftovers(&local);
 	local.forced = known[_i].forced;
 	if (known[_i].local)
-		put_checkpoint(&local);
+		state_env_put_checkpoint(&env, &local);
 	take.service = cursor_of(known[_i].service);
 	take.service_is_ours = known[_i].ours;
 	take.unbroken = known[_i].unbroken;
@@ -127,12 +104,12 @@ END_TEST
 
 START_TEST(forced_place_in_time_is_asked_for_then_taken_once)
 {
-	struct checkpoint_record local = left_behind(), stored;
+	struct checkpoint_record local = left_behind_of_test(), stored;
 	struct lease_take take = take_of("0", epoch_of(2, 1));
 	struct lease_taken taken;
 	local.cursor = cursor_of("@1767322800000000000");
 	local.forced = true;
-	put_checkpoint(&local);
+	state_env_put_checkpoint(&env, &local);
 	take.start = cursor_of("");
 	take.service = cursor_of("900");
 	ck_assert_int_eq(state_env_take(&env, &take, &taken), LTS_NOTFOUND);
@@ -154,11 +131,11 @@ END_TEST
 
 START_TEST(cursor_that_looks_like_a_mark_but_is_not_forced_is_a_cursor)
 {
-	struct checkpoint_record local = left_behind();
+	struct checkpoint_record local = left_behind_of_test();
 	struct lease_take take = take_of("0", epoch_of(2, 1));
 	struct lease_taken taken;
 	local.cursor = cursor_of("@begin");
-	put_checkpoint(&local);
+	state_env_put_checkpoint(&env, &local);
 	ck_assert_int_eq(state_env_take(&env, &take, &taken), LTS_OK);
 	ck_assert_int_eq(taken.origin, LEASE_FROM_LOCAL);
 	ck_assert_str_eq(taken.checkpoint.cursor.text, "@begin");

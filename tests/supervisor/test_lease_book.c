@@ -4,9 +4,11 @@
  * in test_lease_publish.c.
  */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/xalloc.h"
 #include "tests/suites.h"
 #include "tests/supervisor/book_bed.h"
 
@@ -430,6 +432,26 @@ START_TEST(book_remembers_every_shard_it_was_ever_granted)
 }
 END_TEST
 
+/* A service that invents shards must not cost ever more. */
+START_TEST(shards_seen_are_remembered_up_to_a_bound)
+{
+	enum { ANSWER = 4096, SEEN_MAX = 8192 };
+	struct shard_id *owned = xcalloc(ANSWER, sizeof(*owned));
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < ANSWER; i++)
+			snprintf(owned[i].text, sizeof(owned[i].text), "%u-%u", round, i);
+		book_on_answer(bed.book, 0, NULL, 0, owned, ANSWER, bed.now_ms, bed.now_ms);
+		ck_assert_uint_eq(lease_book_count(bed.book), ANSWER);
+		bed.now_ms += BED_LEASE_MS; /* no worker has any of them: they are gone */
+		book_on_tick(bed.book, bed.now_ms);
+		ck_assert_uint_eq(lease_book_count(bed.book), 0);
+	}
+	ck_assert_ptr_nonnull(lease_book_seen(bed.book, SEEN_MAX - 1));
+	ck_assert_ptr_null(lease_book_seen(bed.book, SEEN_MAX));
+	free(owned);
+}
+END_TEST
+
 Suite *
 suite_lease_book(void)
 {
@@ -466,6 +488,7 @@ suite_lease_book(void)
 	tcase_add_test(tc, stuck_shard_stays_with_its_worker);
 	tcase_add_test(tc, finished_shard_is_listed_and_given_to_nobody_else);
 	tcase_add_test(tc, book_remembers_every_shard_it_was_ever_granted);
+	tcase_add_test(tc, shards_seen_are_remembered_up_to_a_bound);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

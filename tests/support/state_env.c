@@ -165,3 +165,42 @@ move_of(const char *shard, struct epoch epoch, const char *from, const char *to)
 		.result = LTS_SYS, /* so that a test sees that it was set */
 	};
 }
+
+void
+state_env_hold(struct state_env *env, uint32_t n)
+{
+	struct identity_record mine = identity_of_test(), identity;
+	struct buf why;
+	buf_init(&why, 0);
+	ck_assert_int_eq(identity_claim(env->store, &mine, &identity, &why), LTS_OK);
+	for (uint32_t i = 0; i < n; i++) {
+		char shard[12];
+		snprintf(shard, sizeof(shard), "%u", i);
+		struct lease_take take = take_of(shard, epoch_of(1, i + 1));
+		ck_assert_int_eq(state_env_take(env, &take, NULL), LTS_OK);
+	}
+}
+
+void
+state_env_put_checkpoint(struct state_env *env, const struct checkpoint_record *record)
+{
+	struct store_txn txn = { 0 };
+	ck_assert_int_eq(store_write_begin(env->store, &txn), LTS_OK);
+	ck_assert_int_eq(checkpoint_put(&txn, record), LTS_OK);
+	ck_assert_int_eq(store_commit(&txn), LTS_OK);
+}
+
+struct checkpoint_record
+left_behind_of_test(void)
+{
+	return (struct checkpoint_record){
+		.shard = shard_of("0"),
+		.epoch = epoch_of(1, 1),
+		.cursor = cursor_of("500"),
+		.service = cursor_of("400"),
+		.position = { 3, 4096 },
+		.records = 10,
+		.bytes = 1000,
+		.committed_ns = 77,
+	};
+}

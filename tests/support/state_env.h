@@ -21,6 +21,12 @@ struct state_env {
 void state_env_init(struct state_env *env);
 void state_env_fini(struct state_env *env);
 
+/* Claims it, and takes shards "0" to n - 1 at cursor 100 under the epochs 1.1 to 1.n. */
+void state_env_hold(struct state_env *env, uint32_t n);
+void state_env_put_checkpoint(struct state_env *env, const struct checkpoint_record *record);
+/* Shard 0 as another start of this agent has left it: at 500, while 400 stood at the service. */
+struct checkpoint_record left_behind_of_test(void);
+
 struct shard_id shard_of(const char *text);
 struct cursor cursor_of(const char *text); /* "": none */
 struct epoch epoch_of(uint32_t boot, uint32_t sequence);

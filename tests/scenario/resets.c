@@ -263,13 +263,19 @@ START_TEST(place_that_the_service_refuses_leaves_it_where_it_is)
 }
 END_TEST
 
-/* Shard 1's end is held back, so that the agent has not ended yet. */
+/* Shard 1's records are held back, so that the agent has not ended yet. */
 START_TEST(finished_shard_goes_on_and_the_agent_ends_when_it_has)
 {
 	struct one_host h;
-	one_host_begin(&h, SIM, AGENT "--end_time end");
-	sim_faults(&h.sim, "batch shard=1 latency=300");
-	until("shard 0 is finished", agent_said(&h.agent, "msg=\"shard finished\"") >= 3);
+	scenario_begin(&h.scenario);
+	sim_start(&h.sim, &h.scenario, SIM);
+	sim_faults(&h.sim, "batch shard=1 status=503");
+	agent_init(&h.agent, &h.sim, "host", AGENT "--end_time end");
+	agent_start(&h.agent);
+	until("all others are finished where they stay",
+	      sim_is_settled(&h.sim, 2) &&
+		      count_with(&h.agent, "leases", "state", "held") == 1 &&
+		      count_with(&h.agent, "leases", "state", "finished") == SHARDS - 1);
 	expect_reset(&h.agent, "reset --shard 0 --to begin");
 	sim_faults(&h.sim, "");
 	ck_assert_int_eq(agent_wait(&h.agent), 0);

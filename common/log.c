@@ -159,21 +159,25 @@ log_add_file(struct log *log, const char *path, enum log_level least, enum log_f
 
 /* The new file takes the old one's descriptor, so that a line of another thread goes to
  * either. */
-void
+enum lts_err
 log_reopen(struct log *log)
 {
+	int failed = 0;
 	for (unsigned i = 0; i < log->count; i++) {
 		struct destination *to = &log->to[i];
 
 		if (!to->path)
 			continue;
 		int fd = open_file(to->path);
-		if (fd < 0)
-			continue;
-		if (dup3(fd, to->fd, O_CLOEXEC) >= 0)
+		if (fd >= 0 && dup3(fd, to->fd, O_CLOEXEC) >= 0)
 			to->torn = false;
-		(void)close(fd);
+		else
+			failed = errno;
+		if (fd >= 0)
+			(void)close(fd);
 	}
+	errno = failed;
+	return failed ? LTS_SYS : LTS_OK;
 }
 
 /* Of the first destination: the second is is_test's debug log, which has a level of its

@@ -65,6 +65,7 @@ struct options {
 	char *replay_deadletter;
 	int64_t check_config; /* enum check_scope */
 	bool help, version;
+	bool keys_wiped; /* ak came by command line or environment: not to be read again */
 };
 
 void options_init(struct options *options);
@@ -87,7 +88,7 @@ struct options_news {
 
 /* Takes from `fresh` what may change in a running agent; fresh's old values go the other way.
  * LTS_INVALID: what would come of it does not fit together; nothing was taken, `error_out` has a
- * line. Secrets are not looked at: see common/credentials.h. */
+ * line. Secrets are no news, and stay if keys_wiped: see common/credentials.h. */
 enum lts_err options_reload(struct options *options, struct options *fresh,
 			    struct options_news *out, struct buf *error_out) LTS_MUST_USE;
 
@@ -103,8 +104,7 @@ void options_print_table(FILE *out);
 void options_print_man(FILE *out);
 void options_print_example(FILE *out);
 
-/* "https://host:port" of endpoint, or of region when there is no endpoint; caller frees.
- */
+/* "https://host:port" of endpoint, or of region when there is no endpoint; caller frees. */
 char *options_endpoint_url(const struct options *options);
 
 #endif

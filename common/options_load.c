@@ -359,6 +359,13 @@ drop_stray_token(struct loader *loader)
 		forget(token);
 }
 
+static bool
+keys_are_wiped(const struct loader *loader)
+{
+	enum source source = loader->given[option_find("ak", 2) - options_table].source;
+	return source != FROM_NOWHERE && source != FROM_FILE;
+}
+
 static void
 parse_given(struct loader *loader)
 {
@@ -391,6 +398,7 @@ options_load(struct options *options, int argc, char **argv, char **envp, struct
 	if (!loader.failed && !asked)
 		read_file(&loader);
 	drop_stray_token(&loader);
+	options->keys_wiped = keys_are_wiped(&loader);
 	if (!loader.failed)
 		parse_given(&loader);
 	for (unsigned i = 0; i < options_table_count; i++)

@@ -60,13 +60,16 @@ swap(struct options *a, struct options *b, const struct option_spec *option)
 	memcpy(right, kept, size);
 }
 
+/* Keys that were wiped where they came from stay: what is read now ranks below them. */
 static void
 swap_all(struct options *a, struct options *b)
 {
 	for (unsigned i = 0; i < options_table_count; i++) {
 		const struct option_spec *option = &options_table[i];
-		if (option->reload != RELOAD_RESTART && option->type != OPTION_SECRET)
-			swap(a, b, option);
+		if (option->reload == RELOAD_RESTART ||
+		    (option->type == OPTION_SECRET && a->keys_wiped))
+			continue;
+		swap(a, b, option);
 	}
 }
 

@@ -37,6 +37,8 @@ refuse(const struct request *request, const struct rescue *was)
 		why = "of a newer version, and not damaged: use the lts-state of that version, "
 		      "or "
 		      "--force";
+	else if (was->slow && !request->force)
+		why = RESCUE_SLOW ", or take it for damaged with --force";
 	else if (was->sound && !request->force)
 		why = "sound: there is nothing to rebuild; --force does it all the same";
 	if (!why)

@@ -218,9 +218,13 @@ write_state(struct outcome *o, const struct snapshot *s, FILE *out)
 	store_close(&store);
 	if (err)
 		return complain(o->request, err == LTS_SYS ? strerror(errno) : lts_err_name(err));
+	if (!o->shards->child)
+		return complain(o->request,
+				"no shard is its own: nothing was reset (what was given "
+				"back, or restored, can be named with --shard)");
 	o->complete = true;
 	enum exit_code code = show(o, "state", out);
-	if (!o->request->json && !o->request->dry_run)
+	if (!code && !o->request->json && !o->request->dry_run)
 		fputs("no agent runs: it goes on there when it is started\n", out);
 	return code;
 }

@@ -117,11 +117,17 @@ report(const struct request *request, const struct snapshot *backup, const struc
 }
 
 static enum exit_code
-refuse_other_group(const struct request *request, const struct snapshot *backup,
-		   const struct rescue *was)
+refuse(const struct request *request, const struct snapshot *backup, const struct rescue *was)
 {
 	const struct identity_record *a = &backup->identity, *b = &was->identity;
-	if (!was->has_identity || identity_same_group(a, b) || request->force)
+	if (request->force)
+		return EXIT_DONE;
+	if (was->slow) {
+		fprintf(stderr, "lts-state: %s: " RESCUE_SLOW ", or --force\n",
+			request->state_dir);
+		return EXIT_FAILED;
+	}
+	if (!was->has_identity || identity_same_group(a, b))
 		return EXIT_DONE;
 	fprintf(stderr,
 		"lts-state: %s is of stream %s, group %s; %s of stream %s, group %s: give the "
@@ -146,7 +152,7 @@ restore_locked(const struct request *request, struct snapshot *backup, FILE *out
 	enum lts_err err = rescue_read(request->state_dir, &was);
 	if (err)
 		return fail(request->state_dir, err);
-	enum exit_code code = refuse_other_group(request, backup, was);
+	enum exit_code code = refuse(request, backup, was);
 	if (code) {
 		rescue_destroy(&was);
 		return code;

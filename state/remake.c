@@ -121,18 +121,20 @@ give_to_owner(const char *state_dir, const char *path)
 	return LTS_OK;
 }
 
-/* The next opener makes lock.mdb: the old one counts the old file's transactions. */
+/* The old lock.mdb counts the old file's transactions: it goes before that does. */
 static enum lts_err
 replace(const char *state_dir, const struct paths *p)
 {
 	enum lts_err err = give_to_owner(state_dir, p->new_data);
+	if (!err)
+		err = give_to_owner(state_dir, p->new_lock);
 	if (err)
 		return err;
 	if (link(p->data, p->kept) < 0 && errno != ENOENT)
 		return errno == EEXIST ? LTS_BUSY : LTS_SYS;
 	if (unlink(p->lock) < 0 && errno != ENOENT)
 		return LTS_SYS;
-	if (rename(p->new_data, p->data) < 0)
+	if (rename(p->new_data, p->data) < 0 || rename(p->new_lock, p->lock) < 0)
 		return LTS_SYS;
 	return sync_dir(state_dir);
 }
@@ -157,10 +159,11 @@ remake_kept_name(const char *why, int64_t now_ns)
 {
 	char date[32];
 	struct tm tm;
+	int ms = (int)(now_ns / 1000000 % 1000);
 	time_t now = (time_t)(now_ns / 1000000000);
 	gmtime_r(&now, &tm);
-	strftime(date, sizeof(date), "%Y%m%dT%H%M%SZ", &tm);
-	return xasprintf("%s-%s", why, date);
+	strftime(date, sizeof(date), "%Y%m%dT%H%M%S", &tm);
+	return xasprintf("%s-%s.%03dZ", why, date, ms);
 }
 
 void

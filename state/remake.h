@@ -8,11 +8,12 @@
 
 /* With both locks held: makes an environment of these records, and puts it in the place of
  * data.mdb at once; what was there, if anything, is kept beside it as data.mdb.`kept`. On failure
- * it is where it was. LTS_BUSY: there is something of that name. LTS_SYS: errno. */
+ * data.mdb is whole: the old one, or, where only the directory could not be brought to the disk,
+ * the new one. LTS_BUSY: there is something of that name. LTS_SYS: errno. */
 enum lts_err remake(const char *state_dir, const struct snapshot *records,
 		    const char *kept) LTS_MUST_USE;
 
-/* For `kept`: "<why>-20260102T030405Z"; the caller frees. */
+/* For `kept`: "<why>-20260102T030405.678Z"; the caller frees. */
 char *remake_kept_name(const char *why, int64_t now_ns);
 
 /* A snapshot's next event, of no shard. */

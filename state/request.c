@@ -95,18 +95,32 @@ take_since(struct request *request, const char *value)
 	return EXIT_DONE;
 }
 
-/* Names with commas between; as often as one likes. */
+static bool
+has_shard(const struct request *request, const struct shard_id *shard)
+{
+	for (size_t i = 0; i < request->n_shards; i++)
+		if (shard_id_equal(&request->shards[i], shard))
+			return true;
+	return false;
+}
+
+/* Names with commas between; as often as one likes, each counts once. */
 static enum exit_code
 take_shard(struct request *request, const char *value)
 {
 	char *names = xstrdup(value), *rest = names, *name;
 	enum exit_code code = EXIT_DONE;
+	struct shard_id shard;
 	while (!code && (name = strsep(&rest, ","))) {
-		if (request->n_shards == REQUEST_SHARDS_MAX)
-			code = usage("--shard: at most %d of them, or --all", REQUEST_SHARDS_MAX);
-		else if (!name[0] || !shard_id_set(&request->shards[request->n_shards++], name))
+		if (!name[0] || !shard_id_set(&shard, name))
 			code = usage("--shard '%s': a shard's name, or some with commas between",
 				     value);
+		else if (has_shard(request, &shard))
+			continue;
+		else if (request->n_shards == REQUEST_SHARDS_MAX)
+			code = usage("--shard: at most %d of them, or --all", REQUEST_SHARDS_MAX);
+		else
+			request->shards[request->n_shards++] = shard;
 	}
 	free(names);
 	return code;
@@ -197,7 +211,7 @@ static const struct option options[REQUEST_OPTIONS] = {
 			      "only say what would be done" },
 	[REQUEST_FORCE] = { "force", NULL, NULL, take_force,
 			    "backup: replaces FILE; restore: of another stream, too; rebuild: "
-			    "though sound" },
+			    "though sound, slow to read, or of a newer version" },
 	[REQUEST_REPEAT] = { "repeat", NULL, NULL, take_repeat,
 			     "restore: delivers all since FILE again" },
 	[REQUEST_TIMEOUT] = { "timeout", "TIME", "duration", take_timeout,

@@ -17,8 +17,6 @@
 
 #include "state/identity.h"
 
-enum { RESCUE_READ_S = 5 };
-
 static enum lts_err
 keep_checkpoint(void *arg, struct store_key key, const void *data, size_t len)
 {
@@ -104,6 +102,7 @@ rescue_read(const char *state_dir, struct rescue **out)
 		rescue_destroy(&r);
 		return LTS_SYS;
 	}
+	r->slow = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
 	if (status) {
 		r->sound = false;
 		snprintf(r->why, sizeof(r->why), "reading it ends the process that reads");

@@ -6,10 +6,15 @@
 
 #include "state/snapshot.h"
 
-enum { RESCUE_SHARDS_MAX = 4096, RESCUE_WHY_MAX = 300 };
+enum { RESCUE_SHARDS_MAX = 4096, RESCUE_WHY_MAX = 300, RESCUE_READ_S = 5 };
+
+#define RESCUE_SLOW                                                                            \
+	"not read within 5 s, which says nothing of it: a stopped process may hold its lock, " \
+	"or the disk be slow; try again"
 
 struct rescue {
 	bool missing;             /* there is none */
+	bool slow;                /* not read within RESCUE_READ_S: it may be sound */
 	bool newer;               /* of a schema that this program cannot read */
 	bool sound;               /* read to its end, each record, and they fit together */
 	char why[RESCUE_WHY_MAX]; /* it is not: in a few words */

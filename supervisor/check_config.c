@@ -74,22 +74,64 @@ check_dir(const char *option, const char *path)
 	return code;
 }
 
+/* The same, where a start as root makes what is missing and gives it to `user`. */
 static enum exit_code
-check_file(const char *option, const char *path, int mode)
+check_own_dir(const char *option, const char *path, bool was_root)
+{
+	struct stat st;
+	if (!path || (was_root && stat(path, &st) < 0 && errno == ENOENT))
+		return EXIT_DONE;
+	return check_dir(option, path);
+}
+
+/* A file to be made, where its directory must be there already. */
+static enum exit_code
+check_place(const char *option, const char *path, bool was_root)
+{
+	struct stat st;
+	size_t len = above(path, strlen(path));
+	char *dir = len ? xstrndup(path, len) : xstrdup(".");
+	enum exit_code code = EXIT_DONE;
+	if (stat(dir, &st) < 0)
+		code = find(EXIT_FAILED, option, path, strerror(errno));
+	else if (!was_root)
+		code = check_dir(option, dir);
+	free(dir);
+	return code;
+}
+
+static enum exit_code
+check_readable(const char *option, const char *path)
+{
+	if (!path || faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0)
+		return EXIT_DONE;
+	return find(EXIT_FAILED, option, path, strerror(errno));
+}
+
+/* Read as it starts, and again when it changes. */
+static enum exit_code
+check_secret(const char *option, const char *path)
+{
+	struct stat st;
+	enum exit_code code = check_readable(option, path);
+	if (!code && path && stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_mode & S_IROTH)
+		code = find(EXIT_FAILED, option, path,
+			    "there are keys in it that everybody may read: chmod o-r");
+	return code;
+}
+
+static enum exit_code
+check_log(const char *path, bool was_root)
 {
 	struct stat st;
 	if (!path)
 		return EXIT_DONE;
-	if (stat(path, &st) < 0 && errno == ENOENT && mode == W_OK) {
-		size_t len = above(path, strlen(path));
-		char *dir = len ? xstrndup(path, len) : xstrdup(".");
-		enum exit_code code = check_dir(option, dir);
-		free(dir);
-		return code;
-	}
-	if (faccessat(AT_FDCWD, path, mode, AT_EACCESS) < 0)
-		return find(EXIT_FAILED, option, path, strerror(errno));
-	return EXIT_DONE;
+	if (stat(path, &st) < 0 && errno == ENOENT)
+		return check_place("log_file", path, was_root);
+	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0)
+		return find(EXIT_FAILED, "log_file", path, strerror(errno));
+	return S_ISDIR(st.st_mode) ? find(EXIT_FAILED, "log_file", path, "it is a directory")
+				   : EXIT_DONE;
 }
 
 /* The worker's program knows what it is; what it finds it says itself. */
@@ -116,17 +158,15 @@ check_code(const char *sink)
 }
 
 static enum exit_code
-check_sink(const struct options *o)
+check_sink(const struct options *o, bool was_root)
 {
 	static const char file[] = "file:";
 	if (strncmp(o->sink, file, strlen(file)) == 0)
-		return check_dir("sink", o->sink + strlen(file));
+		return check_own_dir("sink", o->sink + strlen(file), was_root);
 	if (!strchr(o->sink, ':'))
 		return EXIT_DONE; /* null, stdout */
-	enum exit_code code = check_code(o->sink);
-	if (o->deadletter_dir)
-		code = worse(code, check_dir("deadletter_dir", o->deadletter_dir));
-	return code;
+	return worse(check_code(o->sink),
+		     check_own_dir("deadletter_dir", o->deadletter_dir, was_root));
 }
 
 static enum exit_code
@@ -143,13 +183,37 @@ become_user(const char *user)
 }
 
 static enum exit_code
-check_files(const struct options *o, uid_t before)
+check_metrics(const struct options *o)
 {
-	enum exit_code code = check_sink(o);
-	if (geteuid() != before)
-		return code; /* what is missing of the rest is made for that user */
-	code = worse(code, check_dir("state_dir", o->state_dir));
-	return worse(code, check_file("log_file", o->log_file, W_OK));
+	static const char unix_socket[] = "unix:";
+	enum exit_code code = EXIT_DONE;
+	if (o->metrics_file)
+		code = check_place("metrics_file", o->metrics_file, false);
+	if (o->metrics_listen &&
+	    strncmp(o->metrics_listen, unix_socket, strlen(unix_socket)) == 0)
+		code = worse(code, check_place("metrics_listen",
+					       o->metrics_listen + strlen(unix_socket), false));
+	return code;
+}
+
+static enum exit_code
+check_keys(const struct options *o)
+{
+	if (o->keys_wiped)
+		return EXIT_DONE;
+	if (o->ak)
+		return check_secret("config", o->config);
+	return check_secret("credentials_file", o->credentials_file);
+}
+
+static enum exit_code
+check_files(const struct options *o, bool was_root)
+{
+	enum exit_code code = check_sink(o, was_root);
+	code = worse(code, check_own_dir("state_dir", o->state_dir, was_root));
+	code = worse(code, check_log(o->log_file, was_root));
+	code = worse(code, check_metrics(o));
+	return worse(code, check_keys(o));
 }
 
 static enum exit_code
@@ -172,8 +236,8 @@ check_all(const struct options *o, const struct credentials *credentials)
 	enum exit_code code = become_user(o->user);
 	if (code)
 		return code;
-	enum exit_code ca_file = check_file("ca_file", o->ca_file, R_OK);
-	code = worse(ca_file, check_files(o, before));
+	enum exit_code ca_file = check_readable("ca_file", o->ca_file);
+	code = worse(ca_file, check_files(o, geteuid() != before));
 	if (o->check_config == CHECK_ONLINE && !ca_file)
 		code = worse(code, check_service(o, credentials));
 	return code;

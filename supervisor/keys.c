@@ -86,6 +86,12 @@ on_file(struct ev_loop *loop, struct ev_stat *watcher, int events)
 		look(k);
 }
 
+bool
+keys_can_be_read(const struct keys *k)
+{
+	return !k->agency && !k->config.options->keys_wiped;
+}
+
 void
 keys_watch_again(struct keys *k)
 {
@@ -93,7 +99,7 @@ keys_watch_again(struct keys *k)
 	ev_stat_stop(k->config.loop, &k->file);
 	free(k->path);
 	k->path = NULL;
-	if (o->ak)
+	if (o->ak || k->agency)
 		return;
 	k->path = credentials_path(o, getenv("CREDENTIALS_DIRECTORY"), getenv("HOME"));
 	if (!k->path)

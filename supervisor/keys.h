@@ -30,6 +30,9 @@ void keys_destroy(struct keys **keys);
 enum lts_err keys_await_first(struct keys *keys, struct buf *why_out) LTS_MUST_USE;
 /* 401 or 403: they may have been replaced; looked at once a minute. */
 void keys_on_denied(struct keys *keys, int64_t now_ms);
+/* They came from a file, and not from where they rank above all files and are wiped, nor from the
+ * agency. */
+bool keys_can_be_read(const struct keys *keys);
 /* The options may name another file. */
 void keys_watch_again(struct keys *keys);
 

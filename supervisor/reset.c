@@ -245,6 +245,8 @@ read_wish(struct wish *w, const cJSON *tree)
 	w->dry_run = cJSON_IsTrue(dry_run);
 	if (!list)
 		add_all(w);
+	if (cJSON_GetArraySize(list) > LTS_WIRE_SHARDS_MAX)
+		return "more shards than a stream can have";
 	cJSON_ArrayForEach(one, list)
 	{
 		name = json_value_text(one);

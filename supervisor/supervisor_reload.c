@@ -67,9 +67,7 @@ set_count(struct supervisor *s, uint32_t count, int64_t now_ms)
 	for (uint32_t i = count; i < ASSIGN_WORKERS_MAX; i++)
 		book_on_leaving(s->book, i, now_ms);
 	lease_book_grow(s->book, count);
-	if (worker_pool_set_count(s->pool, count))
-		log_error(s->log, "not all workers can be started",
-			  LOG_TEXT("text", strerror(errno)));
+	worker_pool_set_count(s->pool, count);
 	group_grow(s->group, count);
 }
 
@@ -77,9 +75,17 @@ set_count(struct supervisor *s, uint32_t count, int64_t now_ms)
 static void
 apply(struct supervisor *s, const struct options *former, const struct options_news *news)
 {
-	const struct options *o = s->options;
+	struct options *o = s->options;
 	struct buf text;
 	buf_init(&text, 0);
+	if (s->phase != PHASE_RUNNING) {
+		o->consumer_count = former->consumer_count; /* no more of them now */
+	} else if (worker_pool_reserve(s->pool, (uint32_t)o->consumer_count)) {
+		log_error(s->log, "consumer_count stays as it was: no room for more workers",
+			  LOG_INT("consumer_count", former->consumer_count),
+			  LOG_TEXT("text", strerror(errno)));
+		o->consumer_count = former->consumer_count;
+	}
 	if (options_export(o, &text))
 		abort(); /* no ceiling */
 	free(s->options_text);
@@ -116,15 +122,15 @@ take_keys(struct supervisor *s, const struct credentials *keys)
 static void
 take(struct supervisor *s, struct options *fresh)
 {
-	/* Keys that were given on the command line or in the environment were wiped when they
-	 * were read; when no others are found, they stay in use. */
 	struct credentials keys = *s->config.credentials;
 	struct options_news news = { 0 };
 	struct buf why;
 	buf_init(&why, 0);
 	buf_init(&news.changed, 0);
 	buf_init(&news.restart, 0);
-	(void)!credentials_load(fresh, &keys, &why);
+	if (keys_can_be_read(s->keys) && credentials_load(fresh, &keys, &why))
+		log_warn(s->log, "credentials stay as they are", LOG_TEXT("text", why.data));
+	buf_clear(&why);
 	if (options_reload(s->options, fresh, &news, &why)) {
 		log_error(s->log, "not reloaded; everything stays as it was",
 			  LOG_TEXT("text", why.data));

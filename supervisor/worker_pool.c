@@ -191,16 +191,9 @@ worker_pool_start(struct worker_pool *pool)
 		worker_slot_step(&pool->slots[i].slot, SLOT_START, clock_boot_ms());
 }
 
-static enum lts_err init_slot(struct worker_pool *pool, uint32_t index);
-
-enum lts_err
+void
 worker_pool_set_count(struct worker_pool *pool, uint32_t count)
 {
-	enum lts_err err = LTS_OK;
-	for (; pool->config.count < count && !err; pool->config.count += !err)
-		err = init_slot(pool, pool->config.count);
-	if (err)
-		return err;
 	pool->wanted = count;
 	for (uint32_t i = 0; i < pool->config.count; i++) {
 		struct worker_slot *slot = &pool->slots[i].slot;
@@ -208,7 +201,6 @@ worker_pool_set_count(struct worker_pool *pool, uint32_t count)
 			worker_slot_step(slot, i < count ? SLOT_START : SLOT_STOP,
 					 clock_boot_ms());
 	}
-	return LTS_OK;
 }
 
 void
@@ -389,13 +381,37 @@ init_slot(struct worker_pool *pool, uint32_t index)
 	return board_create(&s->board_fd, &s->board);
 }
 
+static void
+fini_slot(struct pool_slot *s)
+{
+	board_unmap(&s->board);
+	close(s->board_fd);
+}
+
+enum lts_err
+worker_pool_reserve(struct worker_pool *pool, uint32_t count)
+{
+	uint32_t had = pool->config.count;
+	for (; pool->config.count < count; pool->config.count++) {
+		if (!init_slot(pool, pool->config.count))
+			continue;
+		int saved = errno;
+		while (pool->config.count > had)
+			fini_slot(&pool->slots[--pool->config.count]);
+		errno = saved;
+		return LTS_SYS;
+	}
+	return LTS_OK;
+}
+
 enum lts_err
 worker_pool_create(const struct worker_pool_config *config, struct worker_pool **out,
 		   struct buf *why_out)
 {
 	struct worker_pool *pool = xcalloc(1, sizeof(*pool));
-	enum lts_err err = LTS_SYS, ignored;
+	enum lts_err ignored;
 	pool->config = *config;
+	pool->config.count = 0;
 	pool->wanted = config->count;
 	pool->slots = xcalloc(ASSIGN_WORKERS_MAX, sizeof(*pool->slots));
 	pool->program = spawn_find_worker();
@@ -403,12 +419,9 @@ worker_pool_create(const struct worker_pool_config *config, struct worker_pool *
 		ignored = buf_put_text(why_out, "no lts-worker beside lts-supervisor");
 		goto out;
 	}
-	for (uint32_t i = 0; i < config->count; i++) {
-		err = init_slot(pool, i);
-		if (err) {
-			ignored = buf_printf(why_out, "memory file: %s", strerror(errno));
-			goto out;
-		}
+	if (worker_pool_reserve(pool, config->count)) {
+		ignored = buf_printf(why_out, "memory file: %s", strerror(errno));
+		goto out;
 	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	ev_signal_init(&pool->child, pool_on_signal_child, SIGCHLD);
@@ -424,7 +437,7 @@ out:
 	free(pool->program);
 	free(pool->slots);
 	free(pool);
-	return err;
+	return LTS_SYS;
 }
 
 void
@@ -442,8 +455,7 @@ worker_pool_destroy(struct worker_pool **pool)
 		}
 		if (s->pid)
 			pool_let_go_of(s);
-		board_unmap(&s->board);
-		close(s->board_fd);
+		fini_slot(s);
 	}
 	ev_signal_stop(p->config.loop, &p->child);
 	ev_timer_stop(p->config.loop, &p->check);

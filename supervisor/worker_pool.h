@@ -61,9 +61,10 @@ enum lts_err worker_pool_create(const struct worker_pool_config *config, struct 
 void worker_pool_destroy(struct worker_pool **pool);
 
 void worker_pool_start(struct worker_pool *pool);
-/* From now on so many: more are started, or those behind them drain and end. LTS_SYS, errno: not
- * all of them can be. */
-enum lts_err worker_pool_set_count(struct worker_pool *pool, uint32_t count) LTS_MUST_USE;
+/* What so many workers need here. LTS_SYS, errno: not so many; nothing has changed. */
+enum lts_err worker_pool_reserve(struct worker_pool *pool, uint32_t count) LTS_MUST_USE;
+/* From now on so many, reserved before: more are started, or those behind them drain and end. */
+void worker_pool_set_count(struct worker_pool *pool, uint32_t count);
 void worker_pool_set_timeouts(struct worker_pool *pool, int64_t beat_ms, int64_t process_ms);
 /* The same, but the longer of these and the present ones: workers of both are at work. */
 void worker_pool_raise_timeouts(struct worker_pool *pool, int64_t beat_ms, int64_t process_ms);

@@ -2,7 +2,7 @@
  * sandbox.c - whether a worker is confined, and what it says of it.
  *
  * In a worker, on the loop. Owns nothing. Must never confine code of the user's, nor end a worker
- * that cannot be confined: it is no worse than it was. Held by tests/scenario/sandbox.c.
+ * that cannot be confined: it is no worse than it was. Held by tests/scenario/confined.c.
  */
 #include "worker/sandbox.h"
 

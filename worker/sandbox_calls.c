@@ -6,7 +6,7 @@
  * shards stand still, while one whose call fails says so and goes on as after any other failure.
  * What is not known here fails with ENOSYS, as on an old kernel: a newer libc or libcurl then
  * takes its older way. What only an intruder would try fails with EPERM. The kernel logs both.
- * Held by tests/worker/test_sandbox.c and tests/scenario/sandbox.c.
+ * Held by tests/worker/test_sandbox.c and tests/scenario/confined.c.
  */
 #include "worker/sandbox.h"
 

@@ -4,7 +4,7 @@
  * In a worker, once in each of its threads. Owns nothing: what is in force stays so for the
  * thread's life. Must never take away what a worker needs on a bad day: names, certificates and
  * libraries may be looked up anew, so whole directories are readable, and a rule for what is not
- * there is left out. Held by tests/worker/test_sandbox.c and tests/scenario/sandbox.c.
+ * there is left out. Held by tests/worker/test_sandbox.c and tests/scenario/confined.c.
  */
 #include "worker/sandbox.h"
 

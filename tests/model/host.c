@@ -127,6 +127,12 @@ keys_on_denied(struct keys *keys, int64_t now_ms)
 {
 }
 
+bool
+keys_can_be_read(const struct keys *keys)
+{
+	return true;
+}
+
 void
 keys_watch_again(struct keys *keys)
 {
@@ -220,9 +226,10 @@ log_add_file(struct log *log, const char *path, enum log_level least, enum log_f
 	return LTS_OK;
 }
 
-void
+enum lts_err
 log_reopen(struct log *log)
 {
+	return LTS_OK;
 }
 
 void

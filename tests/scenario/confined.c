@@ -6,12 +6,16 @@
  */
 #include "tests/suites.h"
 
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/xalloc.h"
 #include "tests/support/one_host.h"
+#include "tests/support/tmpdir.h"
 
 /* False: builds with a sanitiser have no sandbox. */
 static bool
@@ -55,6 +59,55 @@ START_TEST(agent_in_its_sandbox_drains_its_stream)
 }
 END_TEST
 
+/* How many descriptors of the process are that file. */
+static unsigned
+has_open(pid_t pid, const char *path)
+{
+	char link[300], target[PATH_MAX];
+	unsigned n = 0;
+	for (int fd = 0; fd < 256; fd++) {
+		snprintf(link, sizeof(link), "/proc/%d/fd/%d", pid, fd);
+		ssize_t len = readlink(link, target, sizeof(target) - 1);
+		if (len < 0)
+			continue;
+		target[len] = '\0';
+		n += strcmp(target, path) == 0;
+	}
+	return n;
+}
+
+/* As logrotate does it. */
+START_TEST(log_file_that_was_moved_away_is_let_go_of_by_all_processes)
+{
+	static const char *const configurations[] = { "\n", "no_such_option = 1\n" };
+	struct one_host h;
+	pid_t pids[AGENT_WORKERS_MAX];
+	scenario_begin(&h.scenario);
+	sim_start(&h.sim, &h.scenario, "--tls off --shards 2 --records 10 --consumer_timeout 3");
+	tmpdir_write(h.scenario.dir, "agent.conf", "\n", 1);
+	agent_init(&h.agent, &h.sim, "host",
+		   "--consumer_count 2 --config agent.conf --log_file rotated");
+	agent_start(&h.agent);
+	char *log = tmpdir_path(h.scenario.dir, "rotated"),
+	     *moved = tmpdir_path(h.scenario.dir, "rotated.1");
+	until("both work", agent_workers(&h.agent, pids) == 2 && has_open(pids[0], log) &&
+				   has_open(pids[1], log) && sim_published(&h.sim) == 20);
+	ck_assert_int_eq(rename(log, moved), 0);
+	tmpdir_write(h.scenario.dir, "agent.conf", configurations[_i],
+		     strlen(configurations[_i]));
+	process_signal(&h.agent.process, SIGHUP);
+	until("all have the new one", has_open(h.agent.process.pid, log) &&
+					      has_open(pids[0], log) && has_open(pids[1], log));
+	ck_assert_uint_eq(has_open(h.agent.process.pid, moved) + has_open(pids[0], moved) +
+				  has_open(pids[1], moved),
+			  0);
+	agent_stop(&h.agent);
+	free(log);
+	free(moved);
+	one_host_end(&h);
+}
+END_TEST
+
 START_TEST(filter_is_in_force_for_workers_of_ours_alone)
 {
 	static const struct {
@@ -90,6 +143,7 @@ suite_confined(void)
 	Suite *suite = suite_create("confined");
 	TCase *tc = scenario_case(suite, "confined");
 	tcase_add_test(tc, agent_in_its_sandbox_drains_its_stream);
+	tcase_add_loop_test(tc, log_file_that_was_moved_away_is_let_go_of_by_all_processes, 0, 2);
 	tcase_add_loop_test(tc, filter_is_in_force_for_workers_of_ours_alone, 0, 5);
 	return suite;
 }

@@ -6,8 +6,10 @@
  */
 #include "tests/suites.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/xalloc.h"
 #include "tests/support/one_host.h"
@@ -70,6 +72,72 @@ START_TEST(keys_that_are_refused_are_replaced_as_soon_as_others_are_there)
 }
 END_TEST
 
+START_TEST(keys_that_everybody_may_read_are_found_by_check_config)
+{
+	static const mode_t modes[] = { 0600, 0640, 0644 };
+	struct one_host h;
+	begin(&h, SIM_OPTIONS, "--check_config --credentials_file keys");
+	write_keys(&h, "FIRST", "first");
+	char *path = tmpdir_path(h.scenario.dir, "keys");
+	ck_assert_int_eq(chmod(path, modes[_i]), 0);
+	agent_start(&h.agent);
+	ck_assert_int_eq(agent_wait(&h.agent), _i == 2);
+	ck_assert_uint_eq(
+		agent_said(&h.agent, "option 'credentials_file': 'keys': there are keys"),
+		_i == 2);
+	free(path);
+	one_host_end(&h);
+}
+END_TEST
+
+static void
+reload(struct one_host *h)
+{
+	process_signal(&h->agent.process, SIGHUP);
+	until("it is reloaded", agent_said(&h->agent, "msg=reloaded ") == 1);
+}
+
+START_TEST(keys_of_the_command_line_rank_above_a_file_after_a_reload_too)
+{
+	static const char others[] = "[basic]\nak = OTHER\nsk = other\n";
+	struct one_host h;
+	double served = 0;
+	begin(&h, SIM_OPTIONS, AGENT);
+	char *home = tmpdir_path(h.scenario.dir, ".huaweicloud");
+	ck_assert_int_eq(mkdir(home, 0700), 0);
+	tmpdir_write(home, "credentials", others, strlen(others));
+	setenv("HOME", h.scenario.dir, 1);
+	agent_start(&h.agent);
+	one_host_await_served(&h, 1000, &served);
+	reload(&h);
+	one_host_expect_drained(&h, 4, 3000);
+	ck_assert_uint_eq(agent_said(&h.agent, "DENIED"), 0);
+	free(home);
+	one_host_end(&h);
+}
+END_TEST
+
+START_TEST(keys_that_move_into_a_file_are_followed_there)
+{
+	static const char here[] = "ak = FIRST\nsk = first\n", gone[] = "\n";
+	struct one_host h;
+	double served = 0;
+	begin(&h, SIM_OPTIONS "--ak FIRST --sk first",
+	      AGENT "--config agent.conf --credentials_file keys");
+	tmpdir_write(h.scenario.dir, "agent.conf", here, strlen(here));
+	agent_start(&h.agent);
+	one_host_await_served(&h, 1000, &served);
+	write_keys(&h, "FIRST", "first");
+	tmpdir_write(h.scenario.dir, "agent.conf", gone, strlen(gone));
+	reload(&h);
+	write_keys(&h, "SECOND", "second");
+	until("it is noticed", agent_said(&h.agent, "credentials renewed") == 1);
+	sim_post(&h.sim, "/sim/keys?ak=SECOND&sk=second");
+	one_host_expect_drained(&h, 4, 3000);
+	one_host_end(&h);
+}
+END_TEST
+
 #define ANSWER "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 #define AGENCY(ak, sk, expires)                                          \
 	ANSWER "{\"credential\":{\"access\":\"" ak "\",\"secret\":\"" sk \
@@ -126,6 +194,9 @@ suite_keys(void)
 	TCase *tc = scenario_case(suite, "keys");
 	tcase_add_test(tc, rotated_file_is_noticed);
 	tcase_add_test(tc, keys_that_are_refused_are_replaced_as_soon_as_others_are_there);
+	tcase_add_loop_test(tc, keys_that_everybody_may_read_are_found_by_check_config, 0, 3);
+	tcase_add_test(tc, keys_of_the_command_line_rank_above_a_file_after_a_reload_too);
+	tcase_add_test(tc, keys_that_move_into_a_file_are_followed_there);
 	tcase_add_test(tc, agency_gives_the_first_keys_and_the_next_when_they_are_refused);
 	tcase_add_test(tc, agency_that_does_not_answer_is_a_failed_start);
 	return suite;

@@ -64,6 +64,10 @@ static const struct {
 	  1 },
 	{ "--ca_file /no/where.pem", "option 'ca_file': '/no/where.pem': No such file", 1 },
 	{ "--log_file /dev/null/x", "option 'log_file'", 1 },
+	{ "--log_file no/where", "option 'log_file': 'no/where': No such file", 1 },
+	{ "--log_file .", "option 'log_file': '.': it is a directory", 1 },
+	{ "--metrics_file no/where.prom", "option 'metrics_file': 'no/where.prom': No such", 1 },
+	{ "--metrics_listen unix:no/where", "option 'metrics_listen': 'no/where': No such", 1 },
 	{ "--sink batch:gzip --deadletter_dir /dev/null/x", "option 'deadletter_dir'", 1 },
 };
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "tests/support/json_path.h"
 #include "tests/support/one_host.h"
@@ -120,6 +121,33 @@ START_TEST(count_of_workers_follows_the_configuration)
 }
 END_TEST
 
+START_TEST(count_that_there_are_no_descriptors_for_stays_as_it_was)
+{
+	struct one_host h;
+	struct rlimit limit, few;
+	double served = 0;
+	begin(&h, "consumer_count = 2\n", "--consume_batch_size 50");
+	pid_t pid = h.agent.process.pid;
+	one_host_await_served(&h, 1000, &served);
+	ck_assert_int_eq(prlimit(pid, RLIMIT_NOFILE, NULL, &limit), 0);
+	few = (struct rlimit){ process_descriptors(pid) + 8, limit.rlim_max };
+	ck_assert_int_eq(prlimit(pid, RLIMIT_NOFILE, &few, NULL), 0);
+	reload(&h, "consumer_count = 60\n");
+	ck_assert_uint_eq(agent_said(&h.agent, "msg=\"consumer_count stays as it was"), 1);
+	ck_assert_int_eq(prlimit(pid, RLIMIT_NOFILE, &limit, NULL), 0);
+	process_signal(&h.agent.process, SIGUSR2);
+	until("every shard and worker is told of", agent_said(&h.agent, "msg=summary") == 8 + 2);
+	reload(&h, "consumer_count = 3\n");
+	until("there are so many", workers_of(&h) == 3);
+	sim_faults(&h.sim, "");
+	until("all is committed", agent_committed(&h.agent) == 8 * 4000);
+	agent_stop(&h.agent);
+	scenario_expect_exact(&h.scenario, 8, 4000, "host.out");
+	agent_expect_sound(&h.agent, &h.sim);
+	one_host_end(&h);
+}
+END_TEST
+
 START_TEST(five_hundred_reloads_under_load_lose_and_leak_nothing)
 {
 	enum { RELOADS = 500, ROUNDS = 20 };
@@ -170,6 +198,7 @@ suite_reload(void)
 	tcase_add_test(tc, only_worker_is_started_anew);
 	tcase_add_test(tc, what_needs_a_restart_is_named_and_changes_nothing);
 	tcase_add_test(tc, count_of_workers_follows_the_configuration);
+	tcase_add_test(tc, count_that_there_are_no_descriptors_for_stays_as_it_was);
 	tcase_add_test(tc, five_hundred_reloads_under_load_lose_and_leak_nothing);
 	return suite;
 }

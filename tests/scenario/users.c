@@ -170,6 +170,66 @@ START_TEST(directory_of_root_is_not_given_away)
 }
 END_TEST
 
+START_TEST(reset_by_a_user_without_rights_is_refused)
+{
+	struct one_host h;
+	if (!is_root())
+		return;
+	begin(&h, "");
+	agent_start(&h.agent);
+	until("all is committed", agent_committed(&h.agent) == 1000);
+	struct words words = { .n = 0 };
+	struct process process;
+	char *script = xasprintf("cp %s/lts-state . && exec setpriv --reuid 65534 --regid 65534 "
+				 "--clear-groups ./lts-state --state_dir host.st "
+				 "reset --all --to begin",
+				 h.scenario.bin);
+	char *errors = tmpdir_path(h.scenario.dir, "denied.err");
+	words_add(&words, "/bin/sh -c");
+	words.list[words.n++] = script;
+	process_start(
+		&process, &words,
+		&(struct process_files){ .dir = h.scenario.dir, .err = errors, .out_fd = -1 });
+	ck_assert_int_eq(process_wait(&process, "it is refused"), 1);
+	char *text = scenario_read(&h.scenario, "denied.err");
+	ck_assert_str_eq(text, "lts-state: host.st: Permission denied\n");
+	free(text);
+	free(errors);
+	words_fini(&words);
+	agent_stop(&h.agent);
+	scenario_expect_exact(&h.scenario, 2, 500, "host.out");
+	one_host_end(&h);
+}
+END_TEST
+
+START_TEST(check_config_judges_as_a_start_would_go)
+{
+	static const struct {
+		const char *options, *says;
+		int code;
+	} cases[] = {
+		{ "--sink file:of_root/out", NULL, 0 },
+		{ "--log_file of_root/log", NULL, 0 },
+		{ "--metrics_file of_root/metrics.prom", "this user may not write there", 1 },
+		{ "--state_dir of_root", "option 'state_dir': 'of_root': this user may not", 1 },
+	};
+	struct one_host h;
+	if (!is_root())
+		return;
+	char *options = xasprintf("--user nobody --check_config %s", cases[_i].options);
+	begin(&h, options);
+	char *dir = tmpdir_path(h.scenario.dir, "of_root");
+	ck_assert_int_eq(mkdir(dir, 0755), 0);
+	ck_assert_int_eq(chmod(dir, 0755), 0);
+	agent_start(&h.agent);
+	ck_assert_int_eq(agent_wait(&h.agent), cases[_i].code);
+	ck_assert(!cases[_i].says || agent_said(&h.agent, cases[_i].says) == 1);
+	free(dir);
+	free(options);
+	one_host_end(&h);
+}
+END_TEST
+
 static void
 set_words(struct words *words, size_t at, const char *first, const char *second)
 {
@@ -333,6 +393,8 @@ suite_users(void)
 	tcase_add_test(tc, agent_started_as_root_becomes_its_user_and_drains);
 	tcase_add_test(tc, user_that_is_not_there_is_refused_before_anything_is_made);
 	tcase_add_test(tc, directory_of_root_is_not_given_away);
+	tcase_add_test(tc, reset_by_a_user_without_rights_is_refused);
+	tcase_add_loop_test(tc, check_config_judges_as_a_start_would_go, 0, 4);
 	tcase_add_test(tc, agent_that_stays_root_says_so_once);
 	tcase_add_loop_test(tc, files_have_their_modes_under_any_umask, 0, 4);
 	tcase_add_test(tc, worker_inherits_no_descriptor_but_those_of_the_handoff);

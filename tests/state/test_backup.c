@@ -229,7 +229,18 @@ START_TEST(restored_state_is_a_new_instance_that_holds_nothing_and_owns_no_file)
 	ck_assert_ptr_nonnull(strstr(program.output, "kept as data.mdb.before-restore-"));
 	ck_assert_uint_eq(count_files("data.mdb.before-restore-"), 1);
 	ck_assert_uint_eq(count_files("new"), 0);
-	/* And it can be used: the next start counts on. */
+	/* And it can be used, by a reset already: the next start counts on. */
+	ck_assert_int_eq(run("reset --all --to begin --state_dir ."), 1);
+	ck_assert_ptr_nonnull(strstr(program.errors, "no shard is its own: nothing was reset"));
+	ck_assert_str_eq(program.output, "");
+	ck_assert_int_eq(run("reset --shard 7,8,7 --to begin --state_dir ."), 0);
+	ck_assert_ptr_nonnull(strstr(program.output, "it goes on there when it is started\n"));
+	s = look(".", false);
+	ck_assert(s.checkpoints[7].forced && s.checkpoints[8].forced && !s.checkpoints[9].forced);
+	ck_assert_uint_eq(s.n_events, SHARDS + 3);
+	snapshot_fini(&s);
+	ck_assert_int_eq(run("reset --shard 77 --to begin --state_dir ."), 1);
+	ck_assert_ptr_null(strstr(program.output, "it goes on there"));
 	ck_assert_int_eq(store_open(env.dir, STORE_CREATE, &env.store), LTS_OK);
 	struct lease_take take = take_of("7", epoch_of(2, 1));
 	ck_assert_int_eq(state_env_take(&env, &take, NULL), LTS_OK);

@@ -105,6 +105,24 @@ look(void)
 	return s;
 }
 
+/* As LMDB's own lock by a process that stands still. */
+START_TEST(state_that_cannot_be_read_in_time_is_not_taken_for_damaged)
+{
+	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char *path = tmpdir_path(env.dir, "lock.mdb");
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(fcntl(fd, F_SETLK, &all), 0);
+	ck_assert_int_eq(run("rebuild --state_dir ."), 1);
+	ck_assert_ptr_nonnull(strstr(program.errors, "not read within 5 s"));
+	ck_assert_ptr_null(set_aside());
+	close(fd);
+	free(path);
+	struct snapshot s = look();
+	ck_assert_uint_eq(s.n_checkpoints, SHARDS);
+	snapshot_fini(&s);
+}
+END_TEST
+
 START_TEST(sound_state_is_rebuilt_only_when_forced)
 {
 	ck_assert_int_eq(run("rebuild --state_dir ."), 1);
@@ -252,6 +270,7 @@ suite_rebuild(void)
 	TCase *tc = tcase_create("rebuild");
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, state_that_cannot_be_read_in_time_is_not_taken_for_damaged);
 	tcase_add_test(tc, sound_state_is_rebuilt_only_when_forced);
 	tcase_add_test(tc, damaged_state_is_set_aside_whole_and_says_what_comes_again);
 	tcase_add_test(tc, rebuilt_state_knows_whom_it_belongs_to_and_no_position);

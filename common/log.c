@@ -68,23 +68,6 @@ log_create(const char *who)
 	return log;
 }
 
-void
-log_destroy(struct log **log)
-{
-	if (!*log)
-		return;
-	for (unsigned i = 0; i < (*log)->count; i++) {
-		struct destination *to = &(*log)->to[i];
-
-		if (to->ours)
-			(void)close(to->fd);
-		free(to->path);
-	}
-	pthread_mutex_destroy(&(*log)->lock);
-	free(*log);
-	*log = NULL;
-}
-
 static struct destination *
 add(struct log *log, enum log_level least, enum log_format format)
 {
@@ -295,4 +278,34 @@ log_write(struct log *log, enum log_level level, const char *event,
 		}
 	}
 	errno = kept_errno;
+}
+
+/* Of messages that did not come again. */
+static void
+tell_held_back(struct log *log)
+{
+	for (unsigned i = 0; i < LOG_RATE_MESSAGES; i++) {
+		const struct log_rate_of *of = &log->rate.of[i];
+		if (of->held_back)
+			log_warn(log, "lines were held back", LOG_TEXT("of", of->event),
+				 LOG_UINT("held_back", of->held_back));
+	}
+}
+
+void
+log_destroy(struct log **log)
+{
+	if (!*log)
+		return;
+	tell_held_back(*log);
+	for (unsigned i = 0; i < (*log)->count; i++) {
+		struct destination *to = &(*log)->to[i];
+
+		if (to->ours)
+			(void)close(to->fd);
+		free(to->path);
+	}
+	pthread_mutex_destroy(&(*log)->lock);
+	free(*log);
+	*log = NULL;
 }

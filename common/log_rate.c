@@ -2,7 +2,7 @@
  * log_rate.c - so many lines of one message, and the rest is counted.
  *
  * In every process, part of the log. Pure. Must never hold back a line without counting it.
- * Held by tests/common/test_log.c.
+ * Held by tests/common/test_log_rate.c.
  */
 #include "common/log_rate.h"
 

@@ -21,7 +21,7 @@
 	X(lts_api_life) X(options_value) X(options_reload) \
 	X(options_check) X(json) \
 	X(credentials) X(options) \
-	X(log) X(json_skip) \
+	X(log) X(log_rate) X(json_skip) \
 	X(batch_scan) X(batch_scan_cjson) \
 	X(record_text) X(basics) \
 	X(make_dirs) X(pack) X(protect) X(child_env) \

@@ -18,7 +18,6 @@
 
 #include "common/log.h"
 #include "common/log_line.h"
-#include "common/log_rate.h"
 #include "tests/suites.h"
 
 static char line_text[LOG_LINE_MAX + 1];
@@ -393,42 +392,6 @@ START_TEST(disk_full_is_a_drop)
 }
 END_TEST
 
-START_TEST(lines_of_one_message_are_held_back_and_counted)
-{
-	static struct log_rate rate;
-	uint64_t held = 0, now_ms = 1000000;
-	for (int i = 0; i < LOG_RATE_BURST; i++)
-		ck_assert(log_rate_allows(&rate, "storm", (int64_t)now_ms, &held));
-	for (int i = 0; i < 100; i++)
-		ck_assert(!log_rate_allows(&rate, "storm", (int64_t)now_ms, &held));
-	ck_assert(log_rate_allows(&rate, "calm", (int64_t)now_ms, &held));
-	ck_assert_uint_eq(held, 0);
-	now_ms += 1000 / LOG_RATE_PER_SECOND;
-	ck_assert(log_rate_allows(&rate, "storm", (int64_t)now_ms, &held));
-	ck_assert_uint_eq(held, 100);
-	ck_assert(!log_rate_allows(&rate, "storm", (int64_t)now_ms, &held));
-	now_ms += 3600000; /* all of it again, and no more */
-	for (int i = 0; i < LOG_RATE_BURST; i++) {
-		ck_assert(log_rate_allows(&rate, "storm", (int64_t)now_ms, &held));
-		ck_assert_uint_eq(held, i == 0);
-	}
-	ck_assert(!log_rate_allows(&rate, "storm", (int64_t)now_ms, &held));
-}
-END_TEST
-
-START_TEST(messages_beyond_the_table_are_never_held_back)
-{
-	static struct log_rate rate;
-	static char names[2 * LOG_RATE_MESSAGES][8];
-	uint64_t held = 0;
-	for (int round = 0; round < 3; round++)
-		for (unsigned i = 0; i < 2 * LOG_RATE_MESSAGES; i++) {
-			snprintf(names[i], sizeof(names[i]), "m%u", i);
-			ck_assert(log_rate_allows(&rate, names[i], 1, &held));
-		}
-}
-END_TEST
-
 START_TEST(held_back_lines_are_told_with_the_next)
 {
 	const struct log_line line = { .event = "storm", .who = "w", .held_back = 7 };
@@ -490,8 +453,6 @@ suite_log(void)
 	tcase_add_test(way, reopen_follows_the_name_or_keeps_the_old_file);
 	tcase_add_test(way, file_that_cannot_be_opened_is_an_error);
 	tcase_add_test(way, disk_full_is_a_drop);
-	tcase_add_test(line, lines_of_one_message_are_held_back_and_counted);
-	tcase_add_test(line, messages_beyond_the_table_are_never_held_back);
 	tcase_add_test(line, held_back_lines_are_told_with_the_next);
 	tcase_add_loop_test(way, journal_is_given_priorities, 0, 8);
 	suite_add_tcase(suite, line);

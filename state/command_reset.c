@@ -169,24 +169,20 @@ ask(struct outcome *o, FILE *out, bool *no_agent_out)
 /* ---- in the state ---- */
 
 static enum lts_err
-force_one(struct outcome *o, struct store_txn *txn, const struct shard_id *shard)
+force_one(struct outcome *o, struct store_txn *txn, const struct snapshot *s,
+	  const struct shard_id *shard)
 {
 	struct cursor from, to = reset_cursor(&o->request->to);
+	if (snapshot_lease(s, shard) && !snapshot_is_ours(s, shard) && !o->request->force) {
+		add(o, shard->text, NULL, NULL,
+		    "given back, or restored: --force marks it, for when this host has it again");
+		return LTS_OK;
+	}
 	enum lts_err err = reset_force(txn, shard, &o->request->to, clock_wall_ns(), &from);
 	if (err && err != LTS_NOTFOUND)
 		return err;
 	add(o, shard->text, from.text, to.text, err ? "this state knows no such shard" : NULL);
 	return LTS_OK;
-}
-
-/* What was given back is another host's now. */
-static bool
-is_ours(const struct snapshot *s, const struct shard_id *shard)
-{
-	for (size_t i = 0; i < s->n_leases; i++)
-		if (shard_id_equal(&s->leases[i].shard, shard))
-			return s->leases[i].state != LEASE_RELEASED;
-	return false;
 }
 
 static enum lts_err
@@ -195,10 +191,10 @@ force_all(struct outcome *o, struct store_txn *txn, const struct snapshot *s)
 	const struct request *request = o->request;
 	enum lts_err err = LTS_OK;
 	for (size_t i = 0; i < request->n_shards && !err; i++)
-		err = force_one(o, txn, &request->shards[i]);
+		err = force_one(o, txn, s, &request->shards[i]);
 	for (size_t i = 0; i < s->n_checkpoints && !request->n_shards && !err; i++)
-		if (is_ours(s, &s->checkpoints[i].shard))
-			err = force_one(o, txn, &s->checkpoints[i].shard);
+		if (request->force || snapshot_is_ours(s, &s->checkpoints[i].shard))
+			err = force_one(o, txn, s, &s->checkpoints[i].shard);
 	return err;
 }
 
@@ -220,8 +216,8 @@ write_state(struct outcome *o, const struct snapshot *s, FILE *out)
 		return complain(o->request, err == LTS_SYS ? strerror(errno) : lts_err_name(err));
 	if (!o->shards->child)
 		return complain(o->request,
-				"no shard is its own: nothing was reset (what was given "
-				"back, or restored, can be named with --shard)");
+				"no shard is this host's: nothing was reset (with --force what "
+				"was given back, or restored, is marked)");
 	o->complete = true;
 	enum exit_code code = show(o, "state", out);
 	if (!code && !o->request->json && !o->request->dry_run)

@@ -49,13 +49,15 @@ renew(struct snapshot *s, const struct request *request)
 	char *text = xasprintf("from the backup '%s' of instance %s", request->operand,
 			       s->identity.instance);
 	identity_new_instance(&s->identity);
+	for (size_t i = 0; i < s->n_checkpoints; i++) {
+		struct checkpoint_record *c = &s->checkpoints[i];
+		c->position = (struct sink_position){ 0 };
+		/* A reset that was to come still is. What was given back is another host's. */
+		c->forced |= request->repeat && snapshot_is_ours(s, &c->shard);
+	}
 	for (size_t i = 0; i < s->n_leases; i++) {
 		s->leases[i].state = LEASE_RELEASED;
 		s->leases[i].since_ns = now_ns - DAY_NS; /* what is fresh is listed */
-	}
-	for (size_t i = 0; i < s->n_checkpoints; i++) {
-		s->checkpoints[i].position = (struct sink_position){ 0 };
-		s->checkpoints[i].forced = request->repeat;
 	}
 	s->n_workers = 0;
 	remake_add_event(s, EVENT_RESTORED, now_ns, text);
@@ -106,8 +108,9 @@ report(const struct request *request, const struct snapshot *backup, const struc
 		"delivered.\n",
 		backup->identity.instance);
 	fputs(request->repeat
-		      ? "Each shard goes on from BACKUP, whatever the service has: all that was "
-			"delivered\nsince comes again (SINCE: records of it that are known).\n"
+		      ? "Each shard that this host had then goes on from BACKUP, whatever the "
+			"service has: all that was\ndelivered since comes again (SINCE: records of "
+			"it that are known).\n"
 		      : "Each shard goes on from BACKUP, or from the service's checkpoint where "
 			"that is further: what\nwas delivered behind it comes again, so at most "
 			"what lies between PUBLISHED and COMMITTED.\nWas the output put back, "

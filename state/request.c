@@ -211,7 +211,8 @@ static const struct option options[REQUEST_OPTIONS] = {
 			      "only say what would be done" },
 	[REQUEST_FORCE] = { "force", NULL, NULL, take_force,
 			    "backup: replaces FILE; restore: of another stream, too; rebuild: "
-			    "though sound, slow to read, or of a newer version" },
+			    "though sound, slow to read, or of a newer version; reset of a "
+			    "stopped agent: what it gave back, too" },
 	[REQUEST_REPEAT] = { "repeat", NULL, NULL, take_repeat,
 			     "restore: delivers all since FILE again" },
 	[REQUEST_TIMEOUT] = { "timeout", "TIME", "duration", take_timeout,

@@ -272,6 +272,13 @@ snapshot_lease(const struct snapshot *s, const struct shard_id *shard)
 	return bsearch(&wanted, s->leases, s->n_leases, sizeof(wanted), by_lease_shard);
 }
 
+bool
+snapshot_is_ours(const struct snapshot *s, const struct shard_id *shard)
+{
+	const struct lease_record *lease = snapshot_lease(s, shard);
+	return lease && lease->state != LEASE_RELEASED;
+}
+
 const struct checkpoint_record *
 snapshot_checkpoint(const struct snapshot *s, const struct shard_id *shard)
 {

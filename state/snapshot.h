@@ -45,6 +45,8 @@ void snapshot_verify(struct snapshot *snapshot);
 /* Borrowed from the snapshot; NULL: there is none. */
 const struct lease_record *snapshot_lease(const struct snapshot *snapshot,
 					  const struct shard_id *shard);
+/* It has a lease, and was not given back to the service. */
+bool snapshot_is_ours(const struct snapshot *snapshot, const struct shard_id *shard);
 const struct checkpoint_record *snapshot_checkpoint(const struct snapshot *snapshot,
 						    const struct shard_id *shard);
 const struct worker_record *snapshot_worker(const struct snapshot *snapshot, uint32_t slot);

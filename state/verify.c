@@ -11,6 +11,7 @@
 #include "common/xalloc.h"
 #include "state/events.h"
 #include "state/human.h"
+#include "state/place.h"
 #include "state/snapshot.h"
 
 static void
@@ -65,6 +66,11 @@ check_checkpoints(struct snapshot *s)
 		const struct checkpoint_record *c = &s->checkpoints[i];
 		const struct lease_record *lease = snapshot_lease(s, &c->shard);
 		check_boot(s, c->epoch, "checkpoints", c->shard.text);
+		if (!c->forced && c->cursor.text[0] == PLACE_MARK)
+			snapshot_problem(s,
+					 "checkpoints: %s: '%s' is no cursor, and no reset is to "
+					 "come",
+					 c->shard.text, c->cursor.text);
 		if (!lease)
 			snapshot_problem(s, "checkpoints: %s: there is no lease of this shard",
 					 c->shard.text);

@@ -39,7 +39,9 @@ assign(struct lease_book *book, struct entry *e, int32_t worker)
 		.suspect = lease_suspect(book, e),
 	};
 	memcpy(m.start, book->config.start, sizeof(m.start));
-	if (!cursor_is_none(&e->reset) && !e->to_close) {
+	if (e->to_close) {
+		e->reset_first = (struct epoch){ 0 }; /* this take is not the wish's */
+	} else if (!cursor_is_none(&e->reset)) {
 		if (!e->reset_first.value)
 			e->reset_first = m.epoch;
 		m.reset = e->reset;

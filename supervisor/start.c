@@ -17,6 +17,7 @@
 
 #include "common/clock.h"
 #include "common/xalloc.h"
+#include "supervisor/assign.h"
 
 #define DAMAGED                                                                        \
 	"is damaged or not ours: lts-state --state_dir %s verify says where, rebuild " \
@@ -185,6 +186,7 @@ start_is_intact(const struct start *start)
 
 struct memory {
 	struct group *group;
+	struct lease_book *book;
 	int64_t since_ns; /* of a release that the service may not know of */
 };
 
@@ -194,15 +196,21 @@ remember(void *arg, struct store_key key, const void *data, size_t len)
 	const struct memory *memory = arg;
 	struct lease_record lease;
 	enum lts_err err = lease_decode(data, len, &lease);
+	/* We crashed with more consumers than we are to have: theirs are served on, as before. */
+	if (!err && lease.state == LEASE_HELD && lease.home < ASSIGN_WORKERS_MAX) {
+		group_grow(memory->group, lease.home + 1);
+		lease_book_grow(memory->book, lease.home + 1);
+	}
 	if (!err && (lease.state != LEASE_RELEASED || lease.since_ns > memory->since_ns))
 		group_remember(memory->group, lease.home, &lease.shard);
 	return LTS_OK; /* a damaged record is left to the worker that takes the shard */
 }
 
 void
-start_remember_leases(struct start *start, struct group *group, int64_t timeout_ms)
+start_remember_leases(struct start *start, struct group *group, struct lease_book *book,
+		      int64_t timeout_ms)
 {
-	struct memory memory = { group, clock_wall_ns() - timeout_ms * 1000000 };
+	struct memory memory = { group, book, clock_wall_ns() - timeout_ms * 1000000 };
 	struct store_txn txn = { 0 };
 	enum lts_err err = store_read_begin(start->store, &txn);
 	if (!err)

@@ -34,8 +34,11 @@ void start_guard(const struct start *start, bool reading);
 /* Whether the state is still the one that was opened: the locks and the environment. */
 bool start_is_intact(const struct start *start);
 /* Tells the group what each consumer held when the state was last written, and what it had let
- * go of so shortly before that the service may still wait for its last checkpoint. */
-void start_remember_leases(struct start *start, struct group *group, int64_t timeout_ms);
+ * go of so shortly before that the service may still wait for its last checkpoint. Where that was
+ * no orderly stop, consumers that the options no longer have stay members, so that nobody waits for
+ * them to be missed. */
+void start_remember_leases(struct start *start, struct group *group, struct lease_book *book,
+			   int64_t timeout_ms);
 /* service_ns: the service's clock shows that or later. */
 void start_resolve_times(struct start *start, const struct options *options, int64_t service_ns,
 			 struct times *out);

@@ -297,7 +297,7 @@ create_group(struct supervisor *s)
 		.arg = s,
 	};
 	s->group = group_create(&config);
-	start_remember_leases(&s->start, s->group, s->options->heartbeat_timeout_ms);
+	start_remember_leases(&s->start, s->group, s->book, s->options->heartbeat_timeout_ms);
 }
 
 static void

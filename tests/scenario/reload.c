@@ -121,6 +121,33 @@ START_TEST(count_of_workers_follows_the_configuration)
 }
 END_TEST
 
+/* The service does not miss anybody in time. */
+START_TEST(consumers_of_a_crashed_life_are_served_by_the_workers_that_are_left)
+{
+	struct one_host h;
+	scenario_begin(&h.scenario);
+	write_config(&h, "consumer_count = 4\n");
+	sim_start(&h.sim, &h.scenario,
+		  "--tls off --shards 8 --records 4000 --consumer_timeout 600");
+	sim_faults(&h.sim, "batch latency=30");
+	agent_init(&h.agent, &h.sim, "host",
+		   "--config agent.conf --consume_batch_size 50 --heartbeat_timeout 600s");
+	agent_start(&h.agent);
+	until("each has its share", sim_is_settled(&h.sim, 4) && workers_of(&h) == 4);
+	reload(&h, "consumer_count = 1\n");
+	until("one is left", workers_of(&h) == 1);
+	until("it has all of them", sim_is_settled(&h.sim, 4));
+	agent_kill_whole(&h.agent);
+	agent_start(&h.agent);
+	sim_faults(&h.sim, "");
+	until("all is committed", agent_committed(&h.agent) == 8 * 4000);
+	agent_stop(&h.agent);
+	scenario_expect_exact(&h.scenario, 8, 4000, "host.out");
+	agent_expect_sound(&h.agent, &h.sim);
+	one_host_end(&h);
+}
+END_TEST
+
 START_TEST(count_that_there_are_no_descriptors_for_stays_as_it_was)
 {
 	struct one_host h;
@@ -198,6 +225,7 @@ suite_reload(void)
 	tcase_add_test(tc, only_worker_is_started_anew);
 	tcase_add_test(tc, what_needs_a_restart_is_named_and_changes_nothing);
 	tcase_add_test(tc, count_of_workers_follows_the_configuration);
+	tcase_add_test(tc, consumers_of_a_crashed_life_are_served_by_the_workers_that_are_left);
 	tcase_add_test(tc, count_that_there_are_no_descriptors_for_stays_as_it_was);
 	tcase_add_test(tc, five_hundred_reloads_under_load_lose_and_leak_nothing);
 	return suite;

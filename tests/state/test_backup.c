@@ -231,9 +231,11 @@ START_TEST(restored_state_is_a_new_instance_that_holds_nothing_and_owns_no_file)
 	ck_assert_uint_eq(count_files("new"), 0);
 	/* And it can be used, by a reset already: the next start counts on. */
 	ck_assert_int_eq(run("reset --all --to begin --state_dir ."), 1);
-	ck_assert_ptr_nonnull(strstr(program.errors, "no shard is its own: nothing was reset"));
+	ck_assert_ptr_nonnull(strstr(program.errors, "no shard is this host's: nothing was reset"));
 	ck_assert_str_eq(program.output, "");
-	ck_assert_int_eq(run("reset --shard 7,8,7 --to begin --state_dir ."), 0);
+	ck_assert_int_eq(run("reset --shard 7 --to begin --state_dir ."), 1);
+	ck_assert_ptr_nonnull(strstr(program.output, "given back, or restored: --force"));
+	ck_assert_int_eq(run("reset --shard 7,8,7 --to begin --force --state_dir ."), 0);
 	ck_assert_ptr_nonnull(strstr(program.output, "it goes on there when it is started\n"));
 	s = look(".", false);
 	ck_assert(s.checkpoints[7].forced && s.checkpoints[8].forced && !s.checkpoints[9].forced);
@@ -256,6 +258,40 @@ START_TEST(restored_to_be_repeated_wins_once_against_the_service)
 	struct snapshot s = look(".", false);
 	for (size_t i = 0; i < SHARDS; i++)
 		ck_assert(s.checkpoints[i].forced);
+	snapshot_fini(&s);
+}
+END_TEST
+
+START_TEST(reset_that_was_to_come_outlasts_a_restore)
+{
+	move("7", 8, "100", "200", 10);
+	store_close(&env.store);
+	ck_assert_int_eq(run("reset --shard 7 --to begin --state_dir ."), 0);
+	ck_assert_int_eq(run("backup b --state_dir ."), 0);
+	ck_assert_int_eq(run("restore b --state_dir ."), 0);
+	struct snapshot s = look(".", false);
+	ck_assert_str_eq(s.checkpoints[7].cursor.text, "@begin");
+	for (size_t i = 0; i < SHARDS; i++)
+		ck_assert(s.checkpoints[i].forced == (i == 7));
+	s.checkpoints[7].forced = false;
+	snapshot_verify(&s);
+	ck_assert_uint_eq(s.n_problems, 1);
+	snapshot_fini(&s);
+}
+END_TEST
+
+START_TEST(what_was_given_back_is_not_to_be_repeated)
+{
+	struct checkpoint_move given = move_of("8", epoch_of(1, 9), "100", "200");
+	given.close = LEASE_RELEASED;
+	ck_assert_int_eq(state_env_move(&env, &given, 1), LTS_OK);
+	ck_assert_int_eq(given.result, LTS_OK);
+	ck_assert_int_eq(run("backup b --state_dir ."), 0);
+	store_close(&env.store);
+	ck_assert_int_eq(run("restore b --repeat --state_dir ."), 0);
+	struct snapshot s = look(".", false);
+	for (size_t i = 0; i < SHARDS; i++)
+		ck_assert(s.checkpoints[i].forced == (i != 8));
 	snapshot_fini(&s);
 }
 END_TEST
@@ -390,6 +426,8 @@ suite_backup(void)
 	tcase_add_test(tc, backup_that_cannot_be_written_is_one_line_and_no_file);
 	tcase_add_test(tc, restored_state_is_a_new_instance_that_holds_nothing_and_owns_no_file);
 	tcase_add_test(tc, restored_to_be_repeated_wins_once_against_the_service);
+	tcase_add_test(tc, reset_that_was_to_come_outlasts_a_restore);
+	tcase_add_test(tc, what_was_given_back_is_not_to_be_repeated);
 	tcase_add_test(tc, restore_makes_a_state_that_was_lost);
 	tcase_add_loop_test(tc, restore_changes_nothing_while_an_agent_or_its_workers_live, 0, 2);
 	tcase_add_test(tc, backup_with_a_flipped_bit_is_refused_and_nothing_is_changed);

@@ -243,6 +243,20 @@ START_TEST(what_the_last_life_left_behind_is_not_ours_to_reset)
 }
 END_TEST
 
+START_TEST(take_that_only_seals_is_not_the_wishs)
+{
+	reset_and_release();
+	book_bed_gone(&bed, 0, FATE_DIED);
+	book_bed_heartbeat(&bed, 0, "B"); /* the service wants it back */
+	book_bed_live(&bed, 0);
+	uint32_t sequence = (uint32_t)book_bed_shard(&bed, "A").epoch.value;
+	book_bed_commit(&bed, "A", sequence, "c3"); /* where it was */
+	book_bed_message(&bed, 0, MSG_HELD, "A", sequence);
+	book_bed_message(&bed, 0, MSG_RELEASED, "A", sequence);
+	ck_assert_ptr_null(strstr(bed.said.data, "reset A ok"));
+}
+END_TEST
+
 START_TEST(wish_goes_along_when_the_shard_moves_for_balance)
 {
 	buf_clear(&bed.said);
@@ -337,6 +351,7 @@ suite_lease_reset(void)
 	tcase_add_test(tc, lease_that_ends_and_is_granted_anew_keeps_the_wish);
 	tcase_add_test(tc, lease_that_ends_for_good_is_told_gone);
 	tcase_add_test(tc, what_the_last_life_left_behind_is_not_ours_to_reset);
+	tcase_add_test(tc, take_that_only_seals_is_not_the_wishs);
 	tcase_add_test(tc, wish_goes_along_when_the_shard_moves_for_balance);
 	tcase_add_test(tc, worker_that_leaves_while_it_lets_go_hands_it_to_a_sibling);
 	tcase_add_test(tc, suspect_batch_is_forgotten);

@@ -453,8 +453,7 @@ http_create(struct ev_loop *loop, const struct http_config *config)
 	must(curl_global_init_mem(CURL_GLOBAL_DEFAULT, xmalloc, free, curl_realloc, xstrdup,
 				  xcalloc));
 	struct http *http = xcalloc(1, sizeof(*http));
-	const char *built_in = curl_version_info(CURLVERSION_NOW)->cainfo;
-	const char *ca_file = config->ca_file ? config->ca_file : built_in;
+	const char *ca_file = config->ca_file ? config->ca_file : http_system_ca_file();
 	http->loop = loop;
 	http->ca_file = ca_file ? xstrdup(ca_file) : NULL;
 	LIST_INIT(&http->sockets);

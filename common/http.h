@@ -24,6 +24,9 @@ struct http_config {              /* borrowed only during http_create */
 	unsigned max_connections; /* open at a time; requests above that wait their turn */
 };
 
+/* Where the system's certificates are, as libcurl was built; NULL: it knows none. */
+const char *http_system_ca_file(void);
+
 struct http_request {               /* borrowed only during http_start */
 	const char *method;         /* "GET" sends no body; "POST", "PUT", ... */
 	const char *url;            /* percent-encoded, sent as it is */

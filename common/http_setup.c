@@ -29,6 +29,12 @@ must(CURLcode code)
 		abort();
 }
 
+const char *
+http_system_ca_file(void)
+{
+	return curl_version_info(CURLVERSION_NOW)->cainfo;
+}
+
 static void
 set_tls(CURL *easy, const char *ca_file)
 {

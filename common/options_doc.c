@@ -99,8 +99,12 @@ options_print_example(FILE *out)
 {
 	struct buf text, range;
 
-	(void)fputs("# A stream to drain: lts-consumer.conf(5). After a change try\n"
-		    "#   lts-supervisor --config THIS_FILE --check_config=online\n",
+	(void)fputs("# A stream to drain: lts-consumer.conf(5). After a change try, as root,\n"
+		    "#   LTS_STATE_DIR=/var/lib/lts-consumer/NAME lts-supervisor \\\n"
+		    "#     --config /etc/lts-consumer/NAME.conf \\\n"
+		    "#     --credentials_file /etc/lts-consumer/NAME.credentials \\\n"
+		    "#     --check_config=online\n"
+		    "# The service sets LTS_STATE_DIR, which ranks above state_dir here.\n",
 		    out);
 	for (unsigned i = 0; i < options_table_count; i++) {
 		const struct option_spec *option = &options_table[i];

@@ -94,8 +94,8 @@ const struct option_spec options_table[] = {
 	  RANGE(1, PATH_BYTES),
 	  .absent = "~/.huaweicloud/credentials", .argument = "FILE",
 	  .help = "where ak, sk and security_token stand under [basic] when they are not given "
-		  "otherwise; under systemd first $CREDENTIALS_DIRECTORY/credentials; looked at "
-		  "again when it changes" },
+		  "otherwise; under systemd first $CREDENTIALS_DIRECTORY/credentials, a copy "
+		  "made at the start; looked at again when it changes" },
 	{ OPT(agency, WORD, CREDENTIALS), AT(agency), .initial = "off", .words = agencies,
 	  .argument = "WORD",
 	  .help = "where no keys are given: ecs asks this host's metadata service for those of its "

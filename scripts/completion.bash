@@ -8,9 +8,9 @@ _lts_supervisor()
 	_init_completion -s || return
 	help=$("$1" --help 2>/dev/null)
 	case $prev in
-	--config | --ca[_-]file | --log[_-]file | --credentials[_-]file | --replay[_-]deadletter) _filedir ;;
-	--state[_-]dir) _filedir -d ;;
-	--sink) mapfile -t COMPREPLY < <(compgen -W 'stdout null file:' -- "$cur") ;;
+	--config | --ca[_-]file | --log[_-]file | --credentials[_-]file | --replay[_-]deadletter | --metrics[_-]file) _filedir ;;
+	--state[_-]dir | --deadletter[_-]dir) _filedir -d ;;
+	--sink) mapfile -t COMPREPLY < <(compgen -W 'stdout null file: plugin: exec: batch:' -- "$cur") ;;
 	--*)
 		local list
 		list=$(tr '\n' ' ' <<<"$help" | grep -oE -- "--${prev#--} [^)]*one of [^)]*" | sed 's/.*one of//; s/,//g')

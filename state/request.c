@@ -136,7 +136,7 @@ static enum exit_code
 take_to(struct request *request, const char *value)
 {
 	const char *why = place_parse(value, &request->to);
-	return why ? usage("--to '%s': %s", value, why) : EXIT_DONE;
+	return why ? usage("--to '%s': %s; or cursor:TEXT", value, why) : EXIT_DONE;
 }
 
 static enum exit_code

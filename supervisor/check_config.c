@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/http.h"
 #include "common/xalloc.h"
 #include "supervisor/check_online.h"
 #include "supervisor/spawn.h"
@@ -106,6 +107,22 @@ check_readable(const char *option, const char *path)
 	if (!path || faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0)
 		return EXIT_DONE;
 	return find(EXIT_FAILED, option, path, strerror(errno));
+}
+
+static enum exit_code
+check_certificates(const struct options *o)
+{
+	char *url = options_endpoint_url(o);
+	const char *of_system = http_system_ca_file();
+	enum exit_code code = EXIT_DONE;
+	if (o->ca_file)
+		code = check_readable("ca_file", o->ca_file);
+	else if (strncmp(url, "https:", 6) == 0 && of_system && access(of_system, R_OK) < 0)
+		code = find(EXIT_FAILED, "ca_file", of_system,
+			    "the system's certificates cannot be read: install ca-certificates, "
+			    "or name a file");
+	free(url);
+	return code;
 }
 
 /* Read as it starts, and again when it changes. */
@@ -236,9 +253,9 @@ check_all(const struct options *o, const struct credentials *credentials)
 	enum exit_code code = become_user(o->user);
 	if (code)
 		return code;
-	enum exit_code ca_file = check_readable("ca_file", o->ca_file);
-	code = worse(ca_file, check_files(o, geteuid() != before));
-	if (o->check_config == CHECK_ONLINE && !ca_file)
+	enum exit_code certificates = check_certificates(o);
+	code = worse(certificates, check_files(o, geteuid() != before));
+	if (o->check_config == CHECK_ONLINE && !certificates)
 		code = worse(code, check_service(o, credentials));
 	return code;
 }

@@ -177,8 +177,11 @@ static void
 on_parent_gone(void *arg, enum lts_err why)
 {
 	struct worker *w = arg;
-	log_warn(w->log, "the supervisor is gone; draining",
-		 LOG_TEXT("reason", lts_err_name(why)));
+	if (why == LTS_BADDATA)
+		log_error(w->log, "lts-supervisor is of another version: restart the agent");
+	else
+		log_warn(w->log, "the supervisor is gone; draining",
+			 LOG_TEXT("reason", lts_err_name(why)));
 	w->exit = EXIT_ORPHANED;
 	end_within(w, WORKER_ORPHAN_MS);
 }

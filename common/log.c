@@ -68,6 +68,36 @@ log_create(const char *who)
 	return log;
 }
 
+/* Of messages that did not come again. */
+static void
+tell_held_back(struct log *log)
+{
+	for (unsigned i = 0; i < LOG_RATE_MESSAGES; i++) {
+		const struct log_rate_of *of = &log->rate.of[i];
+		if (of->held_back)
+			log_warn(log, "lines were held back", LOG_TEXT("of", of->event),
+				 LOG_UINT("held_back", of->held_back));
+	}
+}
+
+void
+log_destroy(struct log **log)
+{
+	if (!*log)
+		return;
+	tell_held_back(*log);
+	for (unsigned i = 0; i < (*log)->count; i++) {
+		struct destination *to = &(*log)->to[i];
+
+		if (to->ours)
+			(void)close(to->fd);
+		free(to->path);
+	}
+	pthread_mutex_destroy(&(*log)->lock);
+	free(*log);
+	*log = NULL;
+}
+
 static struct destination *
 add(struct log *log, enum log_level least, enum log_format format)
 {
@@ -142,10 +172,9 @@ log_add_file(struct log *log, const char *path, enum log_level least, enum log_f
 
 /* The new file takes the old one's descriptor, so that a line of another thread goes to
  * either. */
-enum lts_err
+void
 log_reopen(struct log *log)
 {
-	int failed = 0;
 	for (unsigned i = 0; i < log->count; i++) {
 		struct destination *to = &log->to[i];
 
@@ -155,12 +184,11 @@ log_reopen(struct log *log)
 		if (fd >= 0 && dup3(fd, to->fd, O_CLOEXEC) >= 0)
 			to->torn = false;
 		else
-			failed = errno;
+			log_warn(log, "cannot be opened again; the former file stays in use",
+				 LOG_TEXT("path", to->path), LOG_TEXT("text", strerror(errno)));
 		if (fd >= 0)
 			(void)close(fd);
 	}
-	errno = failed;
-	return failed ? LTS_SYS : LTS_OK;
 }
 
 /* Of the first destination: the second is is_test's debug log, which has a level of its
@@ -278,34 +306,4 @@ log_write(struct log *log, enum log_level level, const char *event,
 		}
 	}
 	errno = kept_errno;
-}
-
-/* Of messages that did not come again. */
-static void
-tell_held_back(struct log *log)
-{
-	for (unsigned i = 0; i < LOG_RATE_MESSAGES; i++) {
-		const struct log_rate_of *of = &log->rate.of[i];
-		if (of->held_back)
-			log_warn(log, "lines were held back", LOG_TEXT("of", of->event),
-				 LOG_UINT("held_back", of->held_back));
-	}
-}
-
-void
-log_destroy(struct log **log)
-{
-	if (!*log)
-		return;
-	tell_held_back(*log);
-	for (unsigned i = 0; i < (*log)->count; i++) {
-		struct destination *to = &(*log)->to[i];
-
-		if (to->ours)
-			(void)close(to->fd);
-		free(to->path);
-	}
-	pthread_mutex_destroy(&(*log)->lock);
-	free(*log);
-	*log = NULL;
 }

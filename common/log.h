@@ -57,8 +57,8 @@ void log_add_fd(struct log *log, int fd, enum log_level least, enum log_format f
 enum lts_err log_add_file(struct log *log, const char *path, enum log_level least,
 			  enum log_format format) LTS_MUST_USE;
 /* Opens files again under their names, for logrotate. One that cannot be opened stays as
- * it was: LTS_SYS with errno. */
-enum lts_err log_reopen(struct log *log) LTS_MUST_USE;
+ * it was, and a line says so. */
+void log_reopen(struct log *log);
 /* Of the first destination; the second (the debug log of is_test) keeps its own. */
 void log_set_level(struct log *log, enum log_level least);
 uint64_t log_dropped(const struct log *log);

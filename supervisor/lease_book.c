@@ -223,7 +223,10 @@ static void
 grant(struct lease_book *book, struct entry *e, uint32_t home, int64_t deadline_ms)
 {
 	if (book->n_seen < BOOK_SEEN_MAX && !contains(book->seen, book->n_seen, &e->shard)) {
-		book->seen = xreallocarray(book->seen, book->n_seen + 1, sizeof(*book->seen));
+		if (book->n_seen == book->seen_cap) {
+			book->seen_cap = book->seen_cap ? 2 * book->seen_cap : 16;
+			book->seen = xreallocarray(book->seen, book->seen_cap, sizeof(*book->seen));
+		}
 		book->seen[book->n_seen++] = e->shard;
 	}
 	book->changes++;

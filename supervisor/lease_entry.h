@@ -68,7 +68,7 @@ struct lease_book {
 	struct entry *entries;
 	size_t count, cap;
 	struct shard_id *seen; /* ever granted in this run */
-	size_t n_seen;
+	size_t n_seen, seen_cap;
 	bool live[ASSIGN_WORKERS_MAX];
 	uint32_t sequence;
 	uint64_t changes;   /* shards granted and gone */

@@ -234,9 +234,9 @@ static const char *
 read_wish(struct wish *w, const cJSON *tree)
 {
 	struct shard_id shard;
+	const char *to = json_text(tree, "reset"), *name;
 	const cJSON *list = json_member(tree, "shards"), *one;
 	const cJSON *dry_run = json_member(tree, "dry_run");
-	const char *to = json_text(tree, "reset"), *name;
 	if (!to || (list && !cJSON_IsArray(list)) || (dry_run && !cJSON_IsBool(dry_run)))
 		return "not understood: not a request of this version";
 	const char *why = place_parse(to, &w->place);

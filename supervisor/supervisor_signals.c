@@ -7,9 +7,6 @@
  */
 #include "supervisor/supervisor_inside.h"
 
-#include <errno.h>
-#include <string.h>
-
 #include "common/clock.h"
 
 static void
@@ -40,10 +37,8 @@ on_signal_reload(void *arg)
 {
 	struct supervisor *s = arg;
 	notify_reloading(s->notify, clock_mono_ms());
-	if (log_reopen(s->log))
-		log_warn(s->log, "log_file cannot be opened again; the old one stays in use",
-			 LOG_TEXT("text", strerror(errno)));
-	worker_pool_configure(s->pool); /* they open theirs again */
+	log_reopen(s->log);
+	worker_pool_configure(s->pool); /* they open theirs again, also if the rest is refused */
 	supervisor_reload(s);
 	if (s->ready)
 		notify_say(s->notify, "READY=1");

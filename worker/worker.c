@@ -358,9 +358,7 @@ configure_again(struct worker *w, const struct message_config *m)
 {
 	struct options fresh;
 	struct buf why;
-	if (log_reopen(w->log))
-		log_warn(w->log, "log_file cannot be opened again; the old one stays in use",
-			 LOG_TEXT("text", strerror(errno)));
+	log_reopen(w->log);
 	buf_init(&why, 0);
 	options_init(&fresh);
 	char *text = xstrndup(m->options, m->options_len);

@@ -226,10 +226,9 @@ log_add_file(struct log *log, const char *path, enum log_level least, enum log_f
 	return LTS_OK;
 }
 
-enum lts_err
+void
 log_reopen(struct log *log)
 {
-	return LTS_OK;
 }
 
 void

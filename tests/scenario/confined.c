@@ -6,12 +6,10 @@
  */
 #include "tests/suites.h"
 
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/xalloc.h"
 #include "tests/support/one_host.h"
@@ -59,21 +57,11 @@ START_TEST(agent_in_its_sandbox_drains_its_stream)
 }
 END_TEST
 
-/* How many descriptors of the process are that file. */
-static unsigned
-has_open(pid_t pid, const char *path)
+static bool
+all_write_to(const struct one_host *h, const pid_t workers[2], const char *name)
 {
-	char link[300], target[PATH_MAX];
-	unsigned n = 0;
-	for (int fd = 0; fd < 256; fd++) {
-		snprintf(link, sizeof(link), "/proc/%d/fd/%d", pid, fd);
-		ssize_t len = readlink(link, target, sizeof(target) - 1);
-		if (len < 0)
-			continue;
-		target[len] = '\0';
-		n += strcmp(target, path) == 0;
-	}
-	return n;
+	return process_descriptors_of(h->agent.process.pid, name) &&
+	       process_descriptors_of(workers[0], name) && process_descriptors_of(workers[1], name);
 }
 
 /* As logrotate does it. */
@@ -86,21 +74,18 @@ START_TEST(log_file_that_was_moved_away_is_let_go_of_by_all_processes)
 	sim_start(&h.sim, &h.scenario, "--tls off --shards 2 --records 10 --consumer_timeout 3");
 	tmpdir_write(h.scenario.dir, "agent.conf", "\n", 1);
 	agent_init(&h.agent, &h.sim, "host",
-		   "--consumer_count 2 --config agent.conf --log_file rotated");
+		   "--consumer_count 2 --config agent.conf --log_file current.log");
 	agent_start(&h.agent);
-	char *log = tmpdir_path(h.scenario.dir, "rotated"),
-	     *moved = tmpdir_path(h.scenario.dir, "rotated.1");
-	until("both work", agent_workers(&h.agent, pids) == 2 && has_open(pids[0], log) &&
-				   has_open(pids[1], log) && sim_published(&h.sim) == 20);
+	until("both work", agent_workers(&h.agent, pids) == 2 &&
+				   all_write_to(&h, pids, "current.log") &&
+				   sim_published(&h.sim) == 20);
+	char *log = tmpdir_path(h.scenario.dir, "current.log"),
+	     *moved = tmpdir_path(h.scenario.dir, "moved.log");
 	ck_assert_int_eq(rename(log, moved), 0);
 	tmpdir_write(h.scenario.dir, "agent.conf", configurations[_i],
 		     strlen(configurations[_i]));
 	process_signal(&h.agent.process, SIGHUP);
-	until("all have the new one", has_open(h.agent.process.pid, log) &&
-					      has_open(pids[0], log) && has_open(pids[1], log));
-	ck_assert_uint_eq(has_open(h.agent.process.pid, moved) + has_open(pids[0], moved) +
-				  has_open(pids[1], moved),
-			  0);
+	until("all have the new one", all_write_to(&h, pids, "current.log"));
 	agent_stop(&h.agent);
 	free(log);
 	free(moved);

@@ -56,6 +56,18 @@ workers_of(struct one_host *h)
 	return agent_workers(&h->agent, pids);
 }
 
+/* Held up no more, it delivers all there is, once. */
+static void
+end_drained(struct one_host *h)
+{
+	sim_faults(&h->sim, "");
+	until("all is committed", agent_committed(&h->agent) == 8 * 4000);
+	agent_stop(&h->agent);
+	scenario_expect_exact(&h->scenario, 8, 4000, "host.out");
+	agent_expect_sound(&h->agent, &h->sim);
+	one_host_end(h);
+}
+
 START_TEST(workers_are_started_anew_one_by_one)
 {
 	struct one_host h;
@@ -112,12 +124,7 @@ START_TEST(count_of_workers_follows_the_configuration)
 		until("there are so many", workers_of(&h) == counts[i]);
 		one_host_await_served(&h, 1500, &served);
 	}
-	sim_faults(&h.sim, "");
-	until("all is committed", agent_committed(&h.agent) == 8 * 4000);
-	agent_stop(&h.agent);
-	scenario_expect_exact(&h.scenario, 8, 4000, "host.out");
-	agent_expect_sound(&h.agent, &h.sim);
-	one_host_end(&h);
+	end_drained(&h);
 }
 END_TEST
 
@@ -139,12 +146,7 @@ START_TEST(consumers_of_a_crashed_life_are_served_by_the_workers_that_are_left)
 	until("it has all of them", sim_is_settled(&h.sim, 4));
 	agent_kill_whole(&h.agent);
 	agent_start(&h.agent);
-	sim_faults(&h.sim, "");
-	until("all is committed", agent_committed(&h.agent) == 8 * 4000);
-	agent_stop(&h.agent);
-	scenario_expect_exact(&h.scenario, 8, 4000, "host.out");
-	agent_expect_sound(&h.agent, &h.sim);
-	one_host_end(&h);
+	end_drained(&h);
 }
 END_TEST
 
@@ -166,12 +168,7 @@ START_TEST(count_that_there_are_no_descriptors_for_stays_as_it_was)
 	until("every worker is told of", agent_said(&h.agent, "msg=summary worker=") == 2);
 	reload(&h, "consumer_count = 3\n");
 	until("there are so many", workers_of(&h) == 3);
-	sim_faults(&h.sim, "");
-	until("all is committed", agent_committed(&h.agent) == 8 * 4000);
-	agent_stop(&h.agent);
-	scenario_expect_exact(&h.scenario, 8, 4000, "host.out");
-	agent_expect_sound(&h.agent, &h.sim);
-	one_host_end(&h);
+	end_drained(&h);
 }
 END_TEST
 

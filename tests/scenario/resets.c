@@ -12,15 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/buf.h"
 #include "common/clock.h"
-#include "common/control_address.h"
 #include "common/json.h"
 #include "common/xalloc.h"
+#include "state/ask_agent.h"
 #include "tests/sim/sim_line.h"
 #include "tests/support/json_path.h"
 #include "tests/support/one_host.h"
@@ -401,23 +400,6 @@ START_TEST(supervisor_that_stands_still_is_said_within_the_bound)
 }
 END_TEST
 
-/* What the agent answers to a line that lts-state would not send; the caller frees. */
-static char *
-ask_directly(const struct one_host *h, const char *line)
-{
-	struct sockaddr_un address;
-	char *state_dir = tmpdir_path(h->scenario.dir, "host.st"), *answer = xcalloc(1, 400);
-	int in = control_address(state_dir, &address);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	ck_assert_int_eq(send(fd, line, strlen(line), MSG_NOSIGNAL), (ssize_t)strlen(line));
-	ck_assert_int_gt(recv(fd, answer, 399, 0), 0);
-	close(fd);
-	close(in);
-	free(state_dir);
-	return answer;
-}
-
 START_TEST(request_of_another_form_changes_nothing)
 {
 	static const char *const lines[][2] = {
@@ -426,19 +408,24 @@ START_TEST(request_of_another_form_changes_nothing)
 		{ "{\"reset\":\"begin\",\"shards\":{\"a\":\"0\"}}\n", "not a request of this" },
 	};
 	struct one_host h;
-	struct buf many;
+	struct buf many, answer;
 	begin_read(&h, AGENT);
+	char *state_dir = tmpdir_path(h.scenario.dir, "host.st");
 	buf_init(&many, 0);
 	ck_assert_int_eq(buf_put_text(&many, "{\"reset\":\"begin\",\"shards\":[\"0\""), LTS_OK);
 	for (int i = 1; i < 50000; i++)
 		ck_assert_int_eq(buf_printf(&many, ",\"%d\"", i), LTS_OK);
 	ck_assert_int_eq(buf_put_text(&many, "]}\n"), LTS_OK);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		char *answer = ask_directly(&h, lines[i][0] ? lines[i][0] : many.data);
-		ck_assert_msg(strstr(answer, lines[i][1]), "%zu: %s", i, answer);
-		free(answer);
+		buf_init(&answer, 0);
+		ck_assert_int_eq(ask_agent(state_dir, lines[i][0] ? lines[i][0] : many.data,
+					   PATIENCE_MS, &answer),
+				 LTS_OK);
+		ck_assert_msg(strstr(answer.data, lines[i][1]), "%zu: %s", i, answer.data);
+		buf_fini(&answer);
 	}
 	buf_fini(&many);
+	free(state_dir);
 	agent_stop(&h.agent);
 	expect_times(&h.scenario, "host.out", 0, 1);
 	one_host_end(&h);

@@ -299,20 +299,6 @@ START_TEST(files_have_their_modes_under_any_umask)
 }
 END_TEST
 
-static size_t
-descriptors_like(pid_t pid, const char *part)
-{
-	char path[64], target[256];
-	size_t n = 0;
-	for (int fd = 0; fd < 256; fd++) {
-		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
-		ssize_t len = readlink(path, target, sizeof(target) - 1);
-		target[len > 0 ? len : 0] = '\0';
-		n += strstr(target, part) != NULL;
-	}
-	return n;
-}
-
 START_TEST(worker_inherits_no_descriptor_but_those_of_the_handoff)
 {
 	struct one_host h;
@@ -322,10 +308,10 @@ START_TEST(worker_inherits_no_descriptor_but_those_of_the_handoff)
 	one_host_begin(&h, SIM, "--consumer_count 2");
 	until("both workers live", agent_workers(&h.agent, pids) == 2);
 	until("they are at work", agent_said(&h.agent, "msg=\"shard held\"") >= 2);
-	ck_assert_uint_eq(descriptors_like(h.agent.process.pid, "lts-stray"), 1);
-	ck_assert_uint_eq(descriptors_like(pids[0], "lts-stray"), 0);
-	ck_assert_uint_eq(descriptors_like(pids[0], "lts-board"), 1);
-	ck_assert_uint_eq(descriptors_like(pids[0], "supervisor.lock"), 0);
+	ck_assert_uint_eq(process_descriptors_of(h.agent.process.pid, "lts-stray"), 1);
+	ck_assert_uint_eq(process_descriptors_of(pids[0], "lts-stray"), 0);
+	ck_assert_uint_eq(process_descriptors_of(pids[0], "lts-board"), 1);
+	ck_assert_uint_eq(process_descriptors_of(pids[0], "supervisor.lock"), 0);
 	agent_stop(&h.agent);
 	close(stray);
 	one_host_end(&h);

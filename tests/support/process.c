@@ -225,3 +225,17 @@ process_descriptors(pid_t pid)
 	closedir(dir);
 	return n;
 }
+
+size_t
+process_descriptors_of(pid_t pid, const char *part)
+{
+	char path[64], target[256];
+	size_t n = 0;
+	for (int fd = 0; fd < 256; fd++) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
+		ssize_t len = readlink(path, target, sizeof(target) - 1);
+		target[len > 0 ? len : 0] = '\0';
+		n += strstr(target, part) != NULL;
+	}
+	return n;
+}

@@ -56,6 +56,8 @@ size_t process_children(pid_t parent, const char *program, pid_t *pids_out, size
 size_t process_zombies(pid_t parent, const char *program, pid_t *pids_out, size_t max);
 /* Open descriptors, and a few more, but always as many more. */
 size_t process_descriptors(pid_t pid);
+/* Open descriptors of files in whose path that stands. */
+size_t process_descriptors_of(pid_t pid, const char *part);
 /* Sends `sig` to every process marked with that directory but this one; how many there
  * are. */
 size_t process_sweep(const char *dir, int sig);

@@ -39,6 +39,7 @@ struct board {
 	struct cursor cursor;
 	struct board_counters counters;
 	struct board_histogram latencies[BOARD_LATENCIES];
+	struct board_wait waits[BOARD_WANTS]; /* common/board_wait.h */
 	_Atomic uint32_t shards_used; /* cells below this may be in use */
 	/* Only what is touched takes memory. */
 	struct board_shard shards[BOARD_SHARDS];

@@ -43,6 +43,21 @@ enum board_latency {
 	BOARD_LATENCIES,
 };
 
+/* What a worker waits for, each written by one thread. For people and /readyz: nothing is killed
+ * for it. */
+enum board_want {
+	BOARD_WANT_STATE, /* room, a reader slot or a commit in LMDB; the delivery thread */
+	BOARD_WANT_SINK,  /* room, descriptors or a reader at the sink; the delivery thread */
+	BOARD_WANT_LOOP,  /* descriptors or memory for the network; the loop */
+	BOARD_WANTS,
+};
+
+struct board_wait {
+	_Atomic uint32_t version; /* odd while it is being written */
+	_Atomic int64_t since_ms; /* 0: it waits for no such thing */
+	char text[200];
+};
+
 /* How far a shard is, under the grant of this epoch. Written by the loop alone. */
 struct board_shard {
 	_Atomic uint64_t epoch; /* 0: free. Set last, cleared first */

@@ -51,12 +51,15 @@ enum handoff_fd {
  *   {"behind":true}                                     of each shard that this host has...
  *   {"shard":"0","behind_ms":1234}                      ...how long ago the oldest record that is
  *                                                       not delivered came in
+ *   {"done":true}                                       the last line
+ *   {"waits":true}                                      of each thing that stands still...
+ *   {"waits":"worker 0: no space ...","ms":1234}        ...what it waits for, and how long
  *   {"done":true}                                       the last line */
 #define CONTROL_SOCKET "control"
 
 /* Message types. The version is the first byte of every message, the type the second; an
  * unknown one of either means that the peer is broken, and ends the connection. */
-enum { HANDOFF_VERSION = 4, HANDOFF_MESSAGE_MAX = 64 * 1024 };
+enum { HANDOFF_VERSION = 5, HANDOFF_MESSAGE_MAX = 64 * 1024 };
 
 enum message_type {
 	/* supervisor to worker */

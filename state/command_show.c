@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "common/xalloc.h"
+#include "state/ask_waits.h"
 #include "state/commands.h"
 #include "state/dump.h"
 #include "state/look.h"
@@ -53,8 +54,13 @@ command_show(const struct request *request, FILE *out)
 		return code;
 	if (request->given[REQUEST_SINCE])
 		keep_since(&snapshot, request->since_ns);
+	struct agent_waits waits = { 0 };
 	struct dump dump = dump_of(request, &snapshot);
+	if (dump.tables & 1u << STORE_LEASES)
+		ask_waits(request->state_dir, &waits);
+	dump.waits = &waits;
 	(request->json ? dump_json : dump_tables)(&dump, out);
+	ask_waits_fini(&waits);
 	/* JSON has them inside. */
 	for (size_t i = 0; i < snapshot.n_problems && !request->json; i++)
 		fprintf(stderr, "lts-state: %s\n", snapshot.problems[i]);

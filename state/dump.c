@@ -211,6 +211,16 @@ fill_events(struct table *table, const struct dump *dump)
 	}
 }
 
+/* Below the leases, which do not tell it: a shard that waits is held. */
+static void
+say_waits(const struct dump *dump, FILE *out)
+{
+	for (size_t i = 0; dump->waits && i < dump->waits->n; i++)
+		fprintf(out, "waits for %s: %s\n",
+			human_age(dump->waits->rows[i].for_ms * 1000000).text,
+			dump->waits->rows[i].text);
+}
+
 void
 dump_tables(const struct dump *dump, FILE *out)
 {
@@ -233,6 +243,8 @@ dump_tables(const struct dump *dump, FILE *out)
 		fill[t](&table, dump);
 		table_print(&table, out);
 		table_fini(&table);
+		if (t == STORE_LEASES)
+			say_waits(dump, out);
 	}
 }
 

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "state/ask_waits.h"
 #include "state/human.h"
 #include "state/snapshot.h"
 
@@ -17,6 +18,7 @@ struct dump {
 	enum lts_err supervisor_err; /* of asking who holds supervisor.lock: LTS_OK,
 					NOTFOUND, SYS */
 	uint32_t supervisor_pid;
+	const struct agent_waits *waits; /* beside the leases; NULL: not asked */
 };
 
 /* The tables asked for; with more than one, each under a line with its name. */

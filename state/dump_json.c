@@ -121,6 +121,17 @@ put_leases(cJSON *root, const struct dump *dump)
 }
 
 static void
+put_waits(cJSON *root, const struct dump *dump)
+{
+	cJSON *array = cJSON_AddArrayToObject(root, "waits");
+	for (size_t i = 0; dump->waits && i < dump->waits->n; i++) {
+		cJSON *o = new_row(array);
+		add_text(o, "text", dump->waits->rows[i].text);
+		add_uint(o, "ms", (uint64_t)dump->waits->rows[i].for_ms);
+	}
+}
+
+static void
 put_checkpoints(cJSON *root, const struct dump *dump)
 {
 	cJSON *array = cJSON_AddArrayToObject(root, "checkpoints");
@@ -226,6 +237,8 @@ dump_json(const struct dump *dump, FILE *out)
 	for (int t = 0; t < STORE_TABLES; t++)
 		if (dump->tables & 1u << t)
 			put[t](root, dump);
+	if (dump->tables & 1u << STORE_LEASES)
+		put_waits(root, dump);
 	finish(root, dump, out);
 }
 

@@ -14,6 +14,7 @@
 #include "state/checkpoint.h"
 #include "supervisor/metrics_file.h"
 #include "supervisor/metrics_http.h"
+#include "supervisor/waits.h"
 
 enum {
 	METRICS_EVERY_S = 15,
@@ -161,7 +162,10 @@ answer_health(struct metrics *m, bool (*is_well)(const struct metrics_view *, st
 	struct metrics_view view = look(m);
 	freshen_shards(m, view.now_ms);
 	out->status = is_well(&view, &out->body) ? 200 : 503;
-	(void)!buf_put_text(&out->body, out->status == 200 ? "ok\n" : "\n");
+	/* Alive it is: to start it anew would not help. But all is not well. */
+	bool waits = out->status == 200 &&
+		     !waits_are_none(m->supervisor->pool, view.now_ms, &out->body);
+	(void)!buf_put_text(&out->body, out->status == 200 && !waits ? "ok\n" : "\n");
 }
 
 static bool

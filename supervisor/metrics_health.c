@@ -8,6 +8,8 @@
 
 #include <inttypes.h>
 
+#include "supervisor/waits.h"
+
 enum {
 	LOOK_LEAST_MS = 5000, /* as the worker's idle_pace has it at the most */
 	LOOK_SLACK_MS = 5000,
@@ -100,6 +102,8 @@ metrics_is_ready(const struct metrics_view *v, struct buf *why_out)
 		explain_group(v, ms, why_out);
 		return false;
 	}
+	if (!waits_are_none(s->pool, v->now_ms, why_out))
+		return false;
 	for (size_t i = 0; i < v->shards->n; i++)
 		if (!shard_is_well(v, &v->shards->rows[i], why_out))
 			return false;

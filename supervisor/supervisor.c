@@ -18,6 +18,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "supervisor/tell_behind.h"
+#include "supervisor/waits.h"
 
 enum {
 	SUPERVISOR_TICK_MS = 200,
@@ -201,6 +202,17 @@ supervisor_say_ready(struct supervisor *s)
 	s->ready = true;
 }
 
+static void
+say_with_waits(struct supervisor *s, const char *text, int64_t now_ms)
+{
+	struct buf status;
+	buf_init(&status, 0);
+	(void)!buf_printf(&status, "%s; ", text);
+	bool none = waits_are_none(s->pool, now_ms, &status);
+	notify_say(s->notify, none ? text : status.data);
+	buf_fini(&status);
+}
+
 /* Once in a while: how much we hold, and how fast it goes. */
 static void
 say_status(struct supervisor *s, int64_t now_ms)
@@ -219,7 +231,7 @@ say_status(struct supervisor *s, int64_t now_ms)
 		 lease_book_count(s->book), worker_pool_live_count(s->pool), workers,
 		 s->status_ms ? more * 1000 / (uint64_t)since_ms : 0,
 		 metrics_behind_ms(s->metrics) / 1000);
-	notify_say(s->notify, text);
+	say_with_waits(s, text, now_ms);
 	s->status_ms = now_ms;
 	s->status_records = totals.delivered_records;
 }
@@ -307,6 +319,8 @@ on_control_request(void *arg, struct control_peer *peer, const char *line, size_
 	cJSON *tree = json_parse_exact(line, len);
 	if (cJSON_IsTrue(json_member(tree, "behind")))
 		tell_behind(s->metrics, peer);
+	else if (cJSON_IsTrue(json_member(tree, "waits")))
+		waits_tell(s->pool, clock_boot_ms(), peer);
 	else
 		reset_on_request(s->reset, peer, tree);
 	cJSON_Delete(tree);

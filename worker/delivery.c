@@ -10,12 +10,14 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "common/board_wait.h"
 #include "common/clock.h"
 #include "common/handoff.h"
 #include "common/xalloc.h"
@@ -183,6 +185,14 @@ gives_up(const struct delivery *d, struct delivery_order *order)
 	return order->give_up_ms <= now_ms;
 }
 
+static void
+wait_for_space(struct delivery *d, const struct delivery_order *order, const char *why)
+{
+	char text[300];
+	snprintf(text, sizeof(text), "no space: shard %s: %s", order->lease->shard.text, why);
+	board_wait(d->config.board, BOARD_WANT_SINK, text, clock_boot_ms());
+}
+
 /* True: the order is kept until due_ms, and the other shards go on. Said is it when that is a
  * while. */
 static bool
@@ -193,6 +203,9 @@ park(struct delivery *d, struct delivery_order *order, int64_t due_ms, enum lts_
 	order->due_ms = due_ms;
 	if (!due_ms || gives_up(d, order))
 		return false;
+	order->no_space = err == LTS_NOSPACE;
+	if (order->no_space)
+		wait_for_space(d, order, why);
 	if (!order->blocked && due_ms > now_ms && due_ms != INT64_MAX) {
 		struct delivery_done done = { .kind = DELIVERY_BLOCKED,
 					      .lease = order->lease,
@@ -264,6 +277,7 @@ retry(struct delivery *d, bool turned)
 {
 	struct delivery_order *order = d->parked;
 	int64_t now_ms = clock_mono_ms();
+	bool no_space = false;
 	d->parked = NULL;
 	d->retry_ms = now_ms + PARKED_LOOK_MS;
 	while (order) {
@@ -281,6 +295,10 @@ retry(struct delivery *d, bool turned)
 		}
 		order = next;
 	}
+	for (order = d->parked; order; order = order->next)
+		no_space |= order->no_space;
+	if (!no_space)
+		board_go_on(d->config.board, BOARD_WANT_SINK);
 }
 
 /* What the processor has to do, and those that wait. */
@@ -360,6 +378,11 @@ commit(struct delivery *d)
 	else if (!err && d->no_space)
 		log_info(d->config.log, "there is space in the state again");
 	d->no_space = err == LTS_NOSPACE;
+	if (d->no_space)
+		board_wait(d->config.board, BOARD_WANT_STATE,
+			   "no space in the state: commits pause until there is", clock_boot_ms());
+	else
+		board_go_on(d->config.board, BOARD_WANT_STATE);
 	if (err)
 		return; /* due again in a while */
 	for (; d->flushes; d->flushes--)

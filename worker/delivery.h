@@ -36,7 +36,8 @@ struct delivery_order {
 	struct cursor cursor;
 	enum lease_state close;
 	int64_t end_ns;
-	bool blocked;       /* the thread's: it has said that it waits */
+	bool blocked;       /* the thread's: it has said that it waits... */
+	bool no_space;      /* ...for space */
 	int64_t due_ms;     /* the thread's, while it is parked */
 	int64_t began_ns;   /* the thread's: when it was first tried */
 	int64_t give_up_ms; /* the thread's: the shard is being let go; 0: not known to be */

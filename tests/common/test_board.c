@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/board.h"
+#include "common/board_wait.h"
 #include "tests/suites.h"
 
 enum { READS = 100000 };
@@ -89,6 +89,35 @@ START_TEST(time_inside_commits_is_added_up)
 	board_enter(board, BOARD_IDLE, NULL, NULL, 1067);
 	board_enter(board, BOARD_SUBMIT, NULL, NULL, 2000);
 	ck_assert_uint_eq(board->counters.commit_ms, 1 + 2 + 4);
+}
+END_TEST
+
+START_TEST(wait_lasts_since_it_was_first_said_until_it_goes_on)
+{
+	struct board_waits wait;
+	ck_assert(!board_waits_for(board, BOARD_WANT_STATE, &wait));
+	board_wait(board, BOARD_WANT_STATE, "no space", 1000);
+	board_wait(board, BOARD_WANT_STATE, "no space: 12 MiB short", 1500);
+	ck_assert(board_waits_for(board, BOARD_WANT_STATE, &wait));
+	ck_assert_int_eq(wait.since_ms, 1000);
+	ck_assert_str_eq(wait.text, "no space: 12 MiB short");
+	ck_assert(!board_waits_for(board, BOARD_WANT_SINK, &wait));
+	board_go_on(board, BOARD_WANT_STATE);
+	ck_assert(!board_waits_for(board, BOARD_WANT_STATE, &wait));
+	board_wait(board, BOARD_WANT_STATE, "no space", 3000);
+	ck_assert(board_waits_for(board, BOARD_WANT_STATE, &wait));
+	ck_assert_int_eq(wait.since_ms, 3000);
+}
+END_TEST
+
+START_TEST(waiting_for_the_lock_of_the_state_needs_no_word)
+{
+	struct board_waits wait;
+	board_enter(board, BOARD_WAIT_LOCK, NULL, NULL, 700);
+	ck_assert(board_waits_for(board, BOARD_WANT_STATE, &wait));
+	ck_assert_int_eq(wait.since_ms, 700);
+	board_enter(board, BOARD_IN_TXN, NULL, NULL, 800);
+	ck_assert(!board_waits_for(board, BOARD_WANT_STATE, &wait));
 }
 END_TEST
 
@@ -200,6 +229,8 @@ suite_board(void)
 	tcase_add_test(tc, place_entered_is_read_through_another_mapping);
 	tcase_add_test(tc, stage_without_shard_keeps_the_last_one);
 	tcase_add_test(tc, time_inside_commits_is_added_up);
+	tcase_add_test(tc, wait_lasts_since_it_was_first_said_until_it_goes_on);
+	tcase_add_test(tc, waiting_for_the_lock_of_the_state_needs_no_word);
 	tcase_add_test(tc, mapping_what_is_no_memory_is_an_error);
 	tcase_add_test(tc, concurrent_reader_never_takes_a_torn_place_for_a_whole_one);
 	tcase_add_test(tc, writer_that_died_inside_does_not_hang_the_reader);

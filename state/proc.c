@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "state/worker_record.h"
+#include "common/proc_stat.h"
 
 const char *
 proc_state_name(enum proc_state state)
@@ -26,33 +26,17 @@ proc_state_name(enum proc_state state)
 	return names[state];
 }
 
-/* The letter after the name: R, S, D, T, t, Z, X, ...; '\0': no such process. */
-static char
-state_letter(uint32_t pid)
-{
-	char path[32], line[256];
-	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return '\0';
-	size_t len = fread(line, 1, sizeof(line) - 1, file);
-	fclose(file);
-	line[len] = '\0';
-	const char *at = strrchr(line, ')');
-	return at && at[1] == ' ' ? at[2] : '\0';
-}
-
 enum proc_state
 proc_state_of(uint32_t pid, uint64_t pid_start)
 {
-	char letter = pid ? state_letter(pid) : '\0';
-	if (letter == '\0' || letter == 'Z' || letter == 'X')
+	struct proc_stat stat;
+	if (!pid || !proc_stat_read((pid_t)pid, &stat) || stat.state == 'Z' || stat.state == 'X')
 		return PROC_GONE;
 	if (!pid_start)
 		return PROC_UNKNOWN;
-	if (worker_pid_start(pid) != pid_start)
+	if (stat.start != pid_start)
 		return PROC_GONE; /* somebody else has that number now */
-	return letter == 'T' || letter == 't' ? PROC_STOPPED : PROC_LIVE;
+	return stat.state == 'T' || stat.state == 't' ? PROC_STOPPED : PROC_LIVE;
 }
 
 /* A line such as "3: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF"; one that waits has

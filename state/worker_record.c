@@ -7,8 +7,7 @@
  */
 #include "state/worker_record.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include "common/proc_stat.h"
 
 static void
 key_bytes(uint32_t slot, uint8_t bytes[4])
@@ -49,18 +48,6 @@ worker_record_read(struct store_txn *txn, uint32_t slot, struct worker_record *o
 uint64_t
 worker_pid_start(uint32_t pid)
 {
-	char path[32], line[1024];
-	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return 0;
-	size_t len = fread(line, 1, sizeof(line) - 1, file);
-	fclose(file);
-	line[len] = '\0';
-	/* The name in parentheses may hold anything; the fields after the last one are
-	 * numbers. */
-	char *at = strrchr(line, ')');
-	for (int field = 2; at && field < 22; field++)
-		at = strchr(at + 1, ' ');
-	return at ? strtoull(at + 1, NULL, 10) : 0;
+	struct proc_stat stat;
+	return proc_stat_read((pid_t)pid, &stat) ? stat.start : 0;
 }

@@ -10,6 +10,7 @@
 
 #include "common/channel.h"
 #include "supervisor/assign.h"
+#include "supervisor/strays.h"
 #include "supervisor/worker_pool.h"
 
 struct pool_slot {
@@ -45,6 +46,7 @@ struct worker_pool {
 	struct board_totals retired; /* of lives that are over */
 	uint64_t restarts[WORKER_ENDS];
 	pid_t spared; /* 0: none */
+	struct strays *strays;
 };
 
 /* pool_channel.c */
@@ -57,6 +59,8 @@ void pool_send_config(struct pool_slot *s);
 void pool_on_signal_child(struct ev_loop *loop, struct ev_signal *watcher, int events);
 void pool_on_reap_again(struct ev_loop *loop, struct ev_timer *timer, int events);
 void pool_check_all_ended(struct worker_pool *pool);
+/* Learns which of our children are somebody else's. */
+void pool_look_at_children(struct worker_pool *pool);
 /* Forgets the dead process: its channel, its note beside the lock. */
 void pool_let_go_of(struct pool_slot *s);
 

@@ -2,7 +2,8 @@
  * pool_reap.c - SIGCHLD: who stopped, who died, and what they left behind.
  *
  * Runs on the supervisor's loop. Must never say that a worker is gone before it is reaped
- * with all its descendants: that is the fence. Held by the kill scenarios.
+ * with all its descendants: that is the fence; nor kill a child that is somebody else's. Held
+ * by the kill scenarios and tests/supervisor/test_worker_pool.c.
  */
 #include "supervisor/pool_inside.h"
 
@@ -11,7 +12,6 @@
 
 #include "common/clock.h"
 #include "supervisor/blame.h"
-#include "supervisor/spawn.h"
 
 enum { POOL_REAP_AGAIN_MS = 5 };
 
@@ -47,8 +47,11 @@ note_status(struct worker_pool *pool, pid_t pid, int status)
 	struct pool_slot *s = slot_of_pid(pool, pid);
 	if (pid == pool->spared && !WIFSTOPPED(status))
 		pool->spared = 0; /* the number may be another's from now on */
-	if (!s)
-		return; /* a descendant of a dead worker */
+	if (!s) { /* a descendant of a dead worker, or somebody else's */
+		if (!WIFSTOPPED(status))
+			strays_forget(pool->strays, pid);
+		return;
+	}
 	if (WIFSTOPPED(status)) {
 		s->stopped = true;
 		return;
@@ -70,19 +73,36 @@ reap(struct worker_pool *pool)
 		note_status(pool, pid, status);
 }
 
+/* The processes that we started and that are not reaped. */
+static size_t
+list_own(const struct worker_pool *pool, pid_t own[ASSIGN_WORKERS_MAX + 1])
+{
+	size_t n = 0;
+	if (pool->spared)
+		own[n++] = pool->spared;
+	for (uint32_t i = 0; i < pool->config.count; i++)
+		if (pool->slots[i].pid && !pool->slots[i].exited)
+			own[n++] = pool->slots[i].pid;
+	return n;
+}
+
+void
+pool_look_at_children(struct worker_pool *pool)
+{
+	pid_t own[ASSIGN_WORKERS_MAX + 1];
+	for (uint32_t i = 0; i < pool->config.count; i++)
+		if (pool->slots[i].exited)
+			return; /* its descendants are among them */
+	strays_look(pool->strays, own, list_own(pool, own));
+}
+
 /* The descendants of dead workers have come to us, their subreaper. Returns how many are
  * left. */
 static size_t
 end_strays(struct worker_pool *pool)
 {
-	pid_t known[ASSIGN_WORKERS_MAX + 1];
-	size_t n = 0;
-	if (pool->spared)
-		known[n++] = pool->spared;
-	for (uint32_t i = 0; i < pool->config.count; i++)
-		if (pool->slots[i].pid && !pool->slots[i].exited)
-			known[n++] = pool->slots[i].pid;
-	return spawn_kill_strays(known, n);
+	pid_t own[ASSIGN_WORKERS_MAX + 1];
+	return strays_kill(pool->strays, own, list_own(pool, own));
 }
 
 void

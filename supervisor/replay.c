@@ -31,6 +31,7 @@
 #include "common/xalloc.h"
 #include "supervisor/blame.h"
 #include "supervisor/spawn.h"
+#include "supervisor/strays.h"
 
 enum {
 	REPLAY_LOOK_MS = 100,
@@ -47,6 +48,7 @@ struct replay {
 	struct board *board;
 	struct channel *channel;
 	pid_t pid;
+	struct strays *strays;
 	struct slot_exit exit; /* of the last life */
 	bool hung, stopping;
 	int64_t stop_ms;           /* when to wait no longer */
@@ -125,6 +127,7 @@ prepare(struct replay *r)
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	strays_look(r->strays, NULL, 0);
 	r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	r->stdout_fd = memfd_create("lts-stdout", MFD_CLOEXEC);
 	if (r->signal_fd < 0 || r->stdout_fd < 0 || board_create(&r->board_fd, &r->board)) {
@@ -223,11 +226,12 @@ wait_for_end(struct replay *r)
 	int status = 0;
 	r->exit = (struct slot_exit){ .code = -1 };
 	while (waitpid(r->pid, &status, WNOHANG) == 0) {
+		strays_look(r->strays, &r->pid, 1);
 		wait_a_moment(r, REPLAY_LOOK_MS);
 		kill_if_hung(r);
 	}
-	while (spawn_kill_strays(NULL, 0))
-		(void)waitpid(-1, NULL, 0);
+	while (strays_kill(r->strays, NULL, 0))
+		strays_forget(r->strays, waitpid(-1, NULL, 0));
 	channel_destroy(&r->channel);
 	if (WIFEXITED(status))
 		r->exit.code = WEXITSTATUS(status);
@@ -346,6 +350,7 @@ fini(struct replay *r)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	board_unmap(&r->board);
+	strays_destroy(&r->strays);
 	free(r->program);
 	free(r->progress);
 	free(r->failed);
@@ -357,6 +362,7 @@ replay_run(const struct options *options, struct log *log)
 	struct replay r = { .options = options,
 			    .log = log,
 			    .path = options->replay_deadletter,
+			    .strays = strays_create(),
 			    .file_fd = -1,
 			    .stdout_fd = -1,
 			    .signal_fd = -1,

@@ -1,5 +1,5 @@
 /*
- * spawn.c - fork, exec and the handoff; killing what a dead worker left behind.
+ * spawn.c - fork, exec and the handoff.
  *
  * Runs in the supervisor. Owns nothing for longer than a call. Between fork and exec the
  * child must call nothing that is not async-signal-safe. Held by the kill scenarios.
@@ -87,33 +87,4 @@ spawn_worker(const char *program, const char *name, const struct spawn_fds *fds,
 	setpgid(pid, pid); /* whichever of the two comes first */
 	*pid_out = pid;
 	return LTS_OK;
-}
-
-static bool
-is_known(pid_t pid, const pid_t *known, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (known[i] == pid)
-			return true;
-	return false;
-}
-
-size_t
-spawn_kill_strays(const pid_t *known, size_t n)
-{
-	char path[64];
-	size_t strays = 0;
-	int pid;
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return 0;
-	while (fscanf(file, "%d", &pid) == 1) {
-		if (is_known(pid, known, n))
-			continue;
-		strays++;
-		kill(pid, SIGKILL);
-	}
-	fclose(file);
-	return strays;
 }

@@ -1,6 +1,5 @@
 /*
- * spawn.h - starting a worker process, and making sure that nothing of a dead one is
- * left.
+ * spawn.h - starting a worker process.
  */
 #ifndef SUPERVISOR_SPAWN_H
 #define SUPERVISOR_SPAWN_H
@@ -23,9 +22,5 @@ char *spawn_find_worker(void);
  * people who look at ps. LTS_SYS with errno: nothing was started. */
 enum lts_err spawn_worker(const char *program, const char *name, const struct spawn_fds *fds,
 			  pid_t *pid_out) LTS_MUST_USE;
-
-/* Our children that are not in `known`: descendants of dead workers that came to us, the
- * subreaper. Kills each; returns how many there are. */
-size_t spawn_kill_strays(const pid_t *known, size_t n);
 
 #endif

@@ -166,6 +166,7 @@ on_check(struct ev_loop *loop, struct ev_timer *timer, int events)
 	int64_t now_ms = clock_boot_ms();
 	bool late = now_ms - pool->checked_ms > POOL_LATE_MS;
 	pool->checked_ms = now_ms;
+	pool_look_at_children(pool);
 	if (late)
 		return; /* we, or the machine, stood still: let them beat first */
 	for (uint32_t i = 0; i < pool->config.count; i++) {
@@ -424,6 +425,8 @@ worker_pool_create(const struct worker_pool_config *config, struct worker_pool *
 		goto out;
 	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	pool->strays = strays_create();
+	pool_look_at_children(pool);
 	ev_signal_init(&pool->child, pool_on_signal_child, SIGCHLD);
 	ev_timer_init(&pool->check, on_check, POOL_CHECK_MS / 1e3, POOL_CHECK_MS / 1e3);
 	ev_init(&pool->reap_again, pool_on_reap_again);
@@ -460,6 +463,7 @@ worker_pool_destroy(struct worker_pool **pool)
 	ev_signal_stop(p->config.loop, &p->child);
 	ev_timer_stop(p->config.loop, &p->check);
 	ev_timer_stop(p->config.loop, &p->reap_again);
+	strays_destroy(&p->strays);
 	free(p->program);
 	free(p->slots);
 	free(p);

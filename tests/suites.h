@@ -33,7 +33,7 @@
 	X(checkpoint) X(worker_record) \
 	X(human) X(dump) X(place) X(reset) X(take_reset) X(state_lock) \
 	X(lts_state) X(watch_view) X(watch_rows) X(assign) \
-	X(worker_slot) X(worker_pool) \
+	X(worker_slot) X(strays) X(worker_pool) \
 	X(lease_book) X(lease_publish) \
 	X(lease_leave) X(lease_suspect) X(lease_reset) X(control) \
 	X(lease_watch) X(blame) X(group) \

@@ -17,7 +17,7 @@ MODEL_OUT = $(addprefix $(OBJ)/,common/channel.o common/clock.o common/http.o co
 	supervisor/check_config.o supervisor/check_online.o supervisor/control.o \
 	supervisor/keys.o supervisor/metrics.o supervisor/metrics_file.o \
 	supervisor/metrics_health.o supervisor/metrics_http.o supervisor/metrics_render.o \
-	supervisor/metrics_render_shards.o supervisor/spawn.o supervisor/state_dir.o \
+	supervisor/metrics_render_shards.o supervisor/spawn.o supervisor/state_dir.o supervisor/strays.o \
 	worker/sandbox_calls.o worker/sandbox_files.o worker/sink.o worker/sink_file.o \
 	worker/sink_null.o worker/sink_stdout.o worker/segment.o)
 MODEL = $(OBJ)/tests/model/main.o $(call objs,tests/model) $(OBJ)/tests/sim/sim_group.o \

@@ -412,3 +412,10 @@ child_destroy(struct child **child_in)
 	free(child);
 	*child_in = NULL;
 }
+
+void
+child_reap_orphans(void)
+{
+	while (waitpid(-1, NULL, WNOHANG | __WNOTHREAD) > 0)
+		;
+}

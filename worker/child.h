@@ -77,4 +77,8 @@ const char *child_said(const struct child *child);
 /* Kills the group, reaps (a second at most), takes what is left on stderr into the log. */
 void child_destroy(struct child **child);
 
+/* What children have left behind and has ended; for the process's first thread, to which the
+ * kernel gives orphans. A child that another thread has started is left to that. */
+void child_reap_orphans(void);
+
 #endif

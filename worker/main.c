@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "common/protect.h"
 #include "worker/replayer.h"
@@ -45,6 +46,9 @@ main(int argc, char **argv)
 	sigaction(SIGHUP, &ignore, NULL);
 	sigaction(SIGTTOU, &ignore,
 		  NULL); /* we are no terminal's foreground, and may write to one */
+	/* What its code leaves behind comes to the supervisor with its end, not before: that is how
+	 * the supervisor knows whose it is. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	bool keys_locked = protect_process();
 	if (argc < 2 || strcmp(argv[1], HANDOFF_REPLAY) != 0)
 		return (int)worker_run(keys_locked);

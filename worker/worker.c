@@ -19,6 +19,7 @@
 #include "common/options.h"
 #include "common/xalloc.h"
 #include "state/worker_record.h"
+#include "worker/child.h"
 #include "worker/fault.h"
 #include "worker/holdings.h"
 #include "worker/parent.h"
@@ -121,6 +122,8 @@ on_beat(struct ev_loop *loop, struct ev_timer *timer, int events)
 	atomic_store(&w->board->beat_ms, now_ms);
 	if (!w->configured)
 		return;
+	if (processor_is_named(w->options.sink))
+		child_reap_orphans();
 	holdings_watch(w->holdings, now_ms);
 	if (holdings_check_deadlines(w->holdings, now_ms))
 		return;

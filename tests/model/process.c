@@ -18,6 +18,7 @@
 #include "common/handoff.h"
 #include "common/xalloc.h"
 #include "supervisor/spawn.h"
+#include "supervisor/strays.h"
 #include "supervisor/state_dir.h"
 #include "tests/model/inside.h"
 #include "tests/model/service.h"
@@ -375,8 +376,29 @@ spawn_worker(const char *program, const char *name, const struct spawn_fds *fds,
 	return LTS_OK;
 }
 
+struct strays *
+strays_create(void)
+{
+	return NULL;
+}
+
+void
+strays_destroy(struct strays **strays)
+{
+}
+
+void
+strays_look(struct strays *strays, const pid_t *own, size_t n)
+{
+}
+
+void
+strays_forget(struct strays *strays, pid_t pid)
+{
+}
+
 size_t
-spawn_kill_strays(const pid_t *known, size_t n)
+strays_kill(const struct strays *strays, const pid_t *own, size_t n)
 {
 	return 0;
 }

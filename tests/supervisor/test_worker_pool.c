@@ -193,11 +193,12 @@ START_TEST(worker_inside_one_stage_for_too_long_is_killed_one_that_waits_for_the
 }
 END_TEST
 
-/* A child of a dead worker has come to us, its subreaper. */
-static void
-adopt_stray(void)
+/* The child of a parent that has ended has come to us, its subreaper. */
+static pid_t
+adopt(void)
 {
 	int fd[2];
+	pid_t orphan = 0;
 	ck_assert_int_eq(pipe(fd), 0);
 	pid_t parent = fork();
 	if (parent == 0) {
@@ -206,19 +207,81 @@ adopt_stray(void)
 			pause();
 		_exit(write(fd[1], &child, sizeof(child)) != sizeof(child));
 	}
-	ck_assert_int_eq(read(fd[0], &stray, sizeof(stray)), sizeof(stray));
+	ck_assert_int_eq(read(fd[0], &orphan, sizeof(orphan)), sizeof(orphan));
 	ck_assert_int_eq(waitpid(parent, NULL, 0), parent);
 	close(fd[0]);
 	close(fd[1]);
+	return orphan;
+}
+
+/* Dead, and the pool does not know of that yet. */
+static void
+kill_unnoticed(uint32_t slot)
+{
+	siginfo_t ended;
+	ck_assert_int_eq(kill(pids[slot], SIGKILL), 0);
+	ck_assert_int_eq(waitid(P_PID, (id_t)pids[slot], &ended, WEXITED | WNOWAIT), 0);
 }
 
 START_TEST(nobody_hears_of_a_death_before_the_dead_is_reaped_with_its_descendants)
 {
 	start(HOUR_MS, HOUR_MS);
-	adopt_stray();
-	ck_assert_int_eq(kill(pids[0], SIGKILL), 0);
+	kill_unnoticed(0);
+	stray = adopt();
 	until_count(loop, &gones[0], 1);
 	ck_assert_int_eq(fates[0], FATE_DIED);
+}
+END_TEST
+
+/* Of whoever was this process before it executed us. */
+START_TEST(child_that_was_there_before_the_workers_outlives_them)
+{
+	pid_t child = fork();
+	while (child == 0)
+		pause();
+	start(HOUR_MS, HOUR_MS);
+	for (uint32_t i = 0; i < WORKERS; i++) {
+		ck_assert_int_eq(kill(pids[i], i % 2 ? SIGKILL : SIGSTOP), 0);
+		until_count(loop, &gones[i], 1);
+		ck_assert_int_eq(waitpid(child, NULL, WNOHANG), 0);
+	}
+	kill(child, SIGKILL);
+}
+END_TEST
+
+static void
+on_later(struct ev_loop *ignored, struct ev_timer *timer, int events)
+{
+	++*(size_t *)timer->data;
+}
+
+/* What came meanwhile has been looked at. */
+static void
+let_look(void)
+{
+	size_t later = 0;
+	struct ev_timer timer;
+	ev_timer_init(&timer, on_later, 1, 0);
+	timer.data = &later;
+	ev_timer_start(loop, &timer);
+	until_count(loop, &later, 1);
+}
+
+START_TEST(orphan_that_came_while_every_worker_lived_outlives_them)
+{
+	start(HOUR_MS, HOUR_MS);
+	pid_t orphan = adopt();
+	let_look();
+	for (uint32_t i = 0; i < 2; i++) {
+		kill_unnoticed(i);
+		stray = adopt();
+		until_count(loop, &gones[i], 1);
+		ck_assert_int_eq(waitpid(orphan, NULL, WNOHANG), 0);
+	}
+	stray = 0;
+	kill(orphan, SIGKILL);
+	while (is_there(orphan))
+		ev_run(loop, EVRUN_ONCE);
 }
 END_TEST
 
@@ -282,6 +345,8 @@ suite_worker_pool(void)
 	tcase_add_test(tc,
 		       nobody_hears_of_a_death_before_the_dead_is_reaped_with_its_descendants);
 	tcase_add_test(tc, child_that_is_the_supervisors_own_outlives_a_workers_death);
+	tcase_add_test(tc, child_that_was_there_before_the_workers_outlives_them);
+	tcase_add_test(tc, orphan_that_came_while_every_worker_lived_outlives_them);
 	tcase_add_test(tc, what_a_dead_worker_has_counted_stays_counted_once);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -317,6 +319,38 @@ START_TEST(it_dies_with_the_process_that_started_it)
 }
 END_TEST
 
+static int go[2];
+
+/* A child belongs to the thread that started it, for as long as that lives. */
+static void *
+start_in_thread(void *arg)
+{
+	char word;
+	start("setsid true & echo $!; exit 3");
+	if (write(go[1], "x", 1) != 1 || read(go[1], &word, 1) != 1)
+		abort();
+	return NULL;
+}
+
+START_TEST(orphans_are_reaped_and_a_child_is_left_to_the_thread_that_started_it)
+{
+	pthread_t thread;
+	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, go), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, start_in_thread, NULL), 0);
+	char word;
+	ck_assert_int_eq(read(go[0], &word, 1), 1);
+	siginfo_t ended;
+	ck_assert_int_eq(waitid(P_PID, (id_t)child_pid(child), &ended, WEXITED | WNOWAIT), 0);
+	until("the orphan is reaped",
+	      (child_reap_orphans(), is_at_end_of_output() && out.len &&
+					     is_gone((pid_t)strtol(out.data, NULL, 10))));
+	expect_end("exited with 3");
+	ck_assert_int_eq(write(go[0], "x", 1), 1);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+END_TEST
+
 Suite *
 suite_child(void)
 {
@@ -337,6 +371,8 @@ suite_child(void)
 	tcase_add_test(tc, destroying_it_kills_and_reaps_it);
 	tcase_add_test(tc, one_that_somebody_else_reaped_has_ended_and_not_well);
 	tcase_add_test(tc, it_dies_with_the_process_that_started_it);
+	tcase_add_test(tc,
+		       orphans_are_reaped_and_a_child_is_left_to_the_thread_that_started_it);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

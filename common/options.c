@@ -112,6 +112,13 @@ options_import(struct options *options, const char *text, struct buf *error_out)
 	return err;
 }
 
+enum record_format
+options_record_format(const struct options *options)
+{
+	bool content = options->format == RECORD_CONTENT;
+	return content ? (enum record_format)options->content_newline : RECORD_LABELS;
+}
+
 char *
 options_endpoint_url(const struct options *options)
 {

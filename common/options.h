@@ -23,7 +23,7 @@ struct time_spec {
 	int64_t ns;
 };
 
-enum record_format { RECORD_LABELS, RECORD_CONTENT };
+enum record_format { RECORD_LABELS, RECORD_CONTENT, RECORD_CONTENT_KEEP, RECORD_CONTENT_NUL };
 enum expired_policy { EXPIRED_STOP, EXPIRED_BEGIN, EXPIRED_END };
 enum checkpoint_mode { CHECKPOINT_AUTO, CHECKPOINT_MANUAL };
 enum poison_policy { POISON_DEADLETTER, POISON_STOP };
@@ -44,7 +44,7 @@ struct options {
 	struct time_spec start_time, end_time;
 	int64_t consume_batch_size, max_body_bytes, consumer_count;
 	char *state_dir, *sink;
-	int64_t format; /* enum record_format */
+	int64_t format, content_newline; /* enum record_format: see options_record_format */
 	int64_t fetch_interval_ms, heartbeat_interval_ms, heartbeat_timeout_ms;
 	int64_t worker_beat_timeout_ms, process_timeout_ms;
 	int64_t checkpoint_interval_ms, publish_interval_ms, shutdown_timeout_ms;
@@ -58,9 +58,8 @@ struct options {
 	char *deadletter_dir;                       /* NULL: `deadletter` in state_dir */
 	int64_t batch_max_records, batch_linger_ms; /* 0: off */
 	int64_t log_level, log_format;              /* enum log_level, enum log_format */
-	char *log_file;
 	bool is_test, sandbox, batch_parallel;
-	char *user, *metrics_listen, *metrics_file; /* NULL: off */
+	char *log_file, *user, *metrics_listen, *metrics_file; /* NULL: off; stderr */
 	int64_t sign_date; /* enum sign_date */
 	char *replay_deadletter;
 	int64_t check_config; /* enum check_scope */
@@ -104,6 +103,7 @@ void options_print_table(FILE *out);
 void options_print_man(FILE *out);
 void options_print_example(FILE *out);
 
+enum record_format options_record_format(const struct options *options);
 /* "https://host:port" of endpoint, or of region when there is no endpoint; caller frees. */
 char *options_endpoint_url(const struct options *options);
 

@@ -25,6 +25,10 @@ enum { PATH_BYTES = 3000, NEAREST_MAX = 32 };
 static const struct option_word formats[] = {
 	{ "labels", RECORD_LABELS }, { "content", RECORD_CONTENT }, { NULL, 0 }
 };
+static const struct option_word content_newlines[] = {
+	{ "escape", RECORD_CONTENT }, { "keep", RECORD_CONTENT_KEEP },
+	{ "nul", RECORD_CONTENT_NUL }, { NULL, 0 }
+};
 static const struct option_word expired_policies[] = {
 	{ "stop", EXPIRED_STOP }, { "begin", EXPIRED_BEGIN }, { "end", EXPIRED_END }, { NULL, 0 }
 };
@@ -142,6 +146,11 @@ const struct option_spec options_table[] = {
 	  .argument = "WORD",
 	  .help = "of a record, on one line: labels is its JSON object, byte for byte; content is "
 		  "its log_content, as text" },
+	{ OPT(content_newline, WORD, OUTPUT), AT(content_newline), WORKERS, .initial = "escape",
+	  .words = content_newlines, .argument = "WORD",
+	  .help = "with format=content, a line break inside a record: escape writes it as \\n "
+		  "(\\r, and a backslash as \\\\), so that each line is a record; keep writes it "
+		  "as it is; nul does, too, and ends each record with a NUL instead of a newline" },
 	{ OPT(rotate_bytes, BYTES, OUTPUT), AT(rotate_bytes), WORKERS, .initial = "256MiB",
 	  RANGE(KIB, 1024 * GIB), .off = true, .argument = "SIZE",
 	  .help = "the file sink begins a new file after this much" },

@@ -103,6 +103,10 @@ apply(struct store_txn *txn, struct checkpoint_move *move, uint32_t slot, int64_
 	record.dead_letters += move->dead_letters;
 	record.attempts = move->attempts;
 	record.position = move->position;
+	if (move->has_letters) {
+		record.has_letters = true;
+		record.letters = move->letters;
+	}
 	record.records += move->records;
 	record.bytes += move->bytes;
 	if (!cursor_is_none(&move->published))

@@ -17,6 +17,8 @@ struct checkpoint_move {
 	struct cursor from, to;
 	uint64_t from_done, to_done;
 	struct sink_position position;
+	bool has_letters;        /* else the stored one stays */
+	struct sink_position letters;
 	uint64_t records, bytes; /* delivered between from and to */
 	uint64_t dead_letters;   /* put aside between them, or ahead: the place has moved, too */
 	const struct asides *asides; /* those ahead of `to`, borrowed; NULL: none */

@@ -217,6 +217,9 @@ checkpoint_encode(const struct checkpoint_record *r, struct schema_value *out)
 	pack_u64(&p, r->dead_letters);
 	pack_u32(&p, r->attempts);
 	pack_asides(&p, &r->asides);
+	pack_u8(&p, r->has_letters);
+	pack_u64(&p, r->letters.segment);
+	pack_u64(&p, r->letters.offset);
 	end(&p, out);
 }
 
@@ -244,6 +247,11 @@ checkpoint_decode(const void *data, size_t len, struct checkpoint_record *out)
 	}
 	if (version >= 3)
 		unpack_asides(&u, &r.asides);
+	if (version >= 4) {
+		r.has_letters = unpack_u8(&u) != 0;
+		r.letters.segment = unpack_u64(&u);
+		r.letters.offset = unpack_u64(&u);
+	}
 	if (!unpack_done(&u) || cursor_is_none(&r.cursor))
 		return LTS_BADDATA;
 	*out = r;

@@ -22,7 +22,7 @@
 #include "common/ids.h"
 #include "state/asides.h"
 
-enum { SCHEMA_VERSION = 3, SCHEMA_VALUE_MAX = 1024 };
+enum { SCHEMA_VERSION = 4, SCHEMA_VERSION_ESCAPES = 4 /* content */, SCHEMA_VALUE_MAX = 1024 };
 
 struct identity_record {
 	uint32_t schema;
@@ -63,11 +63,11 @@ struct checkpoint_record {
 	struct epoch epoch;    /* of the commit */
 	struct cursor cursor;  /* the next record to fetch */
 	struct cursor service; /* the last known to stand at the service; none: never one */
-	struct sink_position position;
+	struct sink_position position, letters;
 	uint64_t records, bytes; /* delivered since the beginning, by this instance */
 	int64_t committed_ns;
 	int64_t finished_end_ns; /* the end_time it was finished for; 0: not */
-	bool forced;             /* by a reset, state/reset.h: wins once against the service's */
+	bool has_letters, forced; /* since version 4, else `letters` is not known; by a reset */
 	uint64_t done;           /* records behind `cursor` that are done with; since version 2 */
 	uint64_t dead_letters;   /* put aside since the beginning, by this instance */
 	uint32_t attempts;       /* that failed with the records that come next */

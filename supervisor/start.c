@@ -142,6 +142,18 @@ start_guard(const struct start *start, bool reading)
 	alarm(reading ? START_READ_S : 0);
 }
 
+static uint32_t
+read_schema(struct store *store)
+{
+	struct store_txn txn = { 0 };
+	struct identity_record former;
+	enum lts_err err = store_read_begin(store, &txn);
+	if (!err)
+		err = identity_read(&txn, &former);
+	store_abort(&txn);
+	return err ? 0 : former.schema;
+}
+
 /* One record that is damaged is one shard that will stop; the rest goes on. */
 static enum lts_err
 open_and_claim(struct start *start, const struct options *options, struct buf *why_out)
@@ -149,6 +161,8 @@ open_and_claim(struct start *start, const struct options *options, struct buf *w
 	struct identity_record mine;
 	describe_ourselves(options, &mine);
 	enum lts_err err = store_open(options->state_dir, STORE_CREATE, &start->store);
+	if (!err)
+		start->former_schema = read_schema(start->store);
 	if (!err)
 		err = identity_claim(start->store, &mine, &start->identity, why_out);
 	if (!err)

@@ -15,6 +15,7 @@ struct start {
 	struct state_dir dir;
 	struct store *store; /* written until start_open returns, only read from then on */
 	struct identity_record identity;
+	uint32_t former_schema; /* that of the agent's last start on this state; 0: it is new */
 };
 
 /* start_time and end_time as shards and the service take them. */

@@ -414,6 +414,17 @@ tear_down(struct supervisor *s)
 	ev_loop_destroy(s->loop);
 }
 
+/* Whoever reads its texts has to know. */
+static void
+say_what_changed(const struct supervisor *s)
+{
+	bool escapes = options_record_format(s->options) == RECORD_CONTENT;
+	if (escapes && s->start.former_schema && s->start.former_schema < SCHEMA_VERSION_ESCAPES)
+		log_warn(s->log, "format=content writes other lines than before",
+			 LOG_TEXT("text", "a line break inside a record is \\n or \\r, a backslash "
+					  "is two; content_newline=keep writes them as before"));
+}
+
 enum exit_code
 supervisor_run(const struct supervisor_config *config)
 {
@@ -442,6 +453,7 @@ supervisor_run(const struct supervisor_config *config)
 		if (geteuid() == 0 && !s.options->user)
 			log_warn(s.log, "running as root",
 				 LOG_TEXT("text", "option 'user' names whom to become"));
+		say_what_changed(&s);
 		worker_pool_start(s.pool);
 		group_start(s.group);
 		ev_run(s.loop, 0);

@@ -49,7 +49,7 @@ struct processor_shard {
 	bool under_way, timed_out;
 	size_t fed;      /* records that went, or stand in `text` */
 	size_t offset;   /* bytes of the next one, or of `text`, that went */
-	struct buf text; /* RECORD_CONTENT */
+	struct buf text; /* not RECORD_LABELS */
 	struct verdict verdict;
 };
 
@@ -104,7 +104,7 @@ make_text(struct processor_shard *s)
 	s->offset = 0;
 	for (; s->fed < s->piece.n && s->text.len < FEED_BYTES; s->fed++) {
 		const struct record *record = &s->piece.records[s->fed];
-		if (record_text_put(record, RECORD_CONTENT, &s->text) &&
+		if (record_text_put(record, s->owner->format, &s->text) &&
 		    record_text_put(record, RECORD_LABELS, &s->text))
 			abort(); /* the buffer has no ceiling */
 	}
@@ -126,7 +126,7 @@ feed_content(struct processor_shard *s)
 static void
 feed(struct processor_shard *s)
 {
-	bool content = s->owner->format == RECORD_CONTENT;
+	bool content = s->owner->format != RECORD_LABELS;
 	enum lts_err err = content ? feed_content(s) : feed_labels(s);
 	if (err != LTS_AGAIN) /* all went, or it wants no more */
 		child_close_stdin(s->child);

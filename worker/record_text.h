@@ -1,10 +1,13 @@
 /*
- * record_text.h - a record as the bytes that a sink writes: one record, then a newline.
+ * record_text.h - a record as the bytes that a sink writes: one record, then a newline (a NUL
+ * with RECORD_CONTENT_NUL).
  *
  * labels: the labels object as the service sent it, on one line. content: what its
- * `log_content` says (the last one, as the official SDKs' parsers do), as UTF-8 and with
- * whatever line breaks it has itself; the JSON text of log_content if that is no string;
- * the whole object if there is none.
+ * `log_content` says (the last one, as the official SDKs' parsers do), as UTF-8; the JSON text
+ * of log_content if that is no string; the whole object if there is none. In each of these a
+ * newline is then written as \n, a carriage return as \r (some readers end a line there) and a
+ * backslash as two, so that a line is a record, and any line is undone alike. RECORD_CONTENT_KEEP
+ * writes them as they are; so does RECORD_CONTENT_NUL, where U+FFFD stands for a NUL of the text.
  */
 #ifndef WORKER_RECORD_TEXT_H
 #define WORKER_RECORD_TEXT_H
@@ -20,7 +23,7 @@
 /* Two for each record: its text, its newline. */
 enum { RECORD_TEXT_IOV = 2 };
 
-/* Appends the record and a newline. LTS_TOOBIG: it might not fit below the buffer's
+/* Appends the record and what ends it. LTS_TOOBIG: it might not fit below the buffer's
  * ceiling (escapes are counted at their full length). LTS_BADDATA: content of what is no
  * JSON object. Then nothing is appended. */
 enum lts_err record_text_put(const struct record *record, enum record_format format,

@@ -55,13 +55,13 @@ replay_target_create(const struct replay_target_config *config, struct replay_ta
 	bool turns = !o->batch_parallel && turns_are_used(o->state_dir);
 	struct processor_config processor = { .spec = o->sink,
 					      .log = config->log,
-					      .format = (enum record_format)o->format,
+					      .format = options_record_format(o),
 					      .timeout_ms = o->process_timeout_ms,
 					      .turns_dir = turns ? o->state_dir : NULL,
 					      .max_body_bytes = (size_t)o->max_body_bytes };
 	struct sink_config sink = { .spec = o->sink,
 				    .instance = config->instance,
-				    .format = (enum record_format)o->format,
+				    .format = options_record_format(o),
 				    .rotate_bytes = o->rotate_bytes,
 				    .lock_fd = config->stdout_lock_fd };
 	struct replay_target *t = xcalloc(1, sizeof(*t));

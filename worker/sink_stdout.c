@@ -65,9 +65,10 @@ is_torn(int fd)
 
 /* The dead worker's half line becomes a line of its own, so that ours stay whole. */
 static void
-end_line(void)
+end_line(enum record_format format)
 {
-	while (write(STDOUT_FILENO, "\n", 1) < 0) {
+	const char *end = format == RECORD_CONTENT_NUL ? "" : "\n";
+	while (write(STDOUT_FILENO, end, 1) < 0) {
 		if (errno == EAGAIN)
 			poll(&(struct pollfd){ .fd = STDOUT_FILENO, .events = POLLOUT }, 1, -1);
 		else if (errno != EINTR)
@@ -111,7 +112,7 @@ stdout_submit(struct sink_stream *stream, const struct record *records, size_t n
 	if (set_lock(sink->lock_fd, F_WRLCK) < 0)
 		return LTS_SYS;
 	if (is_torn(sink->lock_fd))
-		end_line();
+		end_line(sink->format);
 	note_torn(sink->lock_fd, true);
 	enum lts_err err = record_write(STDOUT_FILENO, -1, sink->format, records, n,
 					&sink->scratch, &written);

@@ -252,7 +252,7 @@ start_delivery(struct worker *w)
 		.state_dir = w->options.state_dir,
 		.sink = { .spec = w->options.sink,
 			  .instance = w->instance,
-			  .format = (enum record_format)w->options.format,
+			  .format = options_record_format(&w->options),
 			  .rotate_bytes = w->options.rotate_bytes,
 			  .rotate_interval_ms = w->options.rotate_interval_ms,
 			  .lock_fd = HANDOFF_STDOUT },

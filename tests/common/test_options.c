@@ -46,7 +46,7 @@ START_TEST(defaults_are_those_of_the_design)
 	ck_assert_int_eq(o.consumer_count, 1);
 	ck_assert_str_eq(o.state_dir, "./lts-state.d");
 	ck_assert_str_eq(o.sink, "stdout");
-	ck_assert_int_eq(o.format, RECORD_LABELS);
+	ck_assert_int_eq(options_record_format(&o), RECORD_LABELS);
 	ck_assert_int_eq(o.fetch_interval_ms, 200);
 	ck_assert_int_eq(o.heartbeat_interval_ms, 1000);
 	ck_assert_int_eq(o.heartbeat_timeout_ms, 60000);
@@ -206,7 +206,7 @@ START_TEST(file_may_have_comments_dashes_blanks_and_one_section)
 	attempt_succeeds();
 	ck_assert_int_eq(attempt.options.consumer_count, 5);
 	ck_assert_str_eq(attempt.options.sink, "file:/data dir");
-	ck_assert_int_eq(attempt.options.format, RECORD_CONTENT);
+	ck_assert_int_eq(options_record_format(&attempt.options), RECORD_CONTENT);
 	attempt_end();
 }
 END_TEST

@@ -54,8 +54,15 @@ check_records(const struct batch_view *view)
 		require(record_text_put(record, RECORD_LABELS, &out) == LTS_OK);
 		require(out.len == record->len + 1);
 		buf_clear(&out);
-		require(record_text_put(record, RECORD_CONTENT, &out) == LTS_OK);
+		require(record_text_put(record, RECORD_CONTENT_KEEP, &out) == LTS_OK);
 		require(out.len <= record->len + 1 && out.data[out.len - 1] == '\n');
+		buf_clear(&out);
+		require(record_text_put(record, RECORD_CONTENT, &out) == LTS_OK);
+		require(memchr(out.data, '\n', out.len) == out.data + out.len - 1);
+		require(memchr(out.data, '\r', out.len) == NULL);
+		buf_clear(&out);
+		require(record_text_put(record, RECORD_CONTENT_NUL, &out) == LTS_OK);
+		require(strlen(out.data) == out.len - 1);
 	}
 	buf_fini(&out);
 }

@@ -12,8 +12,10 @@
 #include <string.h>
 
 #include "common/xalloc.h"
+#include "state/identity.h"
 #include "tests/support/json_path.h"
 #include "tests/support/one_host.h"
+#include "tests/support/tmpdir.h"
 
 START_TEST(told_to_stop_under_load_it_seals_and_publishes_all_it_has)
 {
@@ -38,6 +40,42 @@ START_TEST(told_to_stop_under_load_it_seals_and_publishes_all_it_has)
 		agent_start(&h.agent);
 	}
 	one_host_expect_drained(&h, 4, 20000);
+	one_host_end(&h);
+}
+END_TEST
+
+/* As if an earlier version had been the last to start on it. */
+static void
+make_state_of_before(const struct one_host *h)
+{
+	struct store *store;
+	struct store_txn txn = { 0 };
+	struct identity_record identity;
+	char *dir = tmpdir_path(h->scenario.dir, h->agent.state_dir);
+	ck_assert_int_eq(store_open(dir, STORE_WRITE, &store), LTS_OK);
+	ck_assert_int_eq(store_write_begin(store, &txn), LTS_OK);
+	ck_assert_int_eq(identity_read(&txn, &identity), LTS_OK);
+	identity.schema = SCHEMA_VERSION_ESCAPES - 1;
+	ck_assert_int_eq(identity_put(&txn, &identity), LTS_OK);
+	ck_assert_int_eq(store_commit(&txn), LTS_OK);
+	store_close(&store);
+	free(dir);
+}
+
+START_TEST(that_contents_are_written_otherwise_is_said_once_on_a_state_of_before)
+{
+	static const unsigned said[] = { 0, 1, 0 };
+	struct one_host h;
+	one_host_begin(&h, "--tls off --records 20 --consumer_timeout 3",
+		       "--end_time end --format content");
+	for (int start = 0; start < 3; start++) {
+		if (start)
+			agent_start(&h.agent);
+		ck_assert_int_eq(agent_wait(&h.agent), 0);
+		ck_assert_uint_eq(agent_said(&h.agent, "other lines than before"), said[start]);
+		if (start == 0)
+			make_state_of_before(&h);
+	}
 	one_host_end(&h);
 }
 END_TEST
@@ -162,6 +200,7 @@ suite_restarts(void)
 {
 	Suite *suite = suite_create("restarts");
 	TCase *tc = scenario_case(suite, "restarts");
+	tcase_add_test(tc, that_contents_are_written_otherwise_is_said_once_on_a_state_of_before);
 	tcase_add_test(tc, told_to_stop_under_load_it_seals_and_publishes_all_it_has);
 	tcase_add_test(tc, restart_is_the_same_member_with_the_same_shards);
 	tcase_add_test(tc, restart_after_a_kill_is_the_same_member_with_the_same_shards);

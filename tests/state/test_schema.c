@@ -48,8 +48,10 @@ static const struct checkpoint_record checkpoint = {
 	.dead_letters = 12,
 	.attempts = 13,
 	.asides = { 2, { { 14, 15 }, { 1ull << 40, UINT64_MAX } } },
+	.has_letters = true,
+	.letters = { 16, UINT64_MAX - 1 },
 };
-enum { ASIDES_BYTES = 4 + 2 * 16 }; /* of these */
+enum { ASIDES_BYTES = 4 + 2 * 16, LETTERS_BYTES = 1 + 2 * 8 }; /* of these */
 static const struct worker_record worker = {
 	.slot = 255,
 	.name = { "h-a1b2c3-255" },
@@ -207,6 +209,9 @@ START_TEST(checkpoint_comes_back)
 	ck_assert_uint_eq(r.done, 11);
 	ck_assert_uint_eq(r.dead_letters, 12);
 	ck_assert_uint_eq(r.attempts, 13);
+	ck_assert(r.has_letters);
+	ck_assert_uint_eq(r.letters.segment, 16);
+	ck_assert_uint_eq(r.letters.offset, UINT64_MAX - 1);
 	ck_assert_uint_eq(r.asides.n, 2);
 	for (unsigned i = 0; i < 2; i++) {
 		ck_assert_uint_eq(r.asides.list[i].place, checkpoint.asides.list[i].place);
@@ -296,7 +301,7 @@ START_TEST(checkpoint_of_version_1_comes_back_with_nothing_done)
 	struct schema_value value;
 	struct checkpoint_record r;
 	checkpoint_encode(&checkpoint, &value);
-	value.len -= 8 + 8 + 4 + ASIDES_BYTES;
+	value.len -= 8 + 8 + 4 + ASIDES_BYTES + LETTERS_BYTES;
 	value.data[0] = 1;
 	sign(&value);
 	ck_assert_int_eq(checkpoint_decode(value.data, value.len, &r), LTS_OK);
@@ -317,7 +322,7 @@ START_TEST(checkpoint_of_version_2_comes_back_with_nothing_aside)
 	struct schema_value value;
 	struct checkpoint_record r;
 	checkpoint_encode(&checkpoint, &value);
-	value.len -= ASIDES_BYTES;
+	value.len -= ASIDES_BYTES + LETTERS_BYTES;
 	value.data[0] = 2;
 	sign(&value);
 	ck_assert_int_eq(checkpoint_decode(value.data, value.len, &r), LTS_OK);
@@ -330,6 +335,23 @@ START_TEST(checkpoint_of_version_2_comes_back_with_nothing_aside)
 }
 END_TEST
 
+START_TEST(checkpoint_of_version_3_comes_back_with_no_place_in_the_dead_letters)
+{
+	struct schema_value value;
+	struct checkpoint_record r;
+	checkpoint_encode(&checkpoint, &value);
+	value.len -= LETTERS_BYTES;
+	value.data[0] = 3;
+	sign(&value);
+	ck_assert_int_eq(checkpoint_decode(value.data, value.len, &r), LTS_OK);
+	ck_assert_uint_eq(r.asides.n, 2);
+	ck_assert(!r.has_letters && !r.letters.segment && !r.letters.offset);
+	value.data[0] = 4;
+	sign(&value);
+	ck_assert_int_eq(checkpoint_decode(value.data, value.len, &r), LTS_BADDATA);
+}
+END_TEST
+
 START_TEST(checkpoint_with_more_aside_than_there_can_be_is_refused)
 {
 	struct schema_value value;
@@ -337,7 +359,7 @@ START_TEST(checkpoint_with_more_aside_than_there_can_be_is_refused)
 	full.asides.n = ASIDES_MAX;
 	checkpoint_encode(&full, &value);
 	ck_assert_int_eq(checkpoint_decode(value.data, value.len, &r), LTS_OK);
-	value.data[value.len - 4 - ASIDES_MAX * 16 - 4]++;
+	value.data[value.len - 4 - LETTERS_BYTES - ASIDES_MAX * 16 - 4]++;
 	sign(&value);
 	ck_assert_int_eq(checkpoint_decode(value.data, value.len, &r), LTS_BADDATA);
 }
@@ -447,6 +469,7 @@ suite_schema(void)
 	tcase_add_test(tc, checkpoint_without_a_cursor_is_refused);
 	tcase_add_test(tc, checkpoint_of_version_1_comes_back_with_nothing_done);
 	tcase_add_test(tc, checkpoint_of_version_2_comes_back_with_nothing_aside);
+	tcase_add_test(tc, checkpoint_of_version_3_comes_back_with_no_place_in_the_dead_letters);
 	tcase_add_test(tc, checkpoint_with_more_aside_than_there_can_be_is_refused);
 	tcase_add_test(tc, longest_texts_fit);
 	tcase_add_test(tc, event_kinds_have_names);

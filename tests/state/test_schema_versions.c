@@ -3,7 +3,7 @@
  * alone what later ones did.
  *
  * The bytes below were written by the encoders of the versions themselves (in the history: before
- * 5bd0188, before 96b962b, and since), not by today's.
+ * 5bd0188, before 96b962b, before the first with `letters`, and since), not by today's.
  */
 #include <check.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 #include "tests/support/tmpdir.h"
 #include "tests/suites.h"
 
-enum { VERSIONS = 3, VALUES = 6, IDENTITY = 0 };
+enum { VERSIONS = 4, VALUES = 6, IDENTITY = 0 };
 
 /* clang-format off */
 static const struct written {
@@ -95,6 +95,31 @@ static const struct written {
 		  "03010000000000000000aa0d4db9ca861801010037020000000100000001000000130031"
 		  "3736373332323830303030303030303030300f00706f736974696f6e3a2073746172746c"
 		  "5acb55" },
+	},
+	{
+		{ STORE_META, { "identity", 8 },
+		  "0404000000070070726f6a656374050067726f7570060073747265616d07007265616465"
+		  "72730400686f737420003031323334353637383961626364656630313233343536373839"
+		  "616263646566080061316232633364340100000000e07211b9ca86181d6ff390" },
+		{ STORE_META, { "start", 5 },
+		  "0400e07211b9ca86185044d821" },
+		{ STORE_LEASES, { "7", 1 },
+		  "0401003702000000010000000401000000010000009210000000aa0d4db9ca8618ac73cb"
+		  "9d" },
+		{ STORE_CHECKPOINTS, { "7", 1 },
+		  "040100370200000001000000130031373637333232383030303030303030353030130031"
+		  "37363733323238303030303030303034303003000000000000000010000000000000f401"
+		  "000000000000000004000000000000aa0d4db9ca86180000000000000000000500000000"
+		  "000000060000000000000002000000010000000700000000000000080000000000000001"
+		  "09000000000000000a000000000000009db5b125" },
+		{ STORE_WORKERS, { "\0\0\0\1", 4 },
+		  "04010000000f00686f73742d61316232633364342d3192100000630000000000000000e0"
+		  "7211b9ca861800aa0d4db9ca8618f4010000000000000000040000000000090000000000"
+		  "000001ee7a83a6" },
+		{ STORE_EVENTS, { "\0\0\0\0\0\0\0\1", 8 },
+		  "04010000000000000000aa0d4db9ca861801010037020000000100000001000000130031"
+		  "3736373332323830303030303030303030300f00706f736974696f6e3a20737461727437"
+		  "48f53e" },
 	},
 };
 /* clang-format on */
@@ -210,6 +235,9 @@ START_TEST(state_of_every_earlier_version_is_read_in_full)
 	ck_assert_uint_eq(s.checkpoints[0].dead_letters, _i >= 2 ? 6 : 0);
 	ck_assert_uint_eq(s.checkpoints[0].attempts, _i >= 2 ? 2 : 0);
 	ck_assert_uint_eq(s.checkpoints[0].asides.n, _i >= 3 ? 1 : 0);
+	ck_assert(s.checkpoints[0].has_letters == (_i >= 4));
+	ck_assert_uint_eq(s.checkpoints[0].letters.segment, _i >= 4 ? 9 : 0);
+	ck_assert_uint_eq(s.checkpoints[0].letters.offset, _i >= 4 ? 10 : 0);
 	snapshot_fini(&s);
 }
 END_TEST
@@ -246,6 +274,7 @@ START_TEST(state_of_every_earlier_version_goes_on_as_the_same_member_in_todays)
 	ck_assert_uint_eq(s.n_problems, 0);
 	ck_assert_str_eq(s.checkpoints[0].cursor.text, "1767322800000000600");
 	ck_assert_uint_eq(s.checkpoints[0].dead_letters, _i >= 2 ? 6 : 0);
+	ck_assert_uint_eq(s.checkpoints[0].letters.offset, _i >= 4 ? 10 : 0);
 	snapshot_fini(&s);
 	buf_fini(&why);
 }

@@ -231,7 +231,7 @@ expect_same_value(const struct record *record, const cJSON *labels)
 	const cJSON *content = child(labels, "log_content", &n);
 	struct buf line;
 	buf_init(&line, 0);
-	ck_assert(!record_text_put(record, RECORD_CONTENT, &line));
+	ck_assert(!record_text_put(record, RECORD_CONTENT_KEEP, &line));
 	if (cJSON_IsString(content) && !strchr(content->valuestring, 1)) {
 		ck_assert_uint_eq(line.len, strlen(content->valuestring) + 1);
 		ck_assert_mem_eq(line.data, content->valuestring, line.len - 1);

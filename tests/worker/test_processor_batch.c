@@ -38,6 +38,10 @@ static struct verdict verdict;
 		(text), sizeof(text) - 1 \
 	}
 
+static const struct record texts[] = {
+	RECORD("{\"log_content\":\"a\\nb\\r\\n\"}"),
+	RECORD("{\"log_content\":\"\\\\\"}"), RECORD("{\"n\":3}"),
+};
 static const struct record three[] = {
 	RECORD("{\"log_content\":\"one\\ttab\"}"),
 	RECORD("{\"log_content\":\"two\",\"n\":2}"),
@@ -167,12 +171,12 @@ START_TEST(its_stdin_is_the_records_one_per_line_as_they_came)
 }
 END_TEST
 
-START_TEST(with_format_content_its_stdin_is_the_texts)
+START_TEST(with_format_content_its_lines_are_as_many_as_its_records)
 {
-	make("cat > in", RECORD_CONTENT, 60000);
-	give(0, three, 3);
+	make("cat > in; test $(wc -l < in) = $LTS_RECORDS", RECORD_CONTENT, 60000);
+	give(0, texts, 3);
 	ck_assert_int_eq(settle(0), VERDICT_ACK);
-	expect_file("in", "one\ttab\ntwo\n{\"n\":3}\n");
+	expect_file("in", "a\\nb\\r\\n\n\\\\\n{\"n\":3}\n");
 }
 END_TEST
 
@@ -470,7 +474,7 @@ suite_processor_batch(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, its_stdin_is_the_records_one_per_line_as_they_came);
-	tcase_add_test(tc, with_format_content_its_stdin_is_the_texts);
+	tcase_add_test(tc, with_format_content_its_lines_are_as_many_as_its_records);
 	tcase_add_test(tc, a_pipeline_with_a_file_behind_it_works);
 	tcase_add_test(tc, its_environment_says_which_records_and_has_no_secret);
 	tcase_add_loop_test(tc, its_end_is_the_verdict, 0, sizeof(ends) / sizeof(*ends));

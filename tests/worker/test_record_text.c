@@ -40,7 +40,7 @@ put(const char *text, enum record_format format)
 static const struct {
 	const char *record, *line;
 	size_t len;
-} contents[] = {
+} kept[] = {
 	{ "{\"log_content\":\"plain\"}", "plain\n", 0 },
 	{ "{\"a\":1,\"log_content\":\"x\",\"b\":{\"log_content\":\"y\"}}", "x\n", 0 },
 	{ "{\"log_content\":\"\"}", "\n", 0 },
@@ -78,13 +78,80 @@ static const struct {
 
 START_TEST(content_is_what_log_content_says)
 {
-	for (size_t i = 0; i < sizeof(contents) / sizeof(contents[0]); i++) {
-		size_t len = contents[i].len ? contents[i].len : strlen(contents[i].line);
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		size_t len = kept[i].len ? kept[i].len : strlen(kept[i].line);
 		buf_clear(&out);
-		ck_assert(!put(contents[i].record, RECORD_CONTENT));
-		ck_assert_msg(out.len == len && memcmp(out.data, contents[i].line, len) == 0,
-			      "%s -> %s", contents[i].record, out.data);
+		ck_assert(!put(kept[i].record, RECORD_CONTENT_KEEP));
+		ck_assert_msg(out.len == len && memcmp(out.data, kept[i].line, len) == 0,
+			      "%s -> %s", kept[i].record, out.data);
 	}
+}
+END_TEST
+
+/* What any reader of the lines does to get the text back. */
+static size_t
+undo(const char *line, size_t len, char *to)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < len; i++) {
+		ck_assert(line[i] != '\n' && line[i] != '\r');
+		char c = line[i];
+		if (c == '\\') {
+			c = line[++i];
+			ck_assert(c == 'n' || c == 'r' || c == '\\');
+			c = (char)(c == 'n' ? '\n' : c == 'r' ? '\r' : c);
+		}
+		to[n++] = c;
+	}
+	return n;
+}
+
+START_TEST(escaped_content_is_one_line_and_comes_back_whole)
+{
+	char text[100];
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		size_t len = kept[i].len ? kept[i].len : strlen(kept[i].line);
+		buf_clear(&out);
+		ck_assert(!put(kept[i].record, RECORD_CONTENT));
+		ck_assert_int_eq(out.data[out.len - 1], '\n');
+		size_t n = undo(out.data, out.len - 1, text);
+		ck_assert_uint_eq(n, len - 1);
+		ck_assert_mem_eq(text, kept[i].line, n);
+	}
+	buf_clear(&out);
+	ck_assert(!put("{\"log_content\":\"a\\nb\\\\n\\r\\n\"}", RECORD_CONTENT));
+	ck_assert_str_eq(out.data, "a\\nb\\\\n\\r\\n\n");
+}
+END_TEST
+
+START_TEST(nul_ends_a_record_and_stands_in_none)
+{
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		buf_clear(&out);
+		ck_assert(!put(kept[i].record, RECORD_CONTENT_NUL));
+		ck_assert_uint_eq(strlen(out.data), out.len - 1);
+		if (!kept[i].len)
+			ck_assert_mem_eq(out.data, kept[i].line, out.len - 1);
+	}
+	buf_clear(&out);
+	ck_assert(!put("{\"log_content\":\"\\u0000a\\n\\u0000\"}", RECORD_CONTENT_NUL));
+	ck_assert_str_eq(out.data, "\xef\xbf\xbd"
+				   "a\n\xef\xbf\xbd");
+}
+END_TEST
+
+START_TEST(escapes_that_do_not_fit_leave_nothing_behind)
+{
+	buf_fini(&out);
+	buf_init(&out, 13);
+	ck_assert(!put("{}", RECORD_LABELS));
+	ck_assert_int_eq(put("{\"\\n\":1}", RECORD_CONTENT), LTS_OK);
+	ck_assert_str_eq(out.data, "{}\n{\"\\\\n\":1}\n");
+	out.len = 3;
+	ck_assert_int_eq(put("{\"a\\n\":1}", RECORD_CONTENT), LTS_TOOBIG);
+	ck_assert_uint_eq(out.len, 3);
+	ck_assert(!put("{\"a\\n\":1}", RECORD_CONTENT_KEEP));
+	ck_assert_uint_eq(out.len, 13);
 }
 END_TEST
 
@@ -171,6 +238,9 @@ suite_record_text(void)
 	TCase *tc = tcase_create("formats");
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, content_is_what_log_content_says);
+	tcase_add_test(tc, escaped_content_is_one_line_and_comes_back_whole);
+	tcase_add_test(tc, nul_ends_a_record_and_stands_in_none);
+	tcase_add_test(tc, escapes_that_do_not_fit_leave_nothing_behind);
 	tcase_add_test(tc, labels_are_the_text_itself);
 	tcase_add_test(tc, what_does_not_fit_leaves_nothing_behind);
 	tcase_add_test(tc, content_of_no_object_is_refused);

@@ -57,20 +57,27 @@ on_profile_entry(void *arg, const char *section, const char *name, const char *v
 {
 	const struct profile *profile = arg;
 	struct credentials *found = profile->found;
-	bool good = true;
+	const char *why = ini_value_refused(value);
+	char *field = NULL;
+	size_t room = 0;
 
 	if (strcmp(section, "basic") != 0)
 		return true;
 	if (strcmp(name, "ak") == 0)
-		good = put_key(found->ak, sizeof(found->ak), value);
+		field = found->ak, room = sizeof(found->ak);
 	else if (strcmp(name, "sk") == 0)
-		good = put_key(found->sk, sizeof(found->sk), value);
+		field = found->sk, room = sizeof(found->sk);
 	else if (strcmp(name, "security_token") == 0)
-		good = put_key(found->token, sizeof(found->token), value);
-	if (!good)
-		(void)!buf_printf(error_out, "%s:%u: '%s' is too long or not printable",
-				  profile->path, line, name);
-	return good;
+		field = found->token, room = sizeof(found->token);
+	if (!field)
+		return true;
+	if (field[0])
+		why = "is given twice";
+	else if (!why && !put_key(field, room, value))
+		why = "is too long or not printable";
+	if (why)
+		(void)!buf_printf(error_out, "%s:%u: '%s': %s", profile->path, line, name, why);
+	return !why;
 }
 
 static enum lts_err

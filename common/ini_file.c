@@ -1,11 +1,10 @@
 /*
  * ini_file.c - reads a file of `name = value` lines with [sections], through libinih.
  *
- * In the supervisor, at start and on HUP. Owns the file while it reads. libinih takes
- * lines of 200 bytes, and a temporary token is longer: of a long line it gets the front,
- * for the name, and the value is cut from the line itself. Must never join lines: what
- * begins with a blank is not a continuation. Held by tests/common/test_options.c and
- * test_credentials.c.
+ * In the supervisor, at start and on HUP. Owns the file while it reads. libinih finds sections
+ * and names; the value is cut from the line itself, because libinih takes lines of 200 bytes
+ * and ends a value at a `;`. Must never join lines: a line that begins with a blank is not a
+ * continuation. Held by tests/common/test_options.c and test_credentials.c.
  */
 #include "common/ini_file.h"
 
@@ -26,7 +25,6 @@ struct reader {
 	char text[LINE_MAX_BYTES]; /* the line that libinih is at, without leading blanks
 				    */
 	char buffer[4096];         /* the file's, here so that it can be wiped */
-	bool is_long;              /* libinih has only its front */
 	unsigned line;
 	unsigned refused;    /* the line of the first entry that was refused; 0: none */
 	const char *trouble; /* with the line as such */
@@ -54,26 +52,21 @@ next_line(char *out, int size, void *stream)
 		return NULL;
 	skip = strspn(reader->text, " \t\r\n\f\v");
 	memmove(reader->text, reader->text + skip, len - skip + 1);
-	reader->is_long = len - skip >= (size_t)size;
 	(void)snprintf(out, (size_t)size, "%s", reader->text);
 	return out;
 }
 
-/* The value of the long line: after the first = or :, up to a comment, without blanks
- * around it. */
+/* What stands behind the first = or :, without blanks around it. */
 static const char *
-long_value(char *text)
+value_of(char *line)
 {
-	char *value = text + strcspn(text, "=:");
+	char *value = line + strcspn(line, "=:");
 	char *end;
 
 	if (*value)
 		value++;
 	value += strspn(value, " \t");
-	for (end = value; *end; end++) {
-		if (*end == ';' && end > value && isspace((unsigned char)end[-1]))
-			break;
-	}
+	end = value + strlen(value);
 	while (end > value && isspace((unsigned char)end[-1]))
 		end--;
 	*end = '\0';
@@ -81,16 +74,14 @@ long_value(char *text)
 }
 
 static int
-on_entry(void *arg, const char *section, const char *name, const char *value)
+on_entry(void *arg, const char *section, const char *name, const char *front)
 {
 	struct reader *reader = arg;
 
 	if (reader->refused)
 		return 0;
-	if (reader->is_long)
-		value = long_value(reader->text);
-	if (*name &&
-	    reader->entry(reader->arg, section, name, value, reader->line, reader->error_out))
+	if (*name && reader->entry(reader->arg, section, name, value_of(reader->text),
+				   reader->line, reader->error_out))
 		return 1;
 	if (!*name)
 		reader->trouble = "a name is missing";
@@ -136,4 +127,15 @@ ini_file_read(const char *path, ini_file_entry *entry, void *arg, struct buf *er
 	explicit_bzero(reader.buffer, sizeof(reader.buffer));
 	errno = kept_errno;
 	return err;
+}
+
+const char *
+ini_value_refused(const char *value)
+{
+	if (*value == '"' || *value == '\'')
+		return "quotes would be part of the value: leave them out";
+	for (const char *c = value; *c; c++)
+		if ((*c == ';' || *c == '#') && (c == value || isspace((unsigned char)c[-1])))
+			return "a comment stands on a line of its own";
+	return NULL;
 }

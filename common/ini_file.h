@@ -15,10 +15,16 @@
 typedef bool ini_file_entry(void *arg, const char *section, const char *name, const char *value,
 			    unsigned line, struct buf *error_out);
 
-/* LTS_SYS with errno: cannot be read. LTS_INVALID: `error_out` holds "path:line: what". A
- * value may be up to 16 KiB long; it ends at the line's end or at a `;` after a blank.
- * Own copies are wiped. */
+/* The grammar: a line is empty, a comment (its first character is # or ;), [section], or
+ * name = value (: for =). A value is the rest of its line, without the blanks around it, up to
+ * 16 KiB: there are no comments behind a value, no quotes and no continuation lines.
+ * LTS_SYS with errno: cannot be read. LTS_INVALID: `error_out` holds "path:line: what". Own
+ * copies are wiped. */
 enum lts_err ini_file_read(const char *path, ini_file_entry *entry, void *arg,
 			   struct buf *error_out) LTS_MUST_USE;
+
+/* NULL, or why a value looks as if its writer had another grammar in mind: it begins with a
+ * quote, or a # or ; stands behind a blank. A static text. */
+const char *ini_value_refused(const char *value);
 
 #endif

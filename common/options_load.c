@@ -31,6 +31,7 @@ struct given {
 struct loader {
 	struct options *options;
 	struct given *given; /* one for each row of the table */
+	unsigned *file_lines; /* the same: where the file has it; 0: nowhere */
 	struct buf *error_out;
 	const char *path; /* of the file */
 	bool failed;
@@ -294,6 +295,39 @@ clear_environment(void)
 		(void)unsetenv(secrets[i]);
 }
 
+/* A command of the user's may have quotes and comments of its own. */
+static bool
+is_command(const struct option_spec *option, const char *value)
+{
+	return option->type == OPTION_SINK &&
+	       (strncmp(value, "exec:", 5) == 0 || strncmp(value, "batch:", 6) == 0);
+}
+
+static void
+take_from_file(struct loader *loader, const struct option_spec *option, const char *value,
+	       unsigned line)
+{
+	struct given *given = &loader->given[option - options_table];
+	struct given here = { .source = FROM_FILE, .line = line };
+	unsigned *before = &loader->file_lines[option - options_table];
+	const char *why = is_command(option, value) ? NULL : ini_value_refused(value);
+
+	if (*before) {
+		char *twice = xasprintf("is in line %u already", *before);
+		refuse(loader, option, &here, twice);
+		free(twice);
+		return;
+	}
+	*before = line;
+	here.value = xstrdup(value);
+	if (why)
+		refuse(loader, option, &here, why);
+	if (given->source == FROM_NOWHERE)
+		*given = here;
+	else
+		forget(&here);
+}
+
 static bool
 on_file_entry(void *arg, const char *section, const char *name, const char *value, unsigned line,
 	      struct buf *error_out)
@@ -313,14 +347,7 @@ on_file_entry(void *arg, const char *section, const char *name, const char *valu
 	} else if (option->program || strcmp(option->name, "config") == 0) {
 		refuse(loader, option, &here, "belongs on the command line");
 	} else {
-		struct given *given = &loader->given[option - options_table];
-
-		if (given->source == FROM_NOWHERE || given->source == FROM_FILE) {
-			forget(given);
-			given->source = FROM_FILE;
-			given->line = line;
-			given->value = xstrdup(value);
-		}
+		take_from_file(loader, option, value, line);
 	}
 	return !loader->failed;
 }
@@ -390,6 +417,7 @@ options_load(struct options *options, int argc, char **argv, char **envp, struct
 	struct loader loader = { .options = options, .error_out = error_out, .path = "" };
 
 	loader.given = xcalloc(options_table_count, sizeof(*loader.given));
+	loader.file_lines = xcalloc(options_table_count, sizeof(*loader.file_lines));
 	buf_clear(error_out);
 	read_command_line(&loader, argc, argv);
 	bool asked = is_set(&loader, "help") || is_set(&loader, "version");
@@ -404,6 +432,7 @@ options_load(struct options *options, int argc, char **argv, char **envp, struct
 	for (unsigned i = 0; i < options_table_count; i++)
 		forget(&loader.given[i]);
 	free(loader.given);
+	free(loader.file_lines);
 	if (loader.failed)
 		return LTS_INVALID;
 	if (options->help || options->version)

@@ -104,7 +104,7 @@ START_TEST(token_of_a_temporary_key_may_be_long)
 	text = xasprintf("[basic]\nak = A\nsecurity_token = %sX\nsk = S\n", token);
 	write_profile(text);
 	memset(&found, 'u', sizeof(found));
-	assert_refused(":3: 'security_token' is too long");
+	assert_refused(":3: 'security_token': is too long");
 	free(text);
 	free(token);
 }
@@ -136,7 +136,13 @@ END_TEST
 START_TEST(damaged_profile_is_refused)
 {
 	write_profile("[basic]\nak = SECRET KEY\nsk = SECRET\n");
-	assert_refused(":2: 'ak' is too long or not printable");
+	assert_refused(":2: 'ak': is too long or not printable");
+	write_profile("[basic]\nak = A ; mine\nsk = SECRET\n");
+	assert_refused(":2: 'ak': a comment stands on a line of its own");
+	write_profile("[basic]\nak = A\nsk = \"SECRET\"\n");
+	assert_refused(":3: 'sk': quotes would be part of the value");
+	write_profile("[basic]\nak = A\nsk = SECRET\nak = B\n");
+	assert_refused(":4: 'ak': is given twice");
 	write_profile("[basic]\nak = A\nwhat is this\nsk = SECRET\n");
 	assert_refused(":3: neither [section] nor name = value");
 }

@@ -201,11 +201,11 @@ START_TEST(file_may_have_comments_dashes_blanks_and_one_section)
 {
 	options_attempt_begin();
 	attempt_required();
-	attempt_config("; a comment\n# another\n\n  consumer-count = 5   ; "
-		       "why\r\n[lts]\n\tsink: file:/data dir\nformat=Content");
+	attempt_config("; a comment\n# another\n\n  consumer-count = 5   "
+		       "\r\n[lts]\n\tsink: file:/data dir;a#b\nformat=Content");
 	attempt_succeeds();
 	ck_assert_int_eq(attempt.options.consumer_count, 5);
-	ck_assert_str_eq(attempt.options.sink, "file:/data dir");
+	ck_assert_str_eq(attempt.options.sink, "file:/data dir;a#b");
 	ck_assert_int_eq(options_record_format(&attempt.options), RECORD_CONTENT);
 	attempt_end();
 }
@@ -217,7 +217,7 @@ START_TEST(long_line_of_a_file_is_taken_whole)
 
 	memset(dir, 'd', 2000);
 	dir[2000] = '\0';
-	text = xasprintf("sink = null\nstate_dir = %s  ; comment\nconsumer_count = 6\n", dir);
+	text = xasprintf("sink = null\nstate_dir = %s  \nconsumer_count = 6\n", dir);
 	options_attempt_begin();
 	attempt_required();
 	attempt_config(text);
@@ -262,6 +262,44 @@ START_TEST(file_errors_name_file_and_line)
 	assert_file_refused("sink = null\n[lts\n", ":2: neither");
 	assert_file_refused(text, ":2: line too long");
 	free(text);
+}
+END_TEST
+
+START_TEST(value_of_another_grammar_is_refused)
+{
+	assert_file_refused("consumer_count = 5 ; five\n",
+			    ":1: a comment stands on a line of its own");
+	assert_file_refused("state_dir = /var/lts # here\n",
+			    ":1: a comment stands on a line of its own");
+	assert_file_refused("log_file = # none\n", ":1: a comment stands on a line of its own");
+	assert_file_refused("sink = 'file:/data'\n", ":1: quotes would be part of the value");
+	assert_file_refused("region = \"cn-north-4\"\n", ":1: quotes would be part of the value");
+}
+END_TEST
+
+START_TEST(command_keeps_its_quotes_and_comments)
+{
+	options_attempt_begin();
+	attempt_required();
+	attempt_config("sink = batch:'/opt/my tool' ; true # done\n");
+	attempt_succeeds();
+	ck_assert_str_eq(attempt.options.sink, "batch:'/opt/my tool' ; true # done");
+	attempt_end();
+}
+END_TEST
+
+/* Also when it is not the file that counts: one of the two lines is not what its writer means. */
+START_TEST(option_twice_in_a_file_is_refused)
+{
+	assert_file_refused("log_level = info\nsink = null\nlog-level = debug\n",
+			    ":3: is in line 1 already");
+	options_attempt_begin();
+	attempt_required();
+	attempt_arg("--log_level=warn");
+	attempt_config("log_level = info\nlog_level = debug\n");
+	ck_assert_int_eq(attempt_load(), LTS_INVALID);
+	ck_assert_ptr_nonnull(strstr(attempt.error.data, ":2: is in line 1 already"));
+	attempt_end();
 }
 END_TEST
 
@@ -483,6 +521,9 @@ suite_options(void)
 	tcase_add_test(sources, file_may_have_comments_dashes_blanks_and_one_section);
 	tcase_add_test(sources, long_line_of_a_file_is_taken_whole);
 	tcase_add_test(sources, file_errors_name_file_and_line);
+	tcase_add_test(sources, value_of_another_grammar_is_refused);
+	tcase_add_test(sources, command_keeps_its_quotes_and_comments);
+	tcase_add_test(sources, option_twice_in_a_file_is_refused);
 	tcase_add_test(sources, file_that_cannot_be_read_is_named);
 	tcase_add_test(sources, unknown_option_names_the_nearest);
 	tcase_add_test(sources, stray_arguments_and_missing_values_are_refused);

@@ -4,7 +4,8 @@
  * In the supervisor, at start and on HUP. Owns the file while it reads. libinih finds sections
  * and names; the value is cut from the line itself, because libinih takes lines of 200 bytes
  * and ends a value at a `;`. Must never join lines: a line that begins with a blank is not a
- * continuation. Held by tests/common/test_options.c and test_credentials.c.
+ * continuation. Held by tests/common/test_options_file.c and
+ * test_credentials.c.
  */
 #include "common/ini_file.h"
 

@@ -119,6 +119,13 @@ is_journal(const struct stat *st)
 	       device == st->st_dev && inode == st->st_ino;
 }
 
+bool
+log_fd_is_journal(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && is_journal(&st);
+}
+
 void
 log_add_fd(struct log *log, int fd, enum log_level least, enum log_format format)
 {

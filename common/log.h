@@ -54,6 +54,8 @@ void log_destroy(struct log **log);
 /* Adds a destination (at most two): a descriptor that stays the caller's. */
 void log_add_fd(struct log *log, int fd, enum log_level least, enum log_format format);
 /* Adds a file, appended to, created 0600; LTS_SYS with errno. */
+/* Whether the service manager has connected that descriptor to its journal. */
+bool log_fd_is_journal(int fd);
 enum lts_err log_add_file(struct log *log, const char *path, enum log_level least,
 			  enum log_format format) LTS_MUST_USE;
 /* Opens files again under their names, for logrotate. One that cannot be opened stays as

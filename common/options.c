@@ -49,6 +49,8 @@ options_fini(struct options *options)
 		option_free_text(option, *text);
 		*text = NULL;
 	}
+	free(options->odd_variables);
+	options->odd_variables = NULL;
 }
 
 enum lts_err

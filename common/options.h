@@ -64,6 +64,7 @@ struct options {
 	char *replay_deadletter;
 	int64_t check_config; /* enum check_scope */
 	bool help, version;
+	char *odd_variables; /* names of LTS_ variables that no option has; NULL: none */
 	bool keys_wiped; /* ak came by command line or environment: not to be read again */
 };
 
@@ -74,8 +75,7 @@ void options_fini(struct options *options);
 /* Reads all three sources and checks the whole. On LTS_INVALID `error_out` holds one
  * line: the option, the value, where it came from, what is allowed. Wipes secrets in argv
  * and envp, and unsets their variables: in a second call (HUP) they read as not given.
- * Unknown LTS_ variables are left alone. With help, version set, nothing required is
- * missed. */
+ * Unknown LTS_ variables are only named. With help, version set, nothing required is missed. */
 enum lts_err options_load(struct options *options, int argc, char **argv, char **envp,
 			  struct buf *error_out) LTS_MUST_USE;
 /* What a second reading has brought. */

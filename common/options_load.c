@@ -3,7 +3,7 @@
  *
  * In the supervisor, at start and on HUP. Owns copies of what was given until it is
  * parsed. Must never leave a secret in argv or in the environment, also when something
- * else is wrong, nor put one into a message. Unknown LTS_ variables are left alone: the
+ * else is wrong, nor put one into a message. Unknown LTS_ variables are named and left alone: the
  * environment is shared. So are empty ones. Held by tests/common/test_options.c.
  */
 #include "common/options_table.h"
@@ -20,7 +20,7 @@
 
 enum source { FROM_NOWHERE, FROM_COMMAND_LINE, FROM_OWN_VARIABLE, FROM_SDK_VARIABLE, FROM_FILE };
 
-enum { SHOWN_BYTES = 120 };
+enum { SHOWN_BYTES = 120, ODD_BYTES = 1000 };
 
 struct given {
 	enum source source;
@@ -253,13 +253,35 @@ option_of_variable(const char *variable, size_t len, enum source *source_out)
 	return option;
 }
 
+/* Adds the name of a variable that begins as ours do; with what may be meant. */
+static void
+note_odd(struct buf *odd, const char *variable, size_t len)
+{
+	const struct option_spec *near;
+	char name[64];
+
+	if (len >= sizeof(name) || strncmp(variable, own_prefix, sizeof(own_prefix) - 1) != 0)
+		return;
+	memcpy(name, variable, len);
+	name[len] = '\0';
+	(void)!buf_put_text(odd, odd->len ? ", " : "");
+	put_clean(odd, name);
+	for (char *c = name; *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+	near = option_nearest(name + sizeof(own_prefix) - 1);
+	if (near)
+		(void)!buf_printf(odd, " (is '%s' meant?)", near->name);
+}
+
 /* Variables of secrets leave the environment: wiped where they stand, and taken out of
  * the list. */
 static void
 read_environment(struct loader *loader, char **envp)
 {
 	char **keep = envp;
+	struct buf odd;
 
+	buf_init(&odd, ODD_BYTES);
 	for (char **at = envp; *at; at++) {
 		char *equals = strchr(*at, '=');
 		enum source source;
@@ -268,6 +290,8 @@ read_environment(struct loader *loader, char **envp)
 
 		if (!option || option->type != OPTION_SECRET)
 			*keep++ = *at;
+		if (!option && equals)
+			note_odd(&odd, *at, (size_t)(equals - *at));
 		if (!option || !equals[1])
 			continue;
 		struct given *given = &loader->given[option - options_table];
@@ -277,6 +301,9 @@ read_environment(struct loader *loader, char **envp)
 			explicit_bzero(equals + 1, strlen(equals + 1));
 	}
 	*keep = NULL;
+	if (odd.len)
+		loader->options->odd_variables = xstrdup(odd.data);
+	buf_fini(&odd);
 }
 
 static void

@@ -20,6 +20,9 @@
 #include "state/state_lock.h"
 #include "state/table.h"
 
+/* Further ahead than clocks are apart. */
+#define FUTURE_NS 60000000000LL
+
 struct outcome {
 	const struct request *request;
 	cJSON *shards; /* {"shard","from","to"} or {"shard","error"} each */
@@ -244,6 +247,19 @@ force(struct outcome *o, FILE *out)
 	return code;
 }
 
+/* The service takes a time that is yet to come as its end, without a word. */
+static bool
+skips_unasked(const struct request *request)
+{
+	int64_t at_ns = strtoll(request->to.from, NULL, 10); /* 0: no time */
+	if (request->yes || request->dry_run || at_ns <= clock_wall_ns() + FUTURE_NS)
+		return false;
+	complain(request,
+		 "--to is in the future, which the service takes as its end: all records that "
+		 "are there now would be skipped. Nothing was changed; --yes does it");
+	return true;
+}
+
 enum exit_code
 command_reset(const struct request *request, FILE *out)
 {
@@ -254,6 +270,8 @@ command_reset(const struct request *request, FILE *out)
 		fputs("lts-state: reset needs --shard S or --all, and --to PLACE\n", stderr);
 		return EXIT_USAGE;
 	}
+	if (skips_unasked(request))
+		return EXIT_FAILED;
 	o.shards = cJSON_CreateArray();
 	enum exit_code code = ask(&o, out, &no_agent);
 	if (no_agent)

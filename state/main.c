@@ -41,7 +41,7 @@ static const struct command commands[] = {
 	  "what is committed beside what is published; exit 1 if they differ" },
 	{ "reset", NULL,
 	  JSON | 1u << REQUEST_SHARD | 1u << REQUEST_ALL | 1u << REQUEST_TO |
-		  1u << REQUEST_DRY_RUN | 1u << REQUEST_TIMEOUT | FORCE,
+		  1u << REQUEST_DRY_RUN | 1u << REQUEST_TIMEOUT | 1u << REQUEST_YES | FORCE,
 	  0, command_reset, "sends shards to another place in their stream" },
 	{ "backup", "FILE", FORCE, 0, command_backup,
 	  "a copy in one file, verified; the agent may run" },

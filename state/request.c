@@ -161,6 +161,13 @@ take_repeat(struct request *request, const char *value)
 }
 
 static enum exit_code
+take_yes(struct request *request, const char *value)
+{
+	request->yes = true;
+	return EXIT_DONE;
+}
+
+static enum exit_code
 take_timeout(struct request *request, const char *value)
 {
 	int64_t ms;
@@ -215,6 +222,8 @@ static const struct option options[REQUEST_OPTIONS] = {
 			    "stopped agent: what it gave back, too" },
 	[REQUEST_REPEAT] = { "repeat", NULL, NULL, take_repeat,
 			     "restore: delivers all since FILE again" },
+	[REQUEST_YES] = { "yes", NULL, NULL, take_yes,
+			  "reset: to a time in the future, too, which is the end" },
 	[REQUEST_TIMEOUT] = { "timeout", "TIME", "duration", take_timeout,
 			      "so long for a running agent's answer; default 30s" },
 	[REQUEST_INTERVAL] = { "interval", "TIME", "time", take_interval,

@@ -30,6 +30,7 @@ enum request_option {
 	REQUEST_DRY_RUN,
 	REQUEST_FORCE,
 	REQUEST_REPEAT,
+	REQUEST_YES,
 	REQUEST_TIMEOUT,
 	REQUEST_INTERVAL,
 	REQUEST_HELP,
@@ -55,7 +56,7 @@ struct request {
 	const struct command *commands, *command; /* all, ended by one without a name; the one */
 	const char *operand;
 	const char *state_dir;
-	bool json, force, repeat, dry_run, help, version;
+	bool json, force, repeat, yes, dry_run, help, version;
 	size_t last;      /* so many events; 0: all */
 	int64_t since_ns; /* and of those only later ones, by this host's clock */
 	struct shard_id shards[REQUEST_SHARDS_MAX];

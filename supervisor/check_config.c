@@ -18,8 +18,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/http.h"
 #include "common/xalloc.h"
+#include "supervisor/cautions.h"
 #include "supervisor/check_online.h"
 #include "supervisor/spawn.h"
 
@@ -129,9 +131,8 @@ check_certificates(const struct options *o)
 static enum exit_code
 check_secret(const char *option, const char *path)
 {
-	struct stat st;
 	enum exit_code code = check_readable(option, path);
-	if (!code && path && stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_mode & S_IROTH)
+	if (!code && cautions_is_open_to_all(path))
 		code = find(EXIT_FAILED, option, path,
 			    "there are keys in it that everybody may read: chmod o-r");
 	return code;
@@ -246,6 +247,12 @@ check_service(const struct options *o, const struct credentials *credentials)
 	return code;
 }
 
+static void
+on_caution(void *arg, const char *setting, const char *text)
+{
+	fprintf(stderr, "lts-supervisor: caution: %s: %s\n", setting, text);
+}
+
 static enum exit_code
 check_all(const struct options *o, const struct credentials *credentials)
 {
@@ -253,6 +260,7 @@ check_all(const struct options *o, const struct credentials *credentials)
 	enum exit_code code = become_user(o->user);
 	if (code)
 		return code;
+	cautions_each(o, clock_wall_ns(), on_caution, NULL);
 	enum exit_code certificates = check_certificates(o);
 	code = worse(certificates, check_files(o, geteuid() != before));
 	if (o->check_config == CHECK_ONLINE && !certificates)

@@ -134,7 +134,10 @@ check(const struct options *options, const struct credentials *credentials)
 {
 	enum exit_code code = check_config(options, credentials);
 	if (!code)
-		puts("lts-supervisor: the configuration is valid");
+		printf("lts-supervisor: the configuration is valid%s\n",
+		       geteuid() == 0 && !options->user
+			       ? ", as root sees it: another user may not read or write all of it"
+			       : "");
 	return (int)code;
 }
 

@@ -17,6 +17,7 @@
 
 #include "common/clock.h"
 #include "common/json.h"
+#include "supervisor/cautions.h"
 #include "supervisor/tell_behind.h"
 #include "supervisor/waits.h"
 
@@ -425,6 +426,13 @@ say_what_changed(const struct supervisor *s)
 					  "is two; content_newline=keep writes them as before"));
 }
 
+static void
+on_caution(void *arg, const char *setting, const char *text)
+{
+	struct supervisor *s = arg;
+	log_warn(s->log, "caution", LOG_TEXT("setting", setting), LOG_TEXT("text", text));
+}
+
 enum exit_code
 supervisor_run(const struct supervisor_config *config)
 {
@@ -454,6 +462,8 @@ supervisor_run(const struct supervisor_config *config)
 			log_warn(s.log, "running as root",
 				 LOG_TEXT("text", "option 'user' names whom to become"));
 		say_what_changed(&s);
+		cautions_each(s.options, clock_wall_ns(), on_caution, &s);
+		cautions_each_key_file(s.options, on_caution, &s);
 		worker_pool_start(s.pool);
 		group_start(s.group);
 		ev_run(s.loop, 0);

@@ -20,7 +20,7 @@
 	X(lts_wire_parse) X(lts_api) \
 	X(lts_api_life) X(options_value) X(options_reload) \
 	X(options_check) X(json) \
-	X(credentials) X(options) \
+	X(credentials) X(options) X(options_file) \
 	X(log) X(log_rate) X(json_skip) \
 	X(batch_scan) X(batch_scan_cjson) \
 	X(record_text) X(basics) \
@@ -68,7 +68,7 @@
 	X(remains) X(output_files) \
 	X(manager) X(plugins) X(reload) X(keys) X(metrics) \
 	X(exec) X(manual) X(examples) \
-	X(commands) X(one_at_a_time) X(confined) X(users) X(online) X(hostile) \
+	X(commands) X(one_at_a_time) X(confined) X(users) X(cautions) X(online) X(hostile) \
 	X(replay) X(replay_stops) X(resets) X(watch)
 /* clang-format on */
 

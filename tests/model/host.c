@@ -226,6 +226,12 @@ log_add_file(struct log *log, const char *path, enum log_level least, enum log_f
 	return LTS_OK;
 }
 
+bool
+log_fd_is_journal(int fd)
+{
+	return false;
+}
+
 void
 log_reopen(struct log *log)
 {

@@ -226,6 +226,26 @@ START_TEST(to_end_passes_over_the_backlog)
 }
 END_TEST
 
+/* A year too far, or milliseconds for seconds: the service takes that as the end. */
+START_TEST(to_the_future_wants_a_yes)
+{
+	struct one_host h;
+	char *output;
+	begin_read(&h, AGENT);
+	for (int stopped = 0; stopped < 2; stopped++) {
+		size_t before = events_of_kind(&h.agent, "reset");
+		ck_assert_int_eq(run(&h.agent, "reset --all --to 4000000000", &output), 1);
+		free(output);
+		ck_assert_uint_eq(events_of_kind(&h.agent, "reset"), before);
+		ck_assert_int_eq(run(&h.agent, "reset --all --to 4000000000 --yes", &output), 0);
+		free(output);
+		if (!stopped)
+			agent_stop(&h.agent);
+	}
+	one_host_end(&h);
+}
+END_TEST
+
 START_TEST(dry_run_changes_nothing)
 {
 	struct one_host h;
@@ -462,6 +482,7 @@ suite_resets(void)
 	tcase_add_test(tc, to_begin_delivers_everything_exactly_once_more);
 	tcase_add_loop_test(tc, to_a_cursor_or_a_time_delivers_what_is_behind_it_once_more, 0, 2);
 	tcase_add_test(tc, to_end_passes_over_the_backlog);
+	tcase_add_test(tc, to_the_future_wants_a_yes);
 	tcase_add_test(tc, dry_run_changes_nothing);
 	tcase_add_test(tc, place_that_the_service_refuses_leaves_it_where_it_is);
 	tcase_add_test(tc, finished_shard_goes_on_and_the_agent_ends_when_it_has);

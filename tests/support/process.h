@@ -11,7 +11,7 @@
 
 /* In every such process' environment, and its descendants': NAME=the scenario's
  * directory. */
-#define PROCESS_MARK "LTS_TEST_SCENARIO"
+#define PROCESS_MARK "TEST_SCENARIO_OF_LTS"
 
 enum { PROCESS_WORDS_MAX = 96 };
 

@@ -159,7 +159,7 @@ scenario_case(Suite *suite, const char *name)
 uint64_t
 scenario_seed(unsigned n)
 {
-	const char *base = getenv("LTS_TEST_SEED");
+	const char *base = getenv("TEST_SEED");
 	return sim_mix((base ? strtoull(base, NULL, 10) : 0) * 1000 + n);
 }
 

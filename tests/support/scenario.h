@@ -37,7 +37,7 @@ TCase *scenario_case(Suite *suite, const char *name);
 
 /* A number below `most` out of *seed, which moves on. */
 unsigned scenario_draw(uint64_t *seed, unsigned most);
-/* The n-th seed of this run: the same in every run, but for $LTS_TEST_SEED. */
+/* The n-th seed of this run: the same in every run, but for $TEST_SEED. */
 uint64_t scenario_seed(unsigned n);
 
 /* Runs a program to its end; its exit code. What it printed on stdout (the caller frees)

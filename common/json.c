@@ -4,8 +4,8 @@
  * In every process. Owns nothing beyond a call. Before cJSON parses, a pass over the text
  * puts quotes around numbers, and refuses what cJSON would let through: control
  * characters, numbers that are none, depth. Must never turn one text into another value:
- * what is doubtful is refused. Batches do not come here (worker/batch_scan.c). Held by
- * tests/common/test_json.c.
+ * what is doubtful is refused, or made unusable as an identifier. Batches do not come here
+ * (worker/batch_scan.c). Held by tests/common/test_json.c.
  */
 #include "common/json.h"
 
@@ -19,6 +19,7 @@ struct pass {
 	const char *at, *end;
 	struct buf out;
 	unsigned depth;
+	bool forgiving;
 };
 
 static bool
@@ -96,20 +97,40 @@ copy_number(struct pass *pass)
 	return peek(pass) != ':';
 }
 
-/* cJSON checks the escapes; \u0000 would cut the text short. */
+/* How many bytes here cannot stand in a string as they are; 0: none. cJSON checks the escapes;
+ * \u0000 would cut the text short, and half a pair of them would end cJSON's reading. */
+static size_t
+odd_bytes(const struct pass *pass)
+{
+	const char *at = pass->at;
+
+	if ((unsigned char)*at < 0x20)
+		return 1;
+	if (pass->end - at < 6 || at[0] != '\\' || at[1] != 'u')
+		return 0;
+	if (memcmp(at + 2, "0000", 4) == 0)
+		return 6;
+	return pass->forgiving && (at[2] == 'd' || at[2] == 'D') && strchr("89abcdefABCDEF", at[3])
+		       ? 6
+		       : 0;
+}
+
 static bool
 copy_string(struct pass *pass)
 {
 	const char *from = pass->at++;
 
-	for (; pass->at < pass->end && *pass->at != '"'; pass->at++) {
-		if ((unsigned char)*pass->at < 0x20)
+	while (pass->at < pass->end && *pass->at != '"') {
+		size_t odd = odd_bytes(pass);
+		if (odd && !pass->forgiving)
 			return false;
-		if (*pass->at != '\\')
+		if (!odd) {
+			pass->at += *pass->at == '\\' ? 2 : 1;
 			continue;
-		if (pass->end - pass->at >= 6 && memcmp(pass->at, "\\u0000", 6) == 0)
+		}
+		if (!put(pass, from, (size_t)(pass->at - from)) || !put(pass, "\\u0001", 6))
 			return false;
-		pass->at++;
+		from = pass->at += odd;
 	}
 	if (pass->at >= pass->end)
 		return false;
@@ -135,10 +156,10 @@ copy_next(struct pass *pass)
 	       put(pass, &c, 1);
 }
 
-struct cJSON *
-json_parse_exact(const char *text, size_t len)
+static struct cJSON *
+parse(const char *text, size_t len, bool forgiving)
 {
-	struct pass pass = { .at = text };
+	struct pass pass = { .at = text, .forgiving = forgiving };
 	cJSON *tree = NULL;
 
 	if (!text || len > JSON_BYTES_MAX)
@@ -154,6 +175,18 @@ json_parse_exact(const char *text, size_t len)
 out:
 	buf_fini(&pass.out);
 	return tree;
+}
+
+struct cJSON *
+json_parse_exact(const char *text, size_t len)
+{
+	return parse(text, len, false);
+}
+
+struct cJSON *
+json_parse_forgiving(const char *text, size_t len)
+{
+	return parse(text, len, true);
 }
 
 const char *

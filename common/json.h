@@ -18,6 +18,11 @@ enum { JSON_BYTES_MAX = 8 * 1024 * 1024, JSON_DEPTH_MAX = 32 };
  * own digits. */
 struct cJSON *json_parse_exact(const char *text, size_t len);
 
+/* The same for an answer of which one odd text shall not spoil the rest: what is refused above in
+ * a string (a control character, \u0000), and each half of a pair of \u escapes, becomes U+0001,
+ * which no identifier of common/ids.h may hold. */
+struct cJSON *json_parse_forgiving(const char *text, size_t len);
+
 /* The text of a string or number, borrowed from the tree; NULL when it is anything else.
  */
 const char *json_value_text(const struct cJSON *value);

@@ -16,9 +16,9 @@
 enum { TELLTALE = 16 };
 
 static enum lts_err
-verdict(enum lts_op op, const struct http_result *result)
+verdict(enum lts_op op, const struct http_result *result, const char *code)
 {
-	enum lts_err by_status = lts_wire_status_err(op, result->status);
+	enum lts_err by_status = lts_wire_code_err(op, result->status, code);
 	if (!result->err)
 		return by_status;
 	/* The status has said it all, however long the page that came with it. */
@@ -36,16 +36,18 @@ read_payload(enum lts_op op, struct buf *body, struct lts_answer *answer,
 	enum lts_err err = LTS_BADDATA;
 	switch (op) {
 	case LTS_OP_HEARTBEAT:
-		err = lts_wire_parse_shards(body, &payload->shards, &answer->n_shards);
+		err = lts_wire_parse_shards(body, &payload->shards, &answer->n_shards,
+					    &answer->odd);
 		answer->shards = payload->shards;
 		break;
 	case LTS_OP_READ_CHECKPOINTS:
 		err = lts_wire_parse_checkpoints(body, &payload->checkpoints,
-						 &answer->n_checkpoints);
+						 &answer->n_checkpoints, &answer->odd);
 		answer->checkpoints = payload->checkpoints;
 		break;
 	case LTS_OP_WRITE_CHECKPOINTS:
-		err = lts_wire_parse_written(body);
+		/* It may have been stored: only what is read back counts. */
+		err = lts_wire_parse_written(body) ? LTS_UNKNOWN : LTS_OK;
 		break;
 	case LTS_OP_CURSOR:
 		err = lts_wire_parse_cursor(body, &answer->cursor);
@@ -79,17 +81,21 @@ withhold_secrets(struct lts_answer *answer, const struct credentials *sent_with)
 	if (repeats(answer->request_id, sent_with->token) ||
 	    repeats(answer->request_id, sent_with->sk))
 		answer->request_id[0] = '\0';
+	if (repeats(answer->odd.first, sent_with->token) ||
+	    repeats(answer->odd.first, sent_with->sk))
+		answer->odd.first[0] = '\0';
 }
 
+/* Of a failure; the service's words come before the network's. */
 static void
 read_words(const struct http_result *result, struct lts_answer *answer)
 {
-	if (result->err)
-		lts_wire_put_printable(answer->message, sizeof(answer->message), result->error);
-	else if (lts_wire_status_err(LTS_OP_BATCH, result->status))
+	if (!result->err && result->body->len)
 		lts_wire_parse_error(result->body, answer->code, sizeof(answer->code),
 				     answer->message, sizeof(answer->message));
-	else
+	if (result->err)
+		lts_wire_put_printable(answer->message, sizeof(answer->message), result->error);
+	else if (!answer->message[0] && !lts_wire_status_err(LTS_OP_BATCH, result->status))
 		snprintf(answer->message, sizeof(answer->message),
 			 "the answer's body is not of the expected shape");
 	if (!answer->message[0])
@@ -104,7 +110,6 @@ lts_answer_read(enum lts_op op, const struct http_result *result,
 {
 	*payload_out = (struct lts_payload){ .shards = NULL };
 	*answer_out = (struct lts_answer){
-		.err = verdict(op, result),
 		.status = result->status,
 		.retry_after_ms = result->retry_after_ms,
 		.service_time_ns = result->date_ns,
@@ -112,10 +117,14 @@ lts_answer_read(enum lts_op op, const struct http_result *result,
 	};
 	lts_wire_put_printable(answer_out->request_id, sizeof(answer_out->request_id),
 			       result->request_id);
-	if (!answer_out->err)
-		answer_out->err = read_payload(op, result->body, answer_out, payload_out);
-	if (answer_out->err)
+	if (result->err || lts_wire_status_err(op, result->status)) {
 		read_words(result, answer_out);
+		answer_out->err = verdict(op, result, answer_out->code);
+	} else {
+		answer_out->err = read_payload(op, result->body, answer_out, payload_out);
+		if (answer_out->err)
+			read_words(result, answer_out);
+	}
 	withhold_secrets(answer_out, sent_with);
 }
 

@@ -43,7 +43,7 @@ struct lts_answer {
 	/* LTS_OK; AGAIN (408, 425, 429, 5xx, network); UNKNOWN (a checkpoint write that
 	 * may have arrived and whose answer was lost or garbled, 5xx included); DENIED
 	 * (401, 403); NOTFOUND; GONE (409); EXPIRED (410); INVALID (400); TOOBIG (body
-	 * above the cap); BADDATA (anything else). */
+	 * above the cap); BADDATA (anything else). A code counts more: lts_wire_code_err. */
 	enum lts_err err;
 	int status;              /* HTTP; 0 when no answer came */
 	int64_t retry_after_ms;  /* 0..300000; -1 when not said */
@@ -53,11 +53,11 @@ struct lts_answer {
 				    secret */
 	char request_id[64];
 	size_t body_size; /* as the answer says, TOOBIG too; 0: it does not say */
-	/* The payload of the kind asked for; borrowed until the callback returns. */
-	const struct shard_id *shards;
+	const struct shard_id *shards; /* the payload asked for; borrowed in the callback */
 	size_t n_shards;
 	const struct lts_checkpoint *checkpoints;
 	size_t n_checkpoints;
+	struct lts_odd odd; /* left out of the list */
 	struct cursor cursor;
 	struct buf *body; /* batch: the decoded body, never empty; the callback may take
 			   * it by copying the struct and calling buf_init on the

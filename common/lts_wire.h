@@ -8,6 +8,7 @@
 #ifndef COMMON_LTS_WIRE_H
 #define COMMON_LTS_WIRE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/buf.h"
@@ -36,6 +37,14 @@ struct lts_checkpoint {
 	struct shard_id shard;
 	struct cursor cursor;        /* "" when the service has the shard but no position */
 	struct consumer_name writer; /* "" when the service did not say, or not readably */
+	bool unreadable; /* the service has a position, of a form that cannot be read */
+};
+
+/* What a list holds and cannot be read: it spoils only itself. */
+struct lts_odd {
+	size_t count;   /* of entries left out, and of positions */
+	bool nameless;  /* one of them may be of any shard: nobody is known to be missing */
+	char first[96]; /* of them, printable, cut to fit */
 };
 
 struct lts_place { /* of whom all requests speak; outlives them */
@@ -77,17 +86,19 @@ void lts_wire_fini(struct lts_wire_request *request);
 
 /* What a status means to the caller; LTS_OK for 200..299. */
 enum lts_err lts_wire_status_err(enum lts_op op, int status);
+/* The same with the error's code, which says more than a 4xx: some come with several. "": none. */
+enum lts_err lts_wire_code_err(enum lts_op op, int status, const char *code);
 
-/* Bodies of a 2xx. LTS_BADDATA: not JSON, or not of the expected shape, or above the
- * ceilings. Lists are freed by the caller; a shard named twice stands once, with what was
- * said last (as in the SDK). */
+/* Bodies of a 2xx. LTS_BADDATA: not JSON, or not of the expected shape. `null` is an empty list.
+ * What cannot be read is left out and counted, as is all above the ceilings. Lists are freed by
+ * the caller; a shard named twice stands once, with what was said last (as in the SDK). */
 enum lts_err lts_wire_parse_shards(const struct buf *body, struct shard_id **list_out,
-				   size_t *n_out) LTS_MUST_USE;
+				   size_t *n_out, struct lts_odd *odd_out) LTS_MUST_USE;
 enum lts_err lts_wire_parse_checkpoints(const struct buf *body, struct lts_checkpoint **list_out,
-					size_t *n_out) LTS_MUST_USE;
+					size_t *n_out, struct lts_odd *odd_out) LTS_MUST_USE;
 enum lts_err lts_wire_parse_cursor(const struct buf *body,
 				   struct cursor *cursor_out) LTS_MUST_USE;
-/* The SDK does not read this answer: anything that is JSON, or nothing, will do. */
+/* The SDK does not read this answer: any JSON that names no error, or nothing, will do. */
 enum lts_err lts_wire_parse_written(const struct buf *body) LTS_MUST_USE;
 
 /* Code and words of an error body, in any of the shapes seen; "" where there are none. */

@@ -3,8 +3,8 @@
  *
  * In the supervisor and the workers. Owns nothing. Everything here comes from the
  * network: must never trust a length, a type or a count, never let a number pass through
- * a double, and never take a wrong shape for an empty list. Held by
- * tests/common/test_lts_wire_parse.c.
+ * a double, never take a wrong shape for an empty list, nor let one entry spoil the
+ * others. Held by tests/common/test_lts_wire_parse.c.
  */
 #include "common/lts_wire.h"
 
@@ -48,6 +48,22 @@ lts_wire_status_err(enum lts_op op, int status)
 	}
 }
 
+enum lts_err
+lts_wire_code_err(enum lts_op op, int status, const char *code)
+{
+	static const struct {
+		const char *code;
+		int status; /* that it stands for */
+	} known[] = {
+		{ "LTS.0010", 500 },   { "LTS.0201", 404 },   { "LTS.0208", 404 },
+		{ "APIGW.0301", 401 }, { "APIGW.0303", 401 }, { "APIGW.0308", 429 },
+	};
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (status >= 400 && status <= 499 && strcmp(code, known[i].code) == 0)
+			status = known[i].status;
+	return lts_wire_status_err(op, status);
+}
+
 /* An upper bound of the nodes of a JSON text: each but the first follows one of these.
  * Keeps
  * "[0,0,0,..." of the largest size from becoming a tree a hundred times that. */
@@ -68,7 +84,42 @@ parse(const struct buf *body)
 {
 	if (body->len == 0 || body->len > LTS_WIRE_CONTROL_BYTES || has_too_many_nodes(body))
 		return NULL;
-	return json_parse_exact(body->data, body->len);
+	return json_parse_forgiving(body->data, body->len);
+}
+
+/* The array, or NULL with *empty_out for a `null` in its place. */
+static cJSON *
+parse_list(const struct buf *body, bool *empty_out)
+{
+	cJSON *root = parse(body);
+	*empty_out = cJSON_IsNull(root);
+	if (cJSON_IsArray(root))
+		return root;
+	cJSON_Delete(root);
+	return NULL;
+}
+
+static size_t
+room_for(const cJSON *root, size_t most)
+{
+	size_t n = (size_t)cJSON_GetArraySize(root);
+	return n < most ? n + 1 : most;
+}
+
+static void
+leave_out(struct lts_odd *odd, const cJSON *item)
+{
+	char *text = odd->count++ ? NULL : cJSON_PrintUnformatted(item);
+	if (text)
+		lts_wire_put_printable(odd->first, sizeof(odd->first), text);
+	cJSON_free(text);
+}
+
+static void
+leave_rest_out(struct lts_odd *odd, const cJSON *item)
+{
+	odd->nameless = true;
+	leave_out(odd, item);
 }
 
 /* The place where this shard belongs: an earlier one of the same name, or a new one. */
@@ -81,42 +132,53 @@ shard_place(const struct shard_id *list, size_t n, const struct shard_id *shard)
 	return i;
 }
 
-enum lts_err
-lts_wire_parse_shards(const struct buf *body, struct shard_id **list_out, size_t *n_out)
+/* A list of which nothing is a text is no list of shards, and not an empty one either. */
+static bool
+is_of_shards(const cJSON *root)
 {
-	enum lts_err err = LTS_BADDATA;
-	struct shard_id *list = NULL;
+	const cJSON *item;
+	cJSON_ArrayForEach(item, root) if (json_value_text(item)) return true;
+	return cJSON_GetArraySize(root) == 0;
+}
+
+enum lts_err
+lts_wire_parse_shards(const struct buf *body, struct shard_id **list_out, size_t *n_out,
+		      struct lts_odd *odd_out)
+{
+	bool empty;
 	size_t n = 0;
-	cJSON *root = parse(body);
-	if (!cJSON_IsArray(root))
-		goto out;
-	int count = cJSON_GetArraySize(root);
-	if (count > LTS_WIRE_SHARDS_MAX)
-		goto out;
-	list = xcalloc((size_t)count, sizeof(*list));
+	struct lts_odd odd = { 0 };
+	cJSON *root = parse_list(body, &empty);
+	if (!empty && (!root || !is_of_shards(root))) {
+		cJSON_Delete(root);
+		return LTS_BADDATA;
+	}
+	struct shard_id *list = xcalloc(room_for(root, LTS_WIRE_SHARDS_MAX), sizeof(*list));
 	const cJSON *item;
 	cJSON_ArrayForEach(item, root)
 	{
 		struct shard_id shard;
 		const char *text = json_value_text(item);
-		if (!text || !shard_id_set(&shard, text))
-			goto out;
+		if (!text || !shard_id_set(&shard, text)) {
+			leave_out(&odd, item);
+			continue;
+		}
 		size_t at = shard_place(list, n, &shard);
+		if (at == LTS_WIRE_SHARDS_MAX) {
+			leave_rest_out(&odd, item);
+			continue;
+		}
 		list[at] = shard;
 		n += at == n;
 	}
+	cJSON_Delete(root);
 	*list_out = list;
 	*n_out = n;
-	list = NULL;
-	err = LTS_OK;
-out:
-	free(list);
-	cJSON_Delete(root);
-	return err;
+	*odd_out = odd;
+	return LTS_OK;
 }
 
-/* null and "" are no position; another type, one too long, or none at all is a wrong
- * shape. */
+/* null and "" are no position; another type, one too long, or none at all is not readable. */
 static bool
 read_position(const cJSON *object, struct cursor *cursor)
 {
@@ -128,15 +190,20 @@ read_position(const cJSON *object, struct cursor *cursor)
 	return text && (text[0] == '\0' || cursor_set(cursor, text));
 }
 
+/* False: it is of no shard that could be ours. */
 static bool
-read_checkpoint(const cJSON *object, struct lts_checkpoint *checkpoint)
+read_checkpoint(const cJSON *object, struct lts_checkpoint *checkpoint, struct lts_odd *odd)
 {
 	*checkpoint = (struct lts_checkpoint){ .writer = { .text = "" } };
 	const char *shard = json_text(object, "shard_id");
-	if (!shard || !shard_id_set(&checkpoint->shard, shard))
+	if (!shard || !shard_id_set(&checkpoint->shard, shard)) {
+		odd->nameless |= !shard;
+		leave_out(odd, object);
 		return false;
-	if (!read_position(object, &checkpoint->cursor))
-		return false;
+	}
+	checkpoint->unreadable = !read_position(object, &checkpoint->cursor);
+	if (checkpoint->unreadable)
+		leave_out(odd, object);
 	/* Another program's name may be of any form; it only must not look like one of
 	 * ours. */
 	const char *writer = json_text(object, "consumer_name");
@@ -156,36 +223,35 @@ checkpoint_place(const struct lts_checkpoint *list, size_t n, const struct shard
 
 enum lts_err
 lts_wire_parse_checkpoints(const struct buf *body, struct lts_checkpoint **list_out,
-			   size_t *n_out)
+			   size_t *n_out, struct lts_odd *odd_out)
 {
-	enum lts_err err = LTS_BADDATA;
-	struct lts_checkpoint *list = NULL;
+	bool empty;
 	size_t n = 0;
-	cJSON *root = parse(body);
-	if (!cJSON_IsArray(root))
-		goto out;
-	int count = cJSON_GetArraySize(root);
-	if (count > LTS_WIRE_CHECKPOINTS_MAX)
-		goto out;
-	list = xcalloc((size_t)count, sizeof(*list));
+	struct lts_odd odd = { 0 };
+	cJSON *root = parse_list(body, &empty);
+	if (!empty && !root)
+		return LTS_BADDATA;
+	struct lts_checkpoint *list =
+		xcalloc(room_for(root, LTS_WIRE_CHECKPOINTS_MAX), sizeof(*list));
 	const cJSON *item;
 	cJSON_ArrayForEach(item, root)
 	{
 		struct lts_checkpoint checkpoint;
-		if (!cJSON_IsObject(item) || !read_checkpoint(item, &checkpoint))
-			goto out;
+		if (!read_checkpoint(item, &checkpoint, &odd))
+			continue;
 		size_t at = checkpoint_place(list, n, &checkpoint.shard);
+		if (at == LTS_WIRE_CHECKPOINTS_MAX) {
+			leave_rest_out(&odd, item);
+			continue;
+		}
 		list[at] = checkpoint;
 		n += at == n;
 	}
+	cJSON_Delete(root);
 	*list_out = list;
 	*n_out = n;
-	list = NULL;
-	err = LTS_OK;
-out:
-	free(list);
-	cJSON_Delete(root);
-	return err;
+	*odd_out = odd;
+	return LTS_OK;
 }
 
 enum lts_err
@@ -204,7 +270,9 @@ lts_wire_parse_written(const struct buf *body)
 	if (body->len == 0)
 		return LTS_OK;
 	cJSON *root = parse(body);
-	enum lts_err err = root ? LTS_OK : LTS_BADDATA;
+	char code[2], message[2];
+	lts_wire_parse_error(body, code, sizeof(code), message, sizeof(message));
+	enum lts_err err = root && !code[0] ? LTS_OK : LTS_BADDATA;
 	cJSON_Delete(root);
 	return err;
 }

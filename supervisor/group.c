@@ -1,62 +1,22 @@
 /*
- * group.c - the consumer-group protocol, for all consumers of this host.
+ * group.c - the consumer-group protocol, for all consumers of this host: their heartbeats.
  *
  * Runs on the supervisor's loop. Owns the consumers' timers and requests. Must never have
  * two heartbeats of one consumer in flight, nor put one off for longer than a sixth of
  * the service's timeout. Held by the scenarios.
  */
-#include "supervisor/group.h"
+#include "supervisor/group_inside.h"
 
-#include <ev.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 
-#include "common/backoff.h"
 #include "common/clock.h"
 #include "common/xalloc.h"
 #include "supervisor/assign.h"
 
 enum {
 	GROUP_CLOSING_MS = 20,
-	GROUP_ASK_SINGLY = 8, /* more shards than that at once: all in one request */
-};
-
-struct consumer {
-	struct group *group;
-	uint32_t index;
-	struct consumer_name name;
-	struct ev_timer timer;
-	struct lts_request *request; /* NULL: none in flight */
-	int64_t sent_ms;
-	int64_t heard_ms;        /* when the last one that was answered had been sent */
-	struct shard_id *listed; /* by the request in flight; before the first answer,
-				    what it once held */
-	size_t n_listed;
-	struct backoff backoff;
-	bool hurry;        /* the next heartbeat lists less, and is not sent yet */
-	bool hurried;      /* it is under way: its answer frees a shard for others */
-	unsigned failures; /* in a row */
-	bool answered;
-};
-
-/* Where does the service stand with a shard? */
-struct question {
-	struct shard_id shard;
-	uint64_t number;
-};
-
-struct group {
-	struct group_config config;
-	struct consumer *consumers; /* room for ASSIGN_WORKERS_MAX */
-	struct service_clock clock;
-	struct ev_timer ask; /* fires once for all shards asked for in one turn */
-	struct question *asked;
-	size_t n_asked, asked_cap;
-	LIST_HEAD(, reading) readings; /* in flight */
-	LIST_HEAD(, writing) writings;
-	struct group_stats stats;
-	bool joined, paused;
+	GROUP_REFUSALS = 2,   /* of its first list, in a row: then it is not sent again */
 };
 
 /* ---- heartbeats ---- */
@@ -79,10 +39,28 @@ beat_now(struct consumer *c)
 		schedule(c, 0);
 }
 
+/* Some services refuse (400) the list of a member that they do not know, as after a time-out.
+ * Nothing is held yet, so that an empty one gives nothing away but the wish to keep what was
+ * ours; twice, since that is not for one bad answer to decide. A group or stream that is missing
+ * is another matter (LTS_NOTFOUND), and a member that holds shards lists them until their leases
+ * end. */
+static void
+on_refused_list(struct consumer *c, const struct lts_answer *answer)
+{
+	bool refused = answer->err == LTS_INVALID && !c->answered && c->n_listed;
+	c->refusals = refused ? c->refusals + 1 : 0;
+	if (c->forgotten || c->refusals < GROUP_REFUSALS)
+		return;
+	c->forgotten = true;
+	log_warn(c->group->config.log, "the service refuses the list of what we held; joins anew",
+		 LOG_TEXT("consumer", c->name.text), LOG_UINT("shards", c->n_listed));
+}
+
 static void
 on_failure(struct consumer *c, const struct lts_answer *answer)
 {
 	struct group *g = c->group;
+	on_refused_list(c, answer);
 	int64_t longest_ms = g->config.timeout_ms / 6;
 	int64_t delay_ms = backoff_next_ms(&c->backoff, answer->retry_after_ms);
 	if (answer->err == LTS_DENIED || answer->err == LTS_NOTFOUND || delay_ms > longest_ms)
@@ -121,6 +99,7 @@ on_success(struct consumer *c, const struct lts_answer *answer)
 	c->failures = 0;
 	bool first = !c->answered;
 	c->answered = true;
+	c->forgotten = false;
 	c->heard_ms = c->sent_ms;
 	backoff_reset(&c->backoff);
 	schedule(c, c->hurry ? 0 : g->config.interval_ms);
@@ -149,6 +128,7 @@ on_heartbeat(void *arg, struct lts_answer *answer)
 {
 	struct consumer *c = arg;
 	c->request = NULL;
+	group_name_odd(c->group, GROUP_HEARTBEAT, answer);
 	service_clock_learn(&c->group->clock, answer->service_time_ns, clock_boot_ms());
 	if (answer->err)
 		on_failure(c, answer);
@@ -176,8 +156,8 @@ on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 		free(c->listed);
 		c->listed = lease_book_list(g->config.book, c->index, &c->n_listed, c->sent_ms);
 	}
-	c->request = lts_api_heartbeat(g->config.api, &c->name, c->listed, c->n_listed,
-				       on_heartbeat, c);
+	c->request = lts_api_heartbeat(g->config.api, &c->name, c->listed,
+				       c->forgotten ? 0 : c->n_listed, on_heartbeat, c);
 }
 
 void
@@ -259,157 +239,6 @@ group_clock(const struct group *g)
 	return &g->clock;
 }
 
-/* ---- reading checkpoints ---- */
-
-/* One request for one shard, or for all that were asked for in one turn. */
-struct reading {
-	LIST_ENTRY(reading) link;
-	struct group *group;
-	size_t n;
-	struct question questions[];
-};
-
-static const struct lts_checkpoint *
-checkpoint_of(const struct lts_answer *answer, const struct shard_id *shard)
-{
-	for (size_t i = 0; i < answer->n_checkpoints; i++)
-		if (shard_id_equal(&answer->checkpoints[i].shard, shard))
-			return &answer->checkpoints[i];
-	return NULL;
-}
-
-static void
-on_reading(void *arg, struct lts_answer *answer)
-{
-	struct reading *reading = arg;
-	struct group *g = reading->group;
-	service_clock_learn(&g->clock, answer->service_time_ns, clock_boot_ms());
-	g->stats.failures[GROUP_READ][answer->err]++;
-	if (answer->err)
-		log_warn(g->config.log, "checkpoints not read",
-			 LOG_TEXT("reason", lts_err_name(answer->err)),
-			 LOG_INT("status", answer->status), LOG_TEXT("text", answer->message));
-	for (size_t i = 0; i < reading->n; i++) {
-		const struct question *question = &reading->questions[i];
-		const struct lts_checkpoint *at = checkpoint_of(answer, &question->shard);
-		struct cursor cursor = { 0 };
-		bool ours = at && identity_owns_name(g->config.identity, &at->writer);
-		if (at)
-			cursor = at->cursor;
-		book_on_service(g->config.book, &question->shard, question->number, answer->err,
-				&cursor, ours, clock_boot_ms());
-	}
-	LIST_REMOVE(reading, link);
-	free(reading);
-}
-
-static void
-read_checkpoints(struct group *g, const struct question *questions, size_t n)
-{
-	struct reading *reading = xcalloc(1, sizeof(*reading) + n * sizeof(*questions));
-	reading->group = g;
-	reading->n = n;
-	memcpy(reading->questions, questions, n * sizeof(*questions));
-	LIST_INSERT_HEAD(&g->readings, reading, link);
-	lts_api_read_checkpoints(g->config.api, n == 1 ? &questions[0].shard : NULL, on_reading,
-				 reading);
-}
-
-static void
-on_ask(struct ev_loop *loop, struct ev_timer *timer, int events)
-{
-	struct group *g = timer->data;
-	if (g->n_asked > GROUP_ASK_SINGLY)
-		read_checkpoints(g, g->asked, g->n_asked);
-	else
-		for (size_t i = 0; i < g->n_asked; i++)
-			read_checkpoints(g, &g->asked[i], 1);
-	g->n_asked = 0;
-}
-
-void
-group_ask_service(struct group *g, const struct shard_id *shard, uint64_t question)
-{
-	if (g->n_asked == g->asked_cap) {
-		g->asked_cap = g->asked_cap ? 2 * g->asked_cap : 16;
-		g->asked = xreallocarray(g->asked, g->asked_cap, sizeof(*g->asked));
-	}
-	g->asked[g->n_asked++] = (struct question){ *shard, question };
-	ev_timer_start(g->config.loop, &g->ask);
-}
-
-/* ---- writing checkpoints ---- */
-
-struct writing {
-	LIST_ENTRY(writing) link;
-	struct group *group;
-	uint32_t home;
-	size_t n;
-	struct lts_checkpoint list[];
-};
-
-static void start_writing(struct group *g, uint32_t home, const struct lts_checkpoint *list,
-			  size_t n);
-
-/* One bad shard makes the service refuse a whole write: then each is written alone. */
-static bool
-to_be_split(const struct writing *writing, enum lts_err err)
-{
-	return writing->n > 1 && (err == LTS_GONE || err == LTS_NOTFOUND || err == LTS_INVALID);
-}
-
-static void
-on_written(void *arg, struct lts_answer *answer)
-{
-	struct writing *writing = arg;
-	struct group *g = writing->group;
-	service_clock_learn(&g->clock, answer->service_time_ns, clock_boot_ms());
-	g->stats.failures[GROUP_WRITE][answer->err]++;
-	if (answer->err)
-		log_warn(g->config.log, "checkpoints not published; tried again",
-			 LOG_TEXT("consumer", g->consumers[writing->home].name.text),
-			 LOG_TEXT("reason", lts_err_name(answer->err)),
-			 LOG_INT("status", answer->status), LOG_TEXT("text", answer->message),
-			 LOG_UINT("shards", writing->n));
-	for (size_t i = 0; i < writing->n; i++) {
-		if (to_be_split(writing, answer->err) &&
-		    lease_book_may_repeat(g->config.book, &writing->list[i].shard,
-					  clock_boot_ms()))
-			start_writing(g, writing->home, &writing->list[i], 1);
-		else
-			book_on_written(g->config.book, &writing->list[i].shard,
-					&writing->list[i].cursor, answer->err, clock_boot_ms());
-	}
-	LIST_REMOVE(writing, link);
-	free(writing);
-}
-
-static void
-start_writing(struct group *g, uint32_t home, const struct lts_checkpoint *list, size_t n)
-{
-	struct writing *writing = xcalloc(1, sizeof(*writing) + n * sizeof(*list));
-	writing->group = g;
-	writing->home = home;
-	writing->n = n;
-	memcpy(writing->list, list, n * sizeof(*list));
-	LIST_INSERT_HEAD(&g->writings, writing, link);
-	lts_api_write_checkpoints(g->config.api, &g->consumers[home].name, writing->list, n,
-				  on_written, writing);
-}
-
-void
-group_publish(struct group *g, uint32_t home, const struct shard_id *shards,
-	      const struct cursor *cursors, size_t n)
-{
-	struct lts_checkpoint *list = xcalloc(n, sizeof(*list));
-	for (size_t i = 0; i < n; i++) {
-		list[i].shard = shards[i];
-		list[i].cursor = cursors[i];
-	}
-	start_writing(g, home, list, n);
-	free(list);
-}
-
 /* ---- the group ---- */
 
 static void
@@ -456,8 +285,7 @@ group_create(const struct group_config *config)
 	g->consumers = xcalloc(ASSIGN_WORKERS_MAX, sizeof(*g->consumers));
 	for (uint32_t i = 0; i < config->consumers; i++)
 		init_consumer(g, i);
-	ev_timer_init(&g->ask, on_ask, 0, 0);
-	g->ask.data = g;
+	group_checkpoints_init(g);
 	return g;
 }
 
@@ -472,12 +300,7 @@ group_destroy(struct group **group)
 		ev_timer_stop(g->config.loop, &g->consumers[i].timer);
 		free(g->consumers[i].listed);
 	}
-	ev_timer_stop(g->config.loop, &g->ask);
-	for (struct reading *r; (r = LIST_FIRST(&g->readings)); free(r))
-		LIST_REMOVE(r, link);
-	for (struct writing *w; (w = LIST_FIRST(&g->writings)); free(w))
-		LIST_REMOVE(w, link);
-	free(g->asked);
+	group_checkpoints_fini(g);
 	free(g->consumers);
 	free(g);
 	*group = NULL;

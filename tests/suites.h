@@ -59,7 +59,7 @@
 	X(stops) X(poison) \
 	X(slow) X(restarts) \
 	X(hosts) X(shards) X(early) \
-	X(signals) X(bad_service) \
+	X(signals) X(bad_service) X(odd_answers) \
 	X(gaps) X(refusals) \
 	X(pipes) X(footprint) \
 	X(disks) X(exhausted) X(rescale) \

@@ -11,6 +11,7 @@
 #define N_OF(list) (sizeof(list) / sizeof((list)[0]))
 
 static struct buf body;
+static struct lts_odd odd;
 
 static void
 setup(void)
@@ -62,19 +63,48 @@ START_TEST(failed_write_may_have_been_stored)
 }
 END_TEST
 
+START_TEST(code_says_more_than_a_status)
+{
+	static const struct {
+		const char *code;
+		int status;
+		enum lts_err err, err_of_write;
+	} table[] = {
+		{ "LTS.0010", 400, LTS_AGAIN, LTS_UNKNOWN },
+		{ "LTS.0201", 400, LTS_NOTFOUND, LTS_NOTFOUND },
+		{ "LTS.0208", 400, LTS_NOTFOUND, LTS_NOTFOUND },
+		{ "LTS.0208", 404, LTS_NOTFOUND, LTS_NOTFOUND },
+		{ "APIGW.0301", 400, LTS_DENIED, LTS_DENIED },
+		{ "APIGW.0308", 403, LTS_AGAIN, LTS_AGAIN },
+		{ "LTS.0009", 400, LTS_INVALID, LTS_INVALID },
+		{ "LTS.0201", 503, LTS_AGAIN, LTS_UNKNOWN }, /* it may have been stored */
+		{ "LTS.0010", 200, LTS_OK, LTS_OK },
+		{ "", 400, LTS_INVALID, LTS_INVALID },
+	};
+	for (size_t i = 0; i < N_OF(table); i++) {
+		ck_assert_int_eq(lts_wire_code_err(LTS_OP_BATCH, table[i].status, table[i].code),
+				 table[i].err);
+		ck_assert_int_eq(lts_wire_code_err(LTS_OP_WRITE_CHECKPOINTS, table[i].status,
+						   table[i].code),
+				 table[i].err_of_write);
+	}
+}
+END_TEST
+
 START_TEST(shards_come_as_strings_or_integers)
 {
 	struct shard_id *list;
 	size_t n;
 	ck_assert_int_eq(
-		lts_wire_parse_shards(text_body("[\"0\", 1, 1767322800000000001]"), &list, &n),
+		lts_wire_parse_shards(text_body("[\"0\", 1, 1767322800000000001]"), &list, &n,
+				      &odd),
 		LTS_OK);
 	ck_assert_uint_eq(n, 3);
 	ck_assert_str_eq(list[0].text, "0");
 	ck_assert_str_eq(list[1].text, "1");
 	ck_assert_str_eq(list[2].text, "1767322800000000001");
 	free(list);
-	ck_assert_int_eq(lts_wire_parse_shards(text_body(" [ ] "), &list, &n), LTS_OK);
+	ck_assert_int_eq(lts_wire_parse_shards(text_body(" [ ] "), &list, &n, &odd), LTS_OK);
 	ck_assert_uint_eq(n, 0);
 	free(list);
 }
@@ -84,7 +114,8 @@ START_TEST(shard_named_twice_stands_once)
 {
 	struct shard_id *list;
 	size_t n;
-	ck_assert_int_eq(lts_wire_parse_shards(text_body("[\"4\",4,\"5\"]"), &list, &n), LTS_OK);
+	ck_assert_int_eq(lts_wire_parse_shards(text_body("[\"4\",4,\"5\"]"), &list, &n, &odd),
+			 LTS_OK);
 	ck_assert_uint_eq(n, 2);
 	free(list);
 }
@@ -92,7 +123,6 @@ END_TEST
 
 static const char *const wrong_shards[] = {
 	"",
-	"null",
 	"{}",
 	"\"0\"",
 	"0",
@@ -103,12 +133,9 @@ static const char *const wrong_shards[] = {
 	"[null]",
 	"[true]",
 	"[{\"shard_id\":\"0\"}]",
-	"[\"\"]",
-	"[\"a b\"]",
-	"[\"\\u0000\"]",
-	"[\"\\\"\"]",
 	"{\"shards\":[\"0\"]}",
-	"[\"0123456789012345678901234567890123456789012345678901234567890123\"]",
+	"[\"0\",01]",
+	"[\"0\",\"\\x\"]",
 };
 
 START_TEST(wrong_shape_of_shards_is_refused)
@@ -116,7 +143,7 @@ START_TEST(wrong_shape_of_shards_is_refused)
 	struct shard_id *list = NULL;
 	size_t n = 77;
 	for (size_t i = 0; i < N_OF(wrong_shards); i++)
-		ck_assert_msg(lts_wire_parse_shards(text_body(wrong_shards[i]), &list, &n) ==
+		ck_assert_msg(lts_wire_parse_shards(text_body(wrong_shards[i]), &list, &n, &odd) ==
 				      LTS_BADDATA,
 			      "taken: %s", wrong_shards[i]);
 	ck_assert_ptr_null(list);
@@ -134,16 +161,22 @@ numbered_list(unsigned n)
 	return &body;
 }
 
-START_TEST(number_of_shards_has_a_ceiling)
+START_TEST(shards_above_the_ceiling_are_left_out)
 {
 	struct shard_id *list;
 	size_t n;
-	ck_assert_int_eq(lts_wire_parse_shards(numbered_list(LTS_WIRE_SHARDS_MAX), &list, &n),
+	ck_assert_int_eq(lts_wire_parse_shards(numbered_list(LTS_WIRE_SHARDS_MAX), &list, &n, &odd),
 			 LTS_OK);
 	ck_assert_uint_eq(n, LTS_WIRE_SHARDS_MAX);
 	free(list);
-	ck_assert_int_eq(lts_wire_parse_shards(numbered_list(LTS_WIRE_SHARDS_MAX + 1), &list, &n),
-			 LTS_BADDATA);
+	ck_assert_uint_eq(odd.count, 0);
+	ck_assert_int_eq(
+		lts_wire_parse_shards(numbered_list(LTS_WIRE_SHARDS_MAX + 2), &list, &n, &odd),
+		LTS_OK);
+	ck_assert_uint_eq(n, LTS_WIRE_SHARDS_MAX);
+	ck_assert_uint_eq(odd.count, 2);
+	ck_assert(odd.nameless);
+	free(list);
 }
 END_TEST
 
@@ -166,7 +199,7 @@ START_TEST(deep_nesting_is_refused)
 	buf_clear(&body);
 	for (int i = 0; i < 100000; i++)
 		ck_assert_int_eq(buf_put_text(&body, "["), LTS_OK);
-	ck_assert_int_eq(lts_wire_parse_shards(&body, &list, &n), LTS_BADDATA);
+	ck_assert_int_eq(lts_wire_parse_shards(&body, &list, &n, &odd), LTS_BADDATA);
 }
 END_TEST
 
@@ -180,7 +213,7 @@ START_TEST(checkpoints_keep_all_digits)
 		"{\"shard_id\":1,\"checkpoint\":\"9007199254740993\"},"
 		"{\"shard_id\":\"2\",\"checkpoint\":\"\",\"consumer_name\":null},"
 		"{\"shard_id\":\"3\",\"checkpoint\":null,\"consumer_name\":\"o ther\"}]";
-	ck_assert_int_eq(lts_wire_parse_checkpoints(text_body(text), &list, &n), LTS_OK);
+	ck_assert_int_eq(lts_wire_parse_checkpoints(text_body(text), &list, &n, &odd), LTS_OK);
 	ck_assert_uint_eq(n, 4);
 	ck_assert_str_eq(list[0].cursor.text, "1767322800000000001");
 	ck_assert_str_eq(list[0].writer.text, "host-1-0");
@@ -200,29 +233,136 @@ START_TEST(last_checkpoint_of_a_shard_counts)
 	size_t n;
 	const char *text = "[{\"shard_id\":\"0\",\"checkpoint\":1},{\"shard_id\":0,"
 			   "\"checkpoint\":2}]";
-	ck_assert_int_eq(lts_wire_parse_checkpoints(text_body(text), &list, &n), LTS_OK);
+	ck_assert_int_eq(lts_wire_parse_checkpoints(text_body(text), &list, &n, &odd), LTS_OK);
 	ck_assert_uint_eq(n, 1);
 	ck_assert_str_eq(list[0].cursor.text, "2");
 	free(list);
 }
 END_TEST
 
-static const char *const wrong_checkpoints[] = {
-	"",
-	"{}",
-	"null",
-	"[null]",
-	"[\"0\"]",
-	"[{}]",
-	"[{\"shard_id\":\"0\"}]",
-	"[{\"checkpoint\":1}]",
-	"[{\"shard_id\":\"0\",\"checkpoint\":{}}]",
-	"[{\"shard_id\":\"0\",\"checkpoint\":true}]",
-	"[{\"shard_id\":null,\"checkpoint\":1}]",
-	"[{\"shard_id\":\"0\",\"checkpoint\":1,\"checkpoint\":2}]",
-	"[{\"shard_id\":\"0\",\"checkpoint\":"
-	"\"0123456789012345678901234567890123456789012345678901234567890123\"}]",
+#define LONG_ID "0123456789012345678901234567890123456789012345678901234567890123"
+
+/* What no shard of ours can be called, and what is no name at all. */
+static const char *const odd_names[] = {
+	"\"\"",
+	"\"a b\"",
+	"\"\t\"",
+	"\"\\u0000\"",
+	"\"\\\"\"",
+	"\"" LONG_ID "\"",
+	"\"\\ud83d\\ude00\"",
+	"\"\xff\"",
+	"\"x\\ud800y\"",
 };
+static const char *const no_names[] = { "null", "true", "{}", "[\"7\"]",
+					"{\"shard_id\":\"7\"}" };
+
+static size_t
+parse_beside(const char *entry, const char *format)
+{
+	struct shard_id *list;
+	size_t n;
+	buf_clear(&body);
+	ck_assert_int_eq(buf_printf(&body, format, entry), LTS_OK);
+	ck_assert_msg(lts_wire_parse_shards(&body, &list, &n, &odd) == LTS_OK, "%s", entry);
+	for (size_t i = 0; i < n; i++)
+		ck_assert_str_eq(list[i].text, i ? "1" : "0");
+	free(list);
+	return n;
+}
+
+START_TEST(odd_shard_is_left_out_counted_and_named)
+{
+	for (size_t i = 0; i < N_OF(odd_names) + N_OF(no_names); i++) {
+		size_t other = i - N_OF(odd_names);
+		const char *entry = i < N_OF(odd_names) ? odd_names[i] : no_names[other];
+		ck_assert_uint_eq(parse_beside(entry, "[\"0\",%s,\"1\"]"), 2);
+		ck_assert_uint_eq(odd.count, 1);
+		ck_assert_uint_gt(strlen(odd.first), 0);
+	}
+	for (size_t i = 0; i < N_OF(odd_names); i++)
+		ck_assert_uint_eq(parse_beside(odd_names[i], "[%s]"), 0);
+	ck_assert_uint_eq(parse_beside("1", "[\"0\",%s]"), 2);
+	ck_assert_uint_eq(odd.count, 0);
+}
+END_TEST
+
+START_TEST(null_is_an_empty_list)
+{
+	struct shard_id *shards;
+	struct lts_checkpoint *checkpoints;
+	size_t n = 7, m = 7;
+	ck_assert_int_eq(lts_wire_parse_shards(text_body(" null "), &shards, &n, &odd), LTS_OK);
+	ck_assert_int_eq(lts_wire_parse_checkpoints(&body, &checkpoints, &m, &odd), LTS_OK);
+	ck_assert_uint_eq(n + m + odd.count, 0);
+	free(shards);
+	free(checkpoints);
+}
+END_TEST
+
+START_TEST(odd_checkpoint_spoils_only_itself)
+{
+	struct lts_checkpoint *list;
+	size_t n;
+	for (size_t i = 0; i < N_OF(odd_names) + N_OF(no_names); i++) {
+		bool named = i < N_OF(odd_names);
+		buf_clear(&body);
+		ck_assert_int_eq(buf_printf(&body,
+					    "[{\"shard_id\":%s,\"checkpoint\":1},"
+					    "{\"shard_id\":\"0\",\"checkpoint\":2}]",
+					    named ? odd_names[i] : no_names[i - N_OF(odd_names)]),
+				 LTS_OK);
+		ck_assert_int_eq(lts_wire_parse_checkpoints(&body, &list, &n, &odd), LTS_OK);
+		ck_assert_uint_eq(n, 1);
+		ck_assert_str_eq(list[0].cursor.text, "2");
+		ck_assert_uint_eq(odd.count, 1);
+		ck_assert_int_eq(odd.nameless, !named);
+		free(list);
+	}
+}
+END_TEST
+
+START_TEST(entry_that_may_be_of_any_shard_leaves_nobody_known_to_be_missing)
+{
+	static const char *const entries[] = {
+		"null",  "\"0\"", "{}", "{\"checkpoint\":1}", "[]",
+		"{\"shard_id\":\"0\",\"shard_id\":\"0\",\"checkpoint\":1}",
+	};
+	struct lts_checkpoint *list;
+	size_t n;
+	for (size_t i = 0; i < N_OF(entries); i++) {
+		buf_clear(&body);
+		ck_assert_int_eq(buf_printf(&body, "[%s]", entries[i]), LTS_OK);
+		ck_assert_int_eq(lts_wire_parse_checkpoints(&body, &list, &n, &odd), LTS_OK);
+		ck_assert_uint_eq(n, 0);
+		ck_assert_msg(odd.nameless && odd.count == 1, "%s", entries[i]);
+		free(list);
+	}
+}
+END_TEST
+
+START_TEST(position_that_cannot_be_read_is_not_none)
+{
+	static const char *const positions[] = {
+		"\"checkpoint\":{}", "\"checkpoint\":true", "\"checkpoint\":\"a b\"",
+		"\"checkpoint\":1,\"checkpoint\":2", "\"checkpoint\":\"" LONG_ID "\"", "\"x\":1",
+	};
+	struct lts_checkpoint *list;
+	size_t n;
+	for (size_t i = 0; i < N_OF(positions); i++) {
+		buf_clear(&body);
+		ck_assert_int_eq(buf_printf(&body, "[{\"shard_id\":\"0\",%s}]", positions[i]),
+				 LTS_OK);
+		ck_assert_int_eq(lts_wire_parse_checkpoints(&body, &list, &n, &odd), LTS_OK);
+		ck_assert_uint_eq(n, 1);
+		ck_assert_msg(list[0].unreadable && odd.count == 1, "%s", positions[i]);
+		ck_assert(!odd.nameless);
+		free(list);
+	}
+}
+END_TEST
+
+static const char *const wrong_checkpoints[] = { "", "{}", "0", "\"\"", "true", "[0" };
 
 START_TEST(wrong_shape_of_checkpoints_is_refused)
 {
@@ -230,7 +370,7 @@ START_TEST(wrong_shape_of_checkpoints_is_refused)
 	size_t n;
 	for (size_t i = 0; i < N_OF(wrong_checkpoints); i++)
 		ck_assert_msg(lts_wire_parse_checkpoints(text_body(wrong_checkpoints[i]), &list,
-							 &n) == LTS_BADDATA,
+							 &n, &odd) == LTS_BADDATA,
 			      "taken: %s", wrong_checkpoints[i]);
 	ck_assert_ptr_null(list);
 }
@@ -278,6 +418,9 @@ START_TEST(answer_to_a_write_may_be_any_json_or_nothing)
 	ck_assert_int_eq(lts_wire_parse_written(text_body("{}")), LTS_OK);
 	ck_assert_int_eq(lts_wire_parse_written(text_body("\"ok\"")), LTS_OK);
 	ck_assert_int_eq(lts_wire_parse_written(text_body("<html></html>")), LTS_BADDATA);
+	ck_assert_int_eq(lts_wire_parse_written(text_body("success")), LTS_BADDATA);
+	ck_assert_int_eq(lts_wire_parse_written(text_body("{\"errorCode\":\"LTS.0010\"}")),
+			 LTS_BADDATA);
 }
 END_TEST
 
@@ -331,14 +474,20 @@ suite_lts_wire_parse(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, every_status_has_its_verdict);
 	tcase_add_test(tc, failed_write_may_have_been_stored);
+	tcase_add_test(tc, code_says_more_than_a_status);
 	tcase_add_test(tc, shards_come_as_strings_or_integers);
+	tcase_add_test(tc, odd_shard_is_left_out_counted_and_named);
+	tcase_add_test(tc, null_is_an_empty_list);
 	tcase_add_test(tc, shard_named_twice_stands_once);
 	tcase_add_test(tc, wrong_shape_of_shards_is_refused);
-	tcase_add_test(tc, number_of_shards_has_a_ceiling);
+	tcase_add_test(tc, shards_above_the_ceiling_are_left_out);
 	tcase_add_test(tc, tree_of_100000_nodes_is_never_built);
 	tcase_add_test(tc, deep_nesting_is_refused);
 	tcase_add_test(tc, checkpoints_keep_all_digits);
 	tcase_add_test(tc, last_checkpoint_of_a_shard_counts);
+	tcase_add_test(tc, odd_checkpoint_spoils_only_itself);
+	tcase_add_test(tc, entry_that_may_be_of_any_shard_leaves_nobody_known_to_be_missing);
+	tcase_add_test(tc, position_that_cannot_be_read_is_not_none);
 	tcase_add_test(tc, wrong_shape_of_checkpoints_is_refused);
 	tcase_add_test(tc, cursor_comes_as_string_or_integer);
 	tcase_add_test(tc, wrong_shape_of_cursor_is_refused);

@@ -19,16 +19,18 @@ check_shards(const struct buf *body)
 {
 	struct shard_id *list, *again;
 	size_t n, n_again;
+	struct lts_odd odd;
 	struct lts_wire_request request;
-	if (lts_wire_parse_shards(body, &list, &n))
+	if (lts_wire_parse_shards(body, &list, &n, &odd))
 		return;
 	require(n <= LTS_WIRE_SHARDS_MAX);
+	require_printable(odd.first, sizeof(odd.first));
 	for (size_t i = 0; i < n; i++) {
 		struct shard_id same;
 		require(shard_id_set(&same, list[i].text) && shard_id_equal(&same, &list[i]));
 	}
 	lts_wire_heartbeat(&request, &place, &me, list, n);
-	require(lts_wire_parse_shards(&request.body, &again, &n_again) == LTS_OK);
+	require(lts_wire_parse_shards(&request.body, &again, &n_again, &odd) == LTS_OK);
 	require(n == n_again && (n == 0 || memcmp(list, again, n * sizeof(*list)) == 0));
 	lts_wire_fini(&request);
 	free(again);
@@ -40,14 +42,15 @@ check_checkpoints(const struct buf *body)
 {
 	struct lts_checkpoint *list, *again;
 	size_t n, n_again;
+	struct lts_odd odd;
 	struct lts_wire_request request;
-	if (lts_wire_parse_checkpoints(body, &list, &n))
+	if (lts_wire_parse_checkpoints(body, &list, &n, &odd))
 		return;
 	require(n <= LTS_WIRE_CHECKPOINTS_MAX);
 	for (size_t i = 0; i < n; i++)
 		require_printable(list[i].writer.text, sizeof(list[i].writer.text));
 	lts_wire_write_checkpoints(&request, &place, &me, list, n);
-	require(lts_wire_parse_checkpoints(&request.body, &again, &n_again) == LTS_OK);
+	require(lts_wire_parse_checkpoints(&request.body, &again, &n_again, &odd) == LTS_OK);
 	require(n == n_again);
 	for (size_t i = 0; i < n; i++)
 		require(shard_id_equal(&list[i].shard, &again[i].shard) &&

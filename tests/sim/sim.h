@@ -77,8 +77,8 @@ void sim_serve(struct sim *sim, const struct sim_request *request, struct sim_ti
 
 /* The parts of it, by file. Each answers the request whole. */
 void sim_serve_group(struct sim *sim, const struct sim_request *request,
-		     const struct sim_target *target, struct sim_time now,
-		     struct sim_answer *answer);
+		     const struct sim_target *target, const struct sim_effect *effect,
+		     struct sim_time now, struct sim_answer *answer);
 void sim_serve_records(struct sim *sim, const struct sim_target *target,
 		       const struct sim_effect *effect, struct sim_time now,
 		       struct sim_answer *answer);

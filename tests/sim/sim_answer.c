@@ -120,19 +120,18 @@ put_huge(struct sim_answer *answer, size_t bytes)
 }
 
 static void
-put_bomb(struct sim_answer *answer, size_t bytes)
+compress_body(struct sim_answer *answer)
 {
-	struct sim_answer plain;
-	sim_answer_init(&plain);
-	put_huge(&plain, bytes);
+	struct buf plain = answer->body;
 	z_stream z = { 0 };
+	buf_init(&answer->body, 0);
 	/* 16 more window bits: gzip's frame */
 	if (deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY) != Z_OK)
 		abort();
-	size_t room = deflateBound(&z, plain.body.len);
+	size_t room = deflateBound(&z, plain.len);
 	must(buf_reserve(&answer->body, room));
-	z.next_in = (unsigned char *)plain.body.data;
-	z.avail_in = (unsigned)plain.body.len;
+	z.next_in = (unsigned char *)plain.data;
+	z.avail_in = (unsigned)plain.len;
 	z.next_out = (unsigned char *)answer->body.data;
 	z.avail_out = (unsigned)room;
 	if (deflate(&z, Z_FINISH) != Z_STREAM_END)
@@ -140,7 +139,7 @@ put_bomb(struct sim_answer *answer, size_t bytes)
 	answer->body.len = z.total_out;
 	answer->content_encoding = "gzip";
 	deflateEnd(&z);
-	sim_answer_fini(&plain);
+	buf_fini(&plain);
 }
 
 /* As a grant, or as checkpoints. */
@@ -175,7 +174,8 @@ put_bad_body(struct sim_answer *answer, const struct sim_effect *effect)
 	} else if (effect->huge) {
 		put_huge(answer, (size_t)effect->huge);
 	} else if (effect->gzip_bomb) {
-		put_bomb(answer, (size_t)effect->gzip_bomb);
+		put_huge(answer, (size_t)effect->gzip_bomb);
+		compress_body(answer);
 	} else if (effect->many) {
 		put_shards(answer, 0, effect->many);
 	} else if (effect->fresh) {
@@ -188,7 +188,7 @@ put_bad_body(struct sim_answer *answer, const struct sim_effect *effect)
 }
 
 static void
-put_status(struct sim_answer *answer, int status)
+put_status(struct sim_answer *answer, int status, const char *wanted)
 {
 	const char *code = "LTS.0010", *message = "Injected by lts-sim";
 	for (size_t i = 0; i < sizeof(usual_errors) / sizeof(usual_errors[0]); i++) {
@@ -197,7 +197,37 @@ put_status(struct sim_answer *answer, int status)
 			message = usual_errors[i].message;
 		}
 	}
-	sim_answer_error(answer, status, code, message);
+	sim_answer_error(answer, status, wanted ? wanted : code, message);
+}
+
+static void
+put_odd(struct buf *list, const char *entry)
+{
+	struct buf longer;
+	buf_init(&longer, 0);
+	must(buf_printf(&longer, "[%s%s%s", entry, list->len > 2 ? "," : "", list->data + 1));
+	buf_fini(list);
+	*list = longer;
+}
+
+void
+sim_answer_twist(struct sim_answer *answer, const struct sim_effect *effect, bool of_one)
+{
+	bool is_list = answer->kind == SIM_HEARTBEAT || answer->kind == SIM_CHECKPOINT_READ;
+	if (answer->status != 200)
+		return;
+	if (effect->say) {
+		buf_clear(&answer->body);
+		must(buf_put_text(&answer->body, effect->say));
+	}
+	if (is_list && effect->odd && !of_one && answer->body.len)
+		put_odd(&answer->body, effect->odd);
+	if (is_list && effect->null_list && answer->body.len == 2) {
+		buf_clear(&answer->body);
+		must(buf_put_text(&answer->body, "null"));
+	}
+	if (effect->gzip && !answer->content_encoding)
+		compress_body(answer);
 }
 
 bool
@@ -220,7 +250,7 @@ sim_answer_fault(struct sim_answer *answer, const struct sim_effect *effect, int
 		return true;
 	}
 	if (effect->status) {
-		put_status(answer, (int)effect->status);
+		put_status(answer, (int)effect->status, effect->code);
 		return true;
 	}
 	return put_bad_body(answer, effect);

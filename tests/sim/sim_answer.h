@@ -12,5 +12,8 @@
  * is to be done for the request. */
 bool sim_answer_fault(struct sim_answer *answer, const struct sim_effect *effect,
 		      int64_t wall_ns);
+/* Of an answer that was made as asked: what else the effect wants of its body. of_one: it is about
+ * one shard, and no place for entries of others. */
+void sim_answer_twist(struct sim_answer *answer, const struct sim_effect *effect, bool of_one);
 
 #endif

@@ -36,8 +36,14 @@ struct sim_effect {
 	int64_t latency_ms;
 	int64_t status;          /* instead of doing what was asked */
 	const char *retry_after; /* seconds, or a date, or "date:N": the date in N seconds */
+	const char *code;        /* with status: the error's */
 	const char *redirect;    /* 302 to there */
 	const char *garbage;     /* 200 with this body */
+	const char *say;         /* the same, after doing what was asked */
+	const char *odd;         /* heartbeat, checkpoint_read: one more entry */
+	int64_t null_list;       /* the same: null for an empty list */
+	int64_t unknown_member;  /* heartbeat: 400 to a list of one that is not known */
+	int64_t gzip;            /* the body is compressed */
 	int64_t html, nest, huge, gzip_bomb; /* 200 with such a body */
 	int64_t many, fresh; /* heartbeat, checkpoint_read: so many shards; all of them new */
 	uint64_t struck;     /* how often the last of the rules has by now */

@@ -367,6 +367,12 @@ sim_group_shard(const struct sim_group *group, unsigned number, struct sim_shard
 	};
 }
 
+bool
+sim_group_knows(const struct sim_group *group, const struct consumer_name *consumer)
+{
+	return find_member(group, consumer) != NOBODY;
+}
+
 size_t
 sim_group_members(const struct sim_group *group)
 {

@@ -78,6 +78,7 @@ void sim_group_on_lost(struct sim_group *group, sim_group_lost *lost, void *arg)
 void sim_group_shard(const struct sim_group *group, unsigned shard,
 		     struct sim_shard_view *view_out);
 size_t sim_group_members(const struct sim_group *group);
+bool sim_group_knows(const struct sim_group *group, const struct consumer_name *consumer);
 void sim_group_member(const struct sim_group *group, size_t i, struct sim_member_view *view_out);
 /* Checkpoint writes that moved a shard back. */
 uint64_t sim_group_regressions(const struct sim_group *group);

@@ -27,9 +27,15 @@ struct action {
 static const struct action actions[] = {
 	{ "latency", ACTION_NUMBER, AT(latency_ms), NULL },
 	{ "status", ACTION_NUMBER, AT(status), NULL },
+	{ "code", ACTION_TEXT, AT(code), NULL },
 	{ "retry_after", ACTION_TEXT, AT(retry_after), NULL },
 	{ "redirect", ACTION_TEXT, AT(redirect), "https://127.0.0.1:9/" },
 	{ "garbage", ACTION_REST, AT(garbage), NULL },
+	{ "say", ACTION_REST, AT(say), NULL },
+	{ "odd", ACTION_REST, AT(odd), NULL },
+	{ "null", ACTION_FLAG, AT(null_list), NULL },
+	{ "unknown_member", ACTION_FLAG, AT(unknown_member), NULL },
+	{ "gzip", ACTION_FLAG, AT(gzip), NULL },
 	{ "html", ACTION_FLAG, AT(html), NULL },
 	{ "nest", ACTION_NUMBER, AT(nest), NULL },
 	{ "huge", ACTION_NUMBER, AT(huge), NULL },
@@ -58,8 +64,8 @@ sim_fault_help(void)
 	       "any\n"
 	       "  latency=MS            answer that much later (what was asked is done "
 	       "at once)\n"
-	       "  status=CODE           that error instead; "
-	       "retry_after=S|\"DATE\"|date:S goes with it\n"
+	       "  status=CODE           that error instead; code=LTS.NNNN and "
+	       "retry_after=S|\"DATE\"|date:S go with it\n"
 	       "  redirect[=URL]        302\n"
 	       "  reset | lose_reply    RST before | after doing what was asked\n"
 	       "  truncate=BYTES        so much of the body, then the connection ends\n"
@@ -67,6 +73,13 @@ sim_fault_help(void)
 	       "  stall                 headers, then silence\n"
 	       "  html | garbage=REST   200 with an HTML body | with the rest of the "
 	       "line as body\n"
+	       "  say=REST              do what was asked, then 200 with the rest of the line\n"
+	       "  gzip                  compress the body\n"
+	       "  null | odd=REST       heartbeat, checkpoint_read: null for an empty list | one "
+	       "entry more in the list,\n"
+	       "                        the rest of the line; not where one shard was asked for\n"
+	       "  unknown_member        heartbeat: 400 to a list that is not empty, of a member "
+	       "that is not known\n"
 	       "  nest=N | huge=BYTES | gzip_bomb=BYTES   200 with such a body\n"
 	       "  many=N | fresh=N      heartbeat, checkpoint_read: shards 0 to N-1 | N that "
 	       "nobody has heard of\n"
@@ -154,8 +167,17 @@ set_condition(struct sim_rule *rule, const char *name, const char *value, bool *
 	return NULL;
 }
 
-/* Cuts the next word off; a value in double quotes may hold spaces. `garbage=` takes all
- * the rest. */
+static bool
+takes_the_rest(const char *word)
+{
+	for (size_t i = 0; i < ACTIONS; i++)
+		if (strcmp(word, actions[i].name) == 0)
+			return actions[i].kind == ACTION_REST;
+	return false;
+}
+
+/* Cuts the next word off; a value in double quotes may hold spaces. Some actions take all the
+ * rest. */
 static char *
 next_word(char **at, char **value_out)
 {
@@ -167,7 +189,7 @@ next_word(char **at, char **value_out)
 	if (*end == '=') {
 		*end++ = '\0';
 		*value_out = end;
-		if (strcmp(word, "garbage") == 0) {
+		if (takes_the_rest(word)) {
 			*at = end + strlen(end);
 			return word;
 		}

@@ -153,7 +153,9 @@ serve_service(struct sim *sim, const struct sim_request *request, const struct s
 	else if (answer->kind == SIM_CURSOR || answer->kind == SIM_BATCH)
 		sim_serve_records(sim, target, &effect, now, answer);
 	else
-		sim_serve_group(sim, request, target, now, answer);
+		sim_serve_group(sim, request, target, &effect, now, answer);
+	const char *asked_for = sim_target_query(target, "shard_id");
+	sim_answer_twist(answer, &effect, asked_for && asked_for[0]);
 	answer->reset = effect.lose_reply;
 }
 

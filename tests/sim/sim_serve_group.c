@@ -72,7 +72,8 @@ parse_listed(const struct sim *sim, const cJSON *list, unsigned *listed, size_t 
 
 static void
 serve_heartbeat(struct sim *sim, const struct sim_request *request,
-		const struct sim_target *target, struct sim_time now, struct sim_answer *answer)
+		const struct sim_target *target, const struct sim_effect *effect,
+		struct sim_time now, struct sim_answer *answer)
 {
 	struct consumer_name name;
 	unsigned listed[LIST_MAX + 1];
@@ -81,7 +82,10 @@ serve_heartbeat(struct sim *sim, const struct sim_request *request,
 	cJSON *list = NULL;
 	if (!parse_consumer(target, &name, answer) || !(list = parse_array(request, answer)))
 		return;
-	if (parse_listed(sim, list, listed, &n, answer)) {
+	if (effect->unknown_member && cJSON_GetArraySize(list) &&
+	    !sim_group_knows(sim->group, &name)) {
+		sim_answer_error(answer, 400, "LTS.0009", "NotExistConsumerWithBody");
+	} else if (parse_listed(sim, list, listed, &n, answer)) {
 		if (sim_group_heartbeat(sim->group, &name, listed, n, now.mono_ms, granted))
 			sim_answer_error(answer, 400, "LTS.0009",
 					 "The group has too many consumers");
@@ -166,10 +170,11 @@ serve_write(struct sim *sim, const struct sim_request *request, const struct sim
 
 void
 sim_serve_group(struct sim *sim, const struct sim_request *request,
-		const struct sim_target *target, struct sim_time now, struct sim_answer *answer)
+		const struct sim_target *target, const struct sim_effect *effect,
+		struct sim_time now, struct sim_answer *answer)
 {
 	if (answer->kind == SIM_HEARTBEAT)
-		serve_heartbeat(sim, request, target, now, answer);
+		serve_heartbeat(sim, request, target, effect, now, answer);
 	else if (answer->kind == SIM_CHECKPOINT_READ)
 		serve_read(sim, target, answer);
 	else

@@ -1,6 +1,6 @@
 /*
  * test_group.c - holds supervisor/group.c to what one heartbeat may list, however much the state
- * remembers. What else it does the scenarios hold.
+ * remembers, and to when it may list nothing. What else it does the scenarios hold.
  */
 #include <check.h>
 #include <ev.h>
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/xalloc.h"
 #include "supervisor/group.h"
 #include "tests/suites.h"
 #include "tests/support/api_bed.h"
@@ -57,6 +58,78 @@ START_TEST(first_heartbeat_lists_no_more_than_it_may)
 }
 END_TEST
 
+static const char *const refusals[] = {
+	"HTTP/1.1 400 No\r\nContent-Length: 25\r\n\r\n{\"error_code\":\"LTS.0009\"}",
+	"HTTP/1.1 400 No\r\nContent-Length: 25\r\n\r\n{\"error_code\":\"LTS.0201\"}",
+	"HTTP/1.1 400 No\r\nContent-Length: 25\r\n\r\n{\"error_code\":\"LTS.0208\"}",
+	"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n",
+};
+
+/* What the n-th heartbeat lists, whose answers are one refusal, but the last one's, which ends
+ * it. */
+static char *
+list_after(const char *refusal, size_t n)
+{
+	static const struct group_events events = { .denied = on_denied };
+	const struct identity_record identity = { .host = "host", .instance = "instance" };
+	static const struct book_ops no_ops;
+	struct lease_book *book = lease_book_create(
+		&(struct book_config){ .workers = 1, .timeout_ms = 600 }, &no_ops, NULL);
+	struct raw_reply replies[8];
+	struct log *log = log_create("test");
+	struct api_bed bed;
+	for (size_t i = 0; i < n; i++)
+		replies[i] = (struct raw_reply){ .bytes = refusal };
+	replies[n] = (struct raw_reply){ .bytes =
+						 "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n" };
+	api_bed_init(&bed);
+	api_bed_serve(&bed, replies, n + 1);
+	struct group *group = group_create(&(struct group_config){
+		.loop = bed.loop,
+		.log = log,
+		.api = bed.api,
+		.identity = &identity,
+		.consumers = 1,
+		.book = book,
+		.interval_ms = 10,
+		.timeout_ms = 600,
+		.events = &events,
+		.arg = bed.loop,
+	});
+	group_remember(group, 0, &(struct shard_id){ "7" });
+	group_start(group);
+	ev_run(bed.loop, 0);
+	char *sent = raw_server_request(bed.server, n);
+	char *list = xstrdup(strstr(sent, "\r\n\r\n") + 4);
+	free(sent);
+	lts_api_destroy(&bed.api);
+	group_destroy(&group);
+	lease_book_destroy(&book);
+	log_destroy(&log);
+	api_bed_fini(&bed);
+	return list;
+}
+
+START_TEST(list_that_is_refused_twice_is_sent_empty_for_nothing_is_held)
+{
+	char *once = list_after(refusals[0], 1), *twice = list_after(refusals[0], 2);
+	ck_assert_str_eq(once, "[\"7\"]");
+	ck_assert_str_eq(twice, "[]");
+	free(once);
+	free(twice);
+}
+END_TEST
+
+START_TEST(list_is_kept_where_the_group_is_missing_or_the_service_ill)
+{
+	for (size_t i = 1; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		char *list = list_after(refusals[i], 5);
+		ck_assert_str_eq(list, "[\"7\"]");
+		free(list);
+	}
+}
+END_TEST
+
 Suite *
 suite_group(void)
 {
@@ -64,6 +137,8 @@ suite_group(void)
 	TCase *tc = tcase_create("group");
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, first_heartbeat_lists_no_more_than_it_may);
+	tcase_add_test(tc, list_that_is_refused_twice_is_sent_empty_for_nothing_is_held);
+	tcase_add_test(tc, list_is_kept_where_the_group_is_missing_or_the_service_ill);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

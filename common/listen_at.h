@@ -1,6 +1,5 @@
 /*
- * listen_at.h - where to listen, as people write it: host:port of this machine alone, or
- * unix:PATH.
+ * listen_at.h - where to listen, as people write it: ADDRESS:PORT or unix:PATH.
  */
 #ifndef COMMON_LISTEN_AT_H
 #define COMMON_LISTEN_AT_H

@@ -221,8 +221,8 @@ const struct option_spec options_table[] = {
 
 	{ OPT(metrics_listen, LISTEN, WATCH), AT(metrics_listen), RANGE(1, 300), .absent = "off",
 	  .argument = "WHERE",
-	  .help = "serves /metrics (Prometheus), /healthz and /readyz: HOST:PORT of this machine "
-		  "alone, or unix:PATH" },
+	  .help = "serves /metrics (Prometheus), /healthz and /readyz: ADDRESS:PORT, as "
+		  "127.0.0.1:9464 for this machine alone, or unix:PATH" },
 	{ OPT(metrics_file, TEXT, WATCH), AT(metrics_file), RANGE(1, PATH_BYTES), .absent = "off",
 	  .argument = "FILE",
 	  .help = "the same metrics every 15s, for node_exporter's textfile collector: a name "

@@ -3,7 +3,7 @@
  *
  * Runs in the supervisor. Owns the listening socket, the daemon and its connections. Must never
  * wait for a peer, nor let one stay: a connection is one request, and ends after life_ms whatever
- * it does. Held by tests/supervisor/test_metrics_http.c.
+ * it does, or sooner when others need its place. Held by tests/supervisor/test_metrics_http.c.
  */
 #include "supervisor/metrics_http.h"
 
@@ -24,12 +24,15 @@
 enum {
 	CONNECTION_MEMORY = 16 * 1024, /* a request's head, an answer's head */
 	IDLE_S = 5,
+	SPARE = 8, /* connections beyond the most, until those they replace are closed */
 };
 
 struct peer {
 	LIST_ENTRY(peer) link;
 	int fd; /* libmicrohttpd's */
 	int64_t since_ms;
+	bool asked; /* its request is whole */
+	bool ends;  /* shut down; libmicrohttpd closes it in one of its next turns */
 };
 
 struct metrics_http {
@@ -71,6 +74,10 @@ on_request(void *arg, struct MHD_Connection *connection, const char *url, const 
 	   const char *version, const char *data, size_t *data_len, void **state)
 {
 	struct metrics_http *http = arg;
+	struct peer *peer =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+			->socket_context;
+	peer->asked = true;
 	struct metrics_reply r = { .status = 200, .type = "text/plain; charset=utf-8" };
 	buf_init(&r.body, 0);
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
@@ -86,6 +93,34 @@ on_request(void *arg, struct MHD_Connection *connection, const char *url, const 
 /* ---- peers ---- */
 
 static void
+end_peer(struct peer *peer)
+{
+	peer->ends = true;
+	shutdown(peer->fd, SHUT_RDWR);
+}
+
+/* Too many: whoever has been here for longest without asking goes, else the one that has been here
+ * for longest. The newest is the first of the list, and stays. */
+static void
+make_room(struct metrics_http *http)
+{
+	struct peer *peer, *idle = NULL, *oldest = NULL;
+	unsigned n = 0;
+	LIST_FOREACH(peer, &http->peers, link)
+	{
+		if (peer->ends)
+			continue;
+		n++;
+		oldest = peer;
+		if (!peer->asked)
+			idle = peer;
+	}
+	if (n <= METRICS_HTTP_CONNECTIONS)
+		return;
+	end_peer(idle && idle != LIST_FIRST(&http->peers) ? idle : oldest);
+}
+
+static void
 on_connection(void *arg, struct MHD_Connection *connection, void **state,
 	      enum MHD_ConnectionNotificationCode code)
 {
@@ -98,6 +133,7 @@ on_connection(void *arg, struct MHD_Connection *connection, void **state,
 		peer->since_ms = clock_mono_ms();
 		LIST_INSERT_HEAD(&http->peers, peer, link);
 		*state = peer;
+		make_room(http);
 		if (!ev_is_active(&http->sweep))
 			ev_timer_again(http->config.loop, &http->sweep);
 	} else if (peer) {
@@ -148,7 +184,7 @@ on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
 	struct peer *peer;
 	LIST_FOREACH(peer, &http->peers, link)
 	if (now_ms - peer->since_ms >= http->config.life_ms)
-		shutdown(peer->fd, SHUT_RDWR);
+		end_peer(peer);
 	run(http);
 	if (LIST_EMPTY(&http->peers))
 		ev_timer_stop(loop, timer);
@@ -193,7 +229,7 @@ open_socket(const struct metrics_http *http)
 	mode_t before = umask(0117); /* of a socket: the user's and the group's */
 	int failed = bind(fd, (const struct sockaddr *)&http->at.address, http->at.len);
 	umask(before);
-	if (!failed && !listen(fd, METRICS_HTTP_CONNECTIONS))
+	if (!failed && !listen(fd, SOMAXCONN))
 		return fd;
 	int saved = errno;
 	close(fd);
@@ -220,7 +256,7 @@ start(struct metrics_http *http)
 		return errno == EADDRINUSE ? LTS_BUSY : LTS_SYS;
 	http->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL, 0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)METRICS_HTTP_CONNECTIONS,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)METRICS_HTTP_CONNECTIONS + SPARE,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_NOTIFY_CONNECTION,
 		on_connection, http, MHD_OPTION_END);

@@ -1,8 +1,9 @@
 /*
- * metrics_http.h - a small HTTP server on the supervisor's loop, for whoever is on this machine.
+ * metrics_http.h - a small HTTP server on the supervisor's loop.
  *
  * GET and HEAD, one request a connection; bounded in connections, in the size of a request, and
- * in how long a connection may take. Never a thread, never a wait.
+ * in how long a connection may take. Above the most connections the oldest one that has not asked
+ * yet goes, so that slow peers do not keep others out. Never a thread, never a wait.
  */
 #ifndef SUPERVISOR_METRICS_HTTP_H
 #define SUPERVISOR_METRICS_HTTP_H

@@ -20,7 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "common/make_dirs.h"
+#include "common/xalloc.h"
 
 static enum lts_err __attribute__((format(printf, 2, 3)))
 explain(struct buf *why, const char *fmt, ...)
@@ -37,30 +37,87 @@ explain(struct buf *why, const char *fmt, ...)
 	return LTS_INVALID;
 }
 
-/* What is opened is what was just made: nobody else could have put it there but who may do so
- * anyway, and a link is not followed. */
-static enum lts_err
-give(const char *path, int flags, const struct passwd *to, struct buf *why)
+/* Opens what is called `name` in that directory, which is closed; -1: neither it nor any other is
+ * open. Whoever may write to the directory could point a link anywhere: none is followed. */
+static int
+step_into(int dir, const char *name)
 {
-	int fd = open(path, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
-	enum lts_err err = LTS_OK;
-	if (fd < 0 || fchown(fd, to->pw_uid, to->pw_gid) < 0)
-		err = explain(why, "cannot give '%s' to user '%s': %s", path, to->pw_name,
-			      strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return err;
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int saved = errno;
+	close(dir);
+	errno = saved == ENOTDIR ? ELOOP : saved;
+	return fd;
+}
+
+/* The directory above `path`, walked to from the root or from here; *name_out is the rest of
+ * `copy`, the last part. What is missing on the way is made with mode 0755 if `make`. */
+static int
+open_above(char *copy, bool make, const char **name_out)
+{
+	int fd = open(*copy == '/' ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char *rest = copy, *name = copy;
+	size_t len = strlen(copy);
+	while (len > 1 && copy[len - 1] == '/')
+		copy[--len] = '\0';
+	while (fd >= 0 && (name = strsep(&rest, "/")) && rest) {
+		if (!*name)
+			continue;
+		if (make && mkdirat(fd, name, 0755) == 0)
+			(void)fsync(fd);
+		fd = step_into(fd, name);
+	}
+	*name_out = name;
+	return fd;
+}
+
+static enum lts_err
+say_why(const char *path, const struct passwd *to, struct buf *why)
+{
+	return explain(why, "cannot make '%s' for user '%s': %s", path, to->pw_name,
+		       errno == ELOOP ? "root follows no symbolic link to it: name where it points"
+				      : strerror(errno));
 }
 
 static enum lts_err
 make_dir(const char *path, mode_t mode, const struct passwd *to, struct buf *why)
 {
 	struct stat st;
+	const char *name;
 	if (!path || stat(path, &st) == 0)
 		return LTS_OK;
-	if (make_dirs(path, mode))
-		return explain(why, "cannot make '%s': %s", path, strerror(errno));
-	return give(path, O_RDONLY | O_DIRECTORY, to, why);
+	char *copy = xstrdup(path);
+	int dir = open_above(copy, true, &name);
+	if (dir >= 0 && mkdirat(dir, name, mode) == 0) {
+		(void)fsync(dir);
+		dir = step_into(dir, name);
+		if (dir >= 0 && fchown(dir, to->pw_uid, to->pw_gid) == 0)
+			why = NULL;
+	}
+	enum lts_err err = why ? say_why(path, to, why) : LTS_OK;
+	if (dir >= 0)
+		close(dir);
+	free(copy);
+	return err;
+}
+
+static enum lts_err
+make_file(const char *path, const struct passwd *to, struct buf *why)
+{
+	const char *name;
+	char *copy = xstrdup(path);
+	int dir = open_above(copy, false, &name);
+	int fd = dir < 0 ? -1
+			 : openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+				  0600);
+	enum lts_err err = LTS_OK;
+	if (fd < 0 || fchown(fd, to->pw_uid, to->pw_gid) < 0)
+		err = say_why(path, to, why);
+	if (fd >= 0)
+		close(fd);
+	if (dir >= 0)
+		close(dir);
+	free(copy);
+	return err;
 }
 
 /* Where the user could not make it alone. What is there already is left as it is: if it does not
@@ -78,7 +135,7 @@ make_ready(const struct options *o, const struct passwd *to, struct buf *why)
 	if (!err)
 		err = make_dir(o->deadletter_dir, 0750, to, why);
 	if (!err && o->log_file && stat(o->log_file, &st) < 0)
-		err = give(o->log_file, O_WRONLY | O_CREAT | O_EXCL, to, why);
+		err = make_file(o->log_file, to, why);
 	umask(before);
 	return err;
 }

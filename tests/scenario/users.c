@@ -202,6 +202,34 @@ START_TEST(reset_by_a_user_without_rights_is_refused)
 }
 END_TEST
 
+/* Whoever may write to a directory on the way could have root make things anywhere. */
+START_TEST(root_follows_no_link_to_what_it_makes)
+{
+	static const char *const options[] = { "--state_dir way/st", "--sink file:way/in/out",
+					       "--log_file way/log" };
+	struct one_host h;
+	struct stat st;
+	if (!is_root())
+		return;
+	char *words = xasprintf("--user nobody %s", options[_i]);
+	begin(&h, words);
+	char *way = tmpdir_path(h.scenario.dir, "way"),
+	     *there = tmpdir_path(h.scenario.dir, "there");
+	ck_assert_int_eq(mkdir(there, 0755), 0);
+	ck_assert_int_eq(symlink("there", way), 0);
+	agent_start(&h.agent);
+	ck_assert_int_eq(agent_wait(&h.agent), 2);
+	ck_assert_uint_eq(agent_said(&h.agent, "root follows no symbolic link to it"), 1);
+	ck_assert_int_eq(stat(there, &st), 0);
+	ck_assert_uint_eq(st.st_nlink, 2);
+	ck_assert_int_eq(rmdir(there), 0); /* nothing is in it */
+	free(way);
+	free(there);
+	free(words);
+	one_host_end(&h);
+}
+END_TEST
+
 START_TEST(check_config_judges_as_a_start_would_go)
 {
 	static const struct {
@@ -380,6 +408,7 @@ suite_users(void)
 	tcase_add_test(tc, user_that_is_not_there_is_refused_before_anything_is_made);
 	tcase_add_test(tc, directory_of_root_is_not_given_away);
 	tcase_add_test(tc, reset_by_a_user_without_rights_is_refused);
+	tcase_add_loop_test(tc, root_follows_no_link_to_what_it_makes, 0, 3);
 	tcase_add_loop_test(tc, check_config_judges_as_a_start_would_go, 0, 4);
 	tcase_add_test(tc, agent_that_stays_root_says_so_once);
 	tcase_add_loop_test(tc, files_have_their_modes_under_any_umask, 0, 4);

@@ -23,11 +23,17 @@
 #include "tests/support/raw_server.h"
 #include "tests/support/tmpdir.h"
 
-enum { LIFE_MS = 400, BIG = 48 << 20, PEERS = 3 * METRICS_HTTP_CONNECTIONS };
+enum {
+	LIFE_MS = 400,
+	LONG_LIFE_MS = 3600 * 1000,
+	BIG = 48 << 20,
+	PEERS = 3 * METRICS_HTTP_CONNECTIONS,
+};
 
 static struct ev_loop *loop;
 static struct metrics_http *http;
 static char *dir, *listen_at;
+static int64_t life_ms = LIFE_MS;
 static struct sockaddr_storage address;
 static socklen_t address_len;
 
@@ -51,7 +57,7 @@ static enum lts_err
 start(void)
 {
 	struct metrics_http_config config = {
-		.loop = loop, .listen = listen_at, .answer = answer, .life_ms = LIFE_MS
+		.loop = loop, .listen = listen_at, .answer = answer, .life_ms = life_ms
 	};
 	struct buf why;
 	buf_init(&why, 0);
@@ -261,18 +267,24 @@ START_TEST(big_answer_comes_whole)
 }
 END_TEST
 
-/* More silent peers than there are places: they give way in the end, and those who mean well are
- * served. */
-START_TEST(silent_peers_cannot_keep_others_out_for_long)
+/* More peers than there are places, who neither ask nor go, or ask and do not read: they give way
+ * at once, and those who mean well are served. */
+START_TEST(slow_peers_cannot_keep_others_out)
 {
 	int fds[PEERS];
-	for (int i = 0; i < PEERS; i++)
-		fds[i] = i < METRICS_HTTP_CONNECTIONS ? connect_peer() : -1;
-	turn();
+	metrics_http_destroy(&http);
+	life_ms = LONG_LIFE_MS;
+	ck_assert_int_eq(start(), LTS_OK);
+	for (int i = 0; i < PEERS; i++) {
+		fds[i] = connect_peer();
+		if (_i)
+			say(fds[i], "GET /big" HOST "\r\n");
+		turn();
+	}
 	expect_answer("GET /metrics" HOST "\r\n", "HTTP/1.1 200 ", "hello\n");
+	expect_answer("GET /readyz" HOST "\r\n", "HTTP/1.1 503 ", "hello\n");
 	for (int i = 0; i < PEERS; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+		close(fds[i]);
 }
 END_TEST
 
@@ -359,7 +371,7 @@ suite_metrics_http(void)
 	tcase_add_test(tc, peer_that_asks_a_byte_at_a_time_is_ended);
 	tcase_add_test(tc, peer_that_reads_a_byte_at_a_time_is_ended);
 	tcase_add_test(tc, big_answer_comes_whole);
-	tcase_add_test(tc, silent_peers_cannot_keep_others_out_for_long);
+	tcase_add_loop_test(tc, slow_peers_cannot_keep_others_out, 0, 2);
 	tcase_add_test(tc, peers_that_vanish_leave_nothing);
 	tcase_add_test(tc, port_that_is_taken_is_said);
 	tcase_add_test(tc, unix_socket_is_the_groups_at_most_and_gone_at_the_end);

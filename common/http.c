@@ -9,9 +9,13 @@
  */
 #include "common/http.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
@@ -20,15 +24,13 @@
 #include "common/clock.h"
 #include "common/http_head.h"
 #include "common/http_setup.h"
+#include "common/http_spare.h"
 #include "common/xalloc.h"
 
 enum {
 	IDLE_HANDLES = 8,
-	/* Memory of bodies, kept for the next ones: new pages cost more than what is copied
-	 * there. Few and small enough not to matter beside a budget. */
-	SPARE_BODIES = 16,
-	SPARE_BYTES = 8 << 20, /* all of them */
-	SPARE_STEP = 64 << 10, /* bodies below it are not worth it; sizes are rounded to it */
+	DEAD_MS = 5000,
+	REPEAT_MS = 1000,
 };
 
 struct http_socket {
@@ -39,7 +41,9 @@ struct http_socket {
 struct http_call {
 	struct http *http;
 	CURL *easy;
-	struct curl_slist *headers;
+	struct http_lists lists;
+	char *url;
+	int64_t started_ms, reached_ms;
 	struct buf body;
 	struct http_head head;
 	http_done *done;
@@ -55,16 +59,15 @@ struct http {
 	struct ev_loop *loop;
 	CURLM *multi;
 	CURLSH *share;
-	char *ca_file;
+	struct http_config config; /* its texts are ours */
+	int64_t condemned_ms; /* when the request began whose connection proved dead; 0: none */
 	ev_timer timer;
 	LIST_HEAD(, http_socket) sockets;
 	LIST_HEAD(, http_call) calls;
 	LIST_HEAD(, http_call) parts; /* more of a body came, and nobody was told yet */
 	CURL *idle[IDLE_HANDLES];
 	unsigned n_idle;
-	struct buf spare[SPARE_BODIES];
-	unsigned n_spare;
-	size_t spare_bytes;
+	struct http_spare spare;
 	const struct http_call *finishing; /* the one whose callback is running */
 };
 
@@ -112,20 +115,7 @@ forget_socket(struct http *http, curl_socket_t fd)
 static enum lts_err
 err_of(const struct http_call *call, CURLcode code)
 {
-	if (code == CURLE_OK)
-		return LTS_OK;
-	if (call->too_big)
-		return LTS_TOOBIG;
-	switch (code) {
-	case CURLE_UNSUPPORTED_PROTOCOL: /* no status line: taken for HTTP/0.9 */
-	case CURLE_WEIRD_SERVER_REPLY:
-	case CURLE_BAD_CONTENT_ENCODING:
-	case CURLE_OUT_OF_MEMORY: /* headers above curl's limits: real memory cannot run
-				     out */
-		return LTS_BADDATA;
-	default:
-		return LTS_AGAIN;
-	}
+	return code != CURLE_OK && call->too_big ? LTS_TOOBIG : http_setup_err(code);
 }
 
 static void
@@ -160,49 +150,20 @@ detach(struct http_call *call, bool ended_well)
 		put_handle(call->http, call->easy);
 	else
 		curl_easy_cleanup(call->easy);
-	curl_slist_free_all(call->headers);
+	http_lists_free(&call->lists);
 }
 
 void
 http_recycle(struct http *http, struct buf *body)
 {
-	if (body->cap < SPARE_STEP || http->n_spare == SPARE_BODIES ||
-	    http->spare_bytes + body->cap > SPARE_BYTES) {
-		buf_fini(body);
-		return;
-	}
-	http->spare[http->n_spare++] = *body;
-	http->spare_bytes += body->cap;
-	buf_init(body, body->max);
-}
-
-/* Memory for `len` bytes and not many more, since it counts as the body's: the last that came
- * back, which the processor's caches may still hold. */
-static enum lts_err
-reserve_body(struct http *http, struct buf *body, size_t len)
-{
-	if (len < SPARE_STEP || (body->max && len > body->max))
-		return buf_reserve(body, len);
-	size_t least = len - len % SPARE_STEP + SPARE_STEP, max = body->max;
-	for (unsigned i = http->n_spare; i-- > 0;) {
-		struct buf *spare = &http->spare[i];
-		if (spare->cap <= len || spare->cap > least + least / 4 ||
-		    (max && spare->cap > max + 1))
-			continue;
-		*body = *spare;
-		body->max = max;
-		buf_clear(body);
-		http->spare_bytes -= body->cap;
-		*spare = http->spare[--http->n_spare];
-		return LTS_OK;
-	}
-	return buf_reserve(body, max && least > max ? max : least);
+	http_spare_put(&http->spare, body);
 }
 
 static void
 release(struct http_call *call)
 {
 	http_recycle(call->http, &call->body);
+	free(call->url);
 	free(call);
 }
 
@@ -216,6 +177,19 @@ said_size(const struct http_call *call)
 	return len > 0 ? (size_t)len : 0;
 }
 
+/* One connection that proves dead condemns its elders, which lead to the same machine: else they
+ * would be tried one by one, for as long as each takes to prove it. */
+static void
+condemn(struct http_call *call, CURLcode code, long status)
+{
+	struct http *http = call->http;
+	bool silent = code == CURLE_OPERATION_TIMEDOUT ? call->reached
+						       : code == CURLE_COULDNT_CONNECT ||
+								 (call->reached && !status);
+	if (silent && err_of(call, code) == LTS_AGAIN && call->started_ms > http->condemned_ms)
+		http->condemned_ms = call->started_ms;
+}
+
 static void
 finish(struct http_call *call, CURLcode code)
 {
@@ -223,8 +197,10 @@ finish(struct http_call *call, CURLcode code)
 	long status = 0;
 	size_t body_size = said_size(call);
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (code != CURLE_OK)
-		http_setup_explain(call->easy, code, call->error);
+	if (code != CURLE_OK) {
+		condemn(call, code, status);
+		http_setup_explain(call->easy, code, call->url, call->error);
+	}
 
 	struct http_result result = {
 		.err = err_of(call, code),
@@ -335,14 +311,31 @@ on_curl_close(void *arg, curl_socket_t fd)
 	return close(fd);
 }
 
-/* The connection stands, TLS included; next the request goes out. */
+/* So that a machine that is gone is noticed while it has only to acknowledge, however long its
+ * answer may take. */
+static int
+on_curl_sockopt(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	const struct http *http = arg;
+	unsigned ms = http->config.dead_ms ? (unsigned)http->config.dead_ms : DEAD_MS;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+	return CURL_SOCKOPT_OK;
+}
+
+/* The connection stands, TLS included; next the request goes out. A second time only where the
+ * first connection was found closed at once: one that was dead for long says enough of the
+ * others. */
 static int
 on_curl_prerequest(void *arg, char *peer, char *local, int peer_port, int local_port)
 {
 	struct http_call *call = arg;
-	if (call->reached && call->once)
+	int64_t now_ms = clock_mono_ms();
+	if (call->reached && (call->once || now_ms - call->reached_ms > REPEAT_MS)) {
+		snprintf(call->error, sizeof(call->error), "the connection was lost");
 		return CURL_PREREQFUNC_ABORT;
+	}
 	call->reached = true;
+	call->reached_ms = now_ms;
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -361,7 +354,7 @@ size_body(struct http_call *call)
 		return LTS_OK;
 	call->sized = true;
 	size_t len = said_size(call);
-	return len ? reserve_body(call->http, &call->body, len) : LTS_OK;
+	return len ? http_spare_reserve(&call->http->spare, &call->body, len) : LTS_OK;
 }
 
 static size_t
@@ -391,6 +384,8 @@ set_callbacks(struct http_call *call)
 	must(curl_easy_setopt(easy, CURLOPT_WRITEDATA, call));
 	must(curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_curl_prerequest));
 	must(curl_easy_setopt(easy, CURLOPT_PREREQDATA, call));
+	must(curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_curl_sockopt));
+	must(curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, call->http));
 	/* Outlives the call: it belongs to the connection. */
 	must(curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_curl_close));
 	must(curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, call->http));
@@ -404,15 +399,19 @@ http_start(struct http *http, const struct http_request *request, http_done *don
 	call->once = request->once;
 	call->done = done;
 	call->arg = arg;
+	call->url = xstrdup(request->url);
+	call->started_ms = clock_mono_ms();
 	buf_init(&call->body, request->max_body_bytes);
 	http_head_init(&call->head);
 	call->easy = http->n_idle ? http->idle[--http->n_idle] : curl_easy_init();
 	if (!call->easy)
 		abort();
 	struct http_setup setup = { .request = request,
-				    .ca_file = http->ca_file,
-				    .share = http->share };
-	call->headers = http_setup(call->easy, &setup);
+				    .config = &http->config,
+				    .share = http->share,
+				    .now_ms = call->started_ms,
+				    .condemned_ms = http->condemned_ms };
+	call->lists = http_setup(call->easy, &setup);
 	set_callbacks(call);
 	LIST_INSERT_HEAD(&http->calls, call, entry);
 	must_multi(curl_multi_add_handle(http->multi, call->easy));
@@ -453,9 +452,8 @@ http_create(struct ev_loop *loop, const struct http_config *config)
 	must(curl_global_init_mem(CURL_GLOBAL_DEFAULT, xmalloc, free, curl_realloc, xstrdup,
 				  xcalloc));
 	struct http *http = xcalloc(1, sizeof(*http));
-	const char *ca_file = config->ca_file ? config->ca_file : http_system_ca_file();
 	http->loop = loop;
-	http->ca_file = ca_file ? xstrdup(ca_file) : NULL;
+	http->config = http_config_copy(config);
 	LIST_INIT(&http->sockets);
 	LIST_INIT(&http->calls);
 	LIST_INIT(&http->parts);
@@ -471,6 +469,12 @@ http_create(struct ev_loop *loop, const struct http_config *config)
 	return http;
 }
 
+const struct http_config *
+http_config_of(const struct http *http)
+{
+	return &http->config;
+}
+
 void
 http_destroy(struct http **http_p)
 {
@@ -482,15 +486,14 @@ http_destroy(struct http **http_p)
 		http_cancel(http, call);
 	while (http->n_idle)
 		curl_easy_cleanup(http->idle[--http->n_idle]);
-	while (http->n_spare)
-		buf_fini(&http->spare[--http->n_spare]);
+	http_spare_fini(&http->spare);
 	must_multi(curl_multi_cleanup(http->multi));
 	ev_timer_stop(http->loop, &http->timer);
 	while (!LIST_EMPTY(&http->sockets))
 		forget_socket(http, LIST_FIRST(&http->sockets)->io.fd);
 	curl_share_cleanup(http->share);
 	curl_global_cleanup();
-	free(http->ca_file);
+	http_config_drop(&http->config);
 	free(http);
 	*http_p = NULL;
 }

@@ -1,9 +1,10 @@
 /*
  * http.h - HTTP requests on the event loop, each with one callback.
  *
- * HTTP/1.1 over kept connections; TLS 1.2 or newer, peer and host always verified;
- * redirects not followed; bodies with a ceiling, gzip undone. One try: whoever asks
- * decides about another. The process must ignore SIGPIPE.
+ * HTTP/1.1 over kept connections, none for longer than its life, so that a name is looked up
+ * again; TLS 1.2 or newer, peer and host always verified, or the peer's key; redirects not
+ * followed; bodies with a ceiling, gzip undone. One try: whoever asks decides about another.
+ * The process must ignore SIGPIPE.
  */
 #ifndef COMMON_HTTP_H
 #define COMMON_HTTP_H
@@ -22,7 +23,15 @@ struct http_call;
 struct http_config {              /* borrowed only during http_create */
 	const char *ca_file;      /* NULL: the system's */
 	unsigned max_connections; /* open at a time; requests above that wait their turn */
+	int64_t life_ms;          /* of a connection; 0: half a minute */
+	int64_t dead_ms;          /* what was sent may be without a sign of life; 0: 5 s */
+	const char *proxy;        /* its URL, for https; HTTP_PROXY_ENV; NULL: none */
+	const char *tls_name;     /* what the certificate says; NULL: the URL's host */
+	const char *tls_pin;      /* "sha256//...": this key, whoever vouches for it; or NULL */
 };
+
+/* As the environment says: https_proxy, no_proxy. */
+#define HTTP_PROXY_ENV "env"
 
 /* Where the system's certificates are, as libcurl was built; NULL: it knows none. */
 const char *http_system_ca_file(void);
@@ -64,6 +73,8 @@ typedef void http_done(void *arg, struct http_result *result);
 typedef bool http_part(void *arg, const char *data, size_t len);
 
 struct http *http_create(struct ev_loop *loop, const struct http_config *config);
+/* What it was made with, as long as it is there. */
+const struct http_config *http_config_of(const struct http *http);
 /* Cancels what is in flight. Not from a callback. NULL-safe. */
 void http_destroy(struct http **http);
 /* The handle is good until `done` was called, which never happens inside this call. */

@@ -29,6 +29,7 @@ static const int64_t SKEW_NOTICED_NS = 60 * (int64_t)1000000000;
 
 struct lts_request {
 	struct lts_api *api;
+	struct http *http; /* the one of the two that carries it */
 	struct lts_wire_request wire;
 	struct http_call *call;
 	size_t max_bytes; /* 0: as many as any */
@@ -40,7 +41,9 @@ struct lts_request {
 };
 
 struct lts_api {
+	struct ev_loop *loop;
 	struct http *http;
+	struct http *beats; /* heartbeats wait for nothing else; NULL until there is one */
 	struct lts_sign *sign;           /* NULL until there are credentials */
 	struct credentials *credentials; /* where keys are kept: common/protect.h */
 	char *url, *region, *project_id, *group_id, *stream_id, *consumer_group;
@@ -120,7 +123,7 @@ submit(struct lts_request *request, const char *url, const char *const *headers,
 		.bulk = batch,
 		.once = wire->op == LTS_OP_WRITE_CHECKPOINTS,
 	};
-	return http_start(api->http, &http_request, on_http_done, request);
+	return http_start(request->http, &http_request, on_http_done, request);
 }
 
 static void
@@ -200,10 +203,17 @@ struct lts_api *
 lts_api_create(struct ev_loop *loop, const struct lts_api_config *config)
 {
 	struct lts_api *api = xcalloc(1, sizeof(*api));
+	/* Whatever becomes of an address, it is noticed well before the leases end. */
 	struct http_config http_config = {
 		.ca_file = config->ca_file,
 		.max_connections = MAX_CONNECTIONS,
+		.life_ms = config->heartbeat_timeout_ms / 2,
+		.dead_ms = config->heartbeat_timeout_ms / 12,
+		.proxy = config->proxy,
+		.tls_name = config->tls_name,
+		.tls_pin = config->tls_pin,
 	};
+	api->loop = loop;
 	api->credentials = protect_alloc(sizeof(*api->credentials));
 	api->http = http_create(loop, &http_config);
 	api->url = xstrdup(config->url);
@@ -237,6 +247,9 @@ lts_api_from_options(struct ev_loop *loop, const struct options *o)
 		.stream_id = o->stream_id,
 		.consumer_group = o->consumer_group_name,
 		.ca_file = o->ca_file,
+		.proxy = o->proxy,
+		.tls_name = o->tls_name,
+		.tls_pin = o->tls_pin,
 		.max_body_bytes = (size_t)o->max_body_bytes,
 		.heartbeat_timeout_ms = o->heartbeat_timeout_ms,
 		.sign_full_date = o->sign_date == SIGN_DATE_FULL,
@@ -256,6 +269,7 @@ lts_api_destroy(struct lts_api **api_p)
 	while ((request = LIST_FIRST(&api->requests)) != NULL)
 		lts_api_cancel(api, request);
 	http_destroy(&api->http);
+	http_destroy(&api->beats);
 	lts_sign_destroy(&api->sign);
 	protect_free(api->credentials, sizeof(*api->credentials));
 	free(api->url);
@@ -293,6 +307,7 @@ new_request(struct lts_api *api, lts_api_done *done, void *arg)
 		abort();
 	struct lts_request *request = xcalloc(1, sizeof(*request));
 	request->api = api;
+	request->http = api->http;
 	request->done = done;
 	request->arg = arg;
 	LIST_INSERT_HEAD(&api->requests, request, entry);
@@ -304,6 +319,9 @@ lts_api_heartbeat(struct lts_api *api, const struct consumer_name *consumer,
 		  const struct shard_id *held, size_t n, lts_api_done *done, void *arg)
 {
 	struct lts_request *request = new_request(api, done, arg);
+	if (!api->beats)
+		api->beats = http_create(api->loop, http_config_of(api->http));
+	request->http = api->beats;
 	lts_wire_heartbeat(&request->wire, &api->place, consumer, held, n);
 	send_request(request);
 	return request;
@@ -370,6 +388,6 @@ lts_api_cancel(struct lts_api *api, struct lts_request *request)
 	if (request == api->answering)
 		return;
 	LIST_REMOVE(request, entry);
-	http_cancel(api->http, request->call);
+	http_cancel(request->http, request->call);
 	forget_request(request);
 }

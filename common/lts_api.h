@@ -32,7 +32,7 @@ struct lts_request;
 struct lts_api_config {  /* borrowed only during lts_api_create */
 	const char *url; /* scheme://host:port */
 	const char *region, *project_id, *group_id, *stream_id, *consumer_group;
-	const char *ca_file;          /* NULL: the system's */
+	const char *ca_file, *proxy, *tls_name, *tls_pin; /* as in common/http.h */
 	size_t max_body_bytes;        /* decoded size of one answer */
 	int64_t heartbeat_timeout_ms; /* the service's; a sixth of it is what one control
 					 request may take */

@@ -49,7 +49,7 @@ struct options {
 	int64_t worker_beat_timeout_ms, process_timeout_ms;
 	int64_t checkpoint_interval_ms, publish_interval_ms, shutdown_timeout_ms;
 	int64_t memory_budget_bytes;
-	char *ca_file;
+	char *ca_file, *proxy, *tls_name, *tls_pin;
 	int64_t on_expired;                       /* enum expired_policy */
 	int64_t rotate_bytes, rotate_interval_ms; /* 0: off */
 	int64_t checkpoint_mode;                  /* enum checkpoint_mode */

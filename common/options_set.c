@@ -100,6 +100,10 @@ check_text(const struct option_spec *option, const char *value)
 		return "must be letters, digits, '-', '_' and '.'";
 	if (!is_printable(value, true))
 		return "must not have control characters";
+	if (strcmp(option->name, "tls_pin") == 0)
+		return value_check_pin(value);
+	if (strcmp(option->name, "proxy") == 0)
+		return value_check_proxy(value);
 	if (strcmp(option->name, "consumer_group_name") == 0 &&
 	    (strcmp(value, ".") == 0 || strcmp(value, "..") == 0))
 		return "must be a name";

@@ -84,6 +84,17 @@ const struct option_spec options_table[] = {
 	  .help = "the consumer group; hosts with the same one share the stream" },
 	{ OPT(ca_file, TEXT, SERVICE), AT(ca_file), RANGE(1, PATH_BYTES), .absent = "system",
 	  .argument = "FILE", .help = "certificates to trust; TLS is always verified" },
+	{ OPT(tls_name, ID, SERVICE), AT(tls_name), RANGE(1, 253), .absent = "endpoint",
+	  .argument = "NAME",
+	  .help = "the name that the service's certificate has, where that is not the endpoint's" },
+	{ OPT(tls_pin, TEXT, SERVICE), AT(tls_pin), RANGE(1, 400), .absent = "none",
+	  .argument = "sha256//HASH",
+	  .help = "the service's public key, whoever vouches for it and whatever its name: base64 "
+		  "of its hash; several with ; between them" },
+	{ OPT(proxy, TEXT, SERVICE), AT(proxy), RANGE(1, 300), .absent = "none",
+	  .argument = "URL",
+	  .help = "the way to an https service: none, env (what https_proxy and no_proxy say), or "
+		  "http://HOST:PORT, https://, socks5h://" },
 	{ OPT(sign_date, WORD, SERVICE), AT(sign_date), .initial = "short", .words = sign_dates,
 	  .argument = "WORD", .help = "the date inside the signature: the day, or the full time" },
 

@@ -119,6 +119,44 @@ value_parse_bool(const char *text, bool *out)
 	return "must be true or false";
 }
 
+/* A hash of 32 bytes in base64 is 43 letters and a sign. */
+const char *
+value_check_pin(const char *text)
+{
+	static const char letters[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char start[] = "sha256//";
+	static const char why[] = "must be sha256// and the base64 of a SHA-256, as "
+				  "sha256//AbC...=; several with ; between them";
+	enum { START = sizeof(start) - 1, LETTERS = 43 };
+
+	for (;; text++) {
+		if (strncmp(text, start, START) != 0 || strspn(text + START, letters) != LETTERS ||
+		    text[START + LETTERS] != '=')
+			return why;
+		text += START + LETTERS + 1;
+		if (!*text)
+			return NULL;
+		if (*text != ';')
+			return why;
+	}
+}
+
+const char *
+value_check_proxy(const char *text)
+{
+	static const char *const schemes[] = { "http://", "https://", "socks5://", "socks5h://" };
+
+	if (strcasecmp(text, "env") == 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		size_t len = strlen(schemes[i]);
+		if (strncasecmp(text, schemes[i], len) == 0 && text[len] && !strchr(text, ' '))
+			return NULL;
+	}
+	return "must be none, env, or a URL: http://, https://, socks5:// or socks5h://";
+}
+
 void
 value_render_bytes(int64_t bytes, char out[VALUE_TEXT])
 {

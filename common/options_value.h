@@ -23,6 +23,10 @@ const char *value_parse_ms(const char *text, int64_t *out);
 const char *value_parse_bool(const char *text, bool *out);
 const char *value_parse_time(const char *text, struct time_spec *out);
 
+/* Of texts that are kept as they are. */
+const char *value_check_pin(const char *text);
+const char *value_check_proxy(const char *text);
+
 /* In the largest unit that is exact. */
 void value_render_bytes(int64_t bytes, char out[VALUE_TEXT]);
 void value_render_ms(int64_t ms, char out[VALUE_TEXT]);

@@ -16,7 +16,7 @@
 	X(sim_options) X(backoff) \
 	X(stage_clock) X(http_head) \
 	X(http) X(http_calls) X(http_part) \
-	X(http_tls) X(lts_wire) \
+	X(http_tls) X(http_address) X(lts_wire) \
 	X(lts_wire_parse) X(lts_api) \
 	X(lts_api_life) X(options_value) X(options_reload) \
 	X(options_check) X(json) \

@@ -29,6 +29,7 @@ struct outcome {
 	bool reached;
 	int status;
 	bool resumed;
+	char error[256];
 };
 
 /* Starts it with stdin and stderr closed off, and `out` as stdout; -1: /dev/null too. */
@@ -132,6 +133,7 @@ on_done(void *arg, struct http_result *result)
 	out->err = result->err;
 	out->reached = result->reached;
 	out->status = result->status;
+	snprintf(out->error, sizeof(out->error), "%s", result->error);
 	out->resumed = result->body->len && strstr(result->body->data, "\nReused, TLSv1.");
 }
 
@@ -164,12 +166,18 @@ trust(const char *ca_file)
 }
 
 static struct outcome
-get_trusting(const char *ca_file)
+get_with(const struct http_config *config)
 {
-	struct http *http = trust(ca_file);
+	struct http *http = http_create(loop, config);
 	struct outcome out = get(http);
 	http_destroy(&http);
 	return out;
+}
+
+static struct outcome
+get_trusting(const char *ca_file)
+{
+	return get_with(&(struct http_config){ .ca_file = ca_file, .max_connections = 2 });
 }
 
 static void
@@ -217,6 +225,68 @@ START_TEST(missing_ca_file_is_refused_before_a_request)
 }
 END_TEST
 
+/* As the manual of curl says. */
+static void
+read_pin(char pin[128])
+{
+	char line[512];
+	snprintf(line, sizeof(line),
+		 "openssl x509 -in %s -noout -pubkey | openssl pkey -pubin -outform der | "
+		 "openssl dgst -sha256 -binary | openssl base64 -A",
+		 cert);
+	FILE *said = popen(line, "re");
+	ck_assert_ptr_nonnull(said);
+	snprintf(pin, 128, "sha256//");
+	ck_assert_ptr_nonnull(fgets(pin + 8, 100, said));
+	ck_assert_int_eq(pclose(said), 0);
+}
+
+START_TEST(pinned_key_is_trusted_whoever_vouches_for_it)
+{
+	char pin[128];
+	start_server("subjectAltName=DNS:elsewhere.example", NULL);
+	read_pin(pin);
+	struct http_config config = { .tls_pin = pin, .max_connections = 2 };
+	ck_assert_int_eq(get_with(&config).err, LTS_OK);
+	pin[10] = pin[10] == 'A' ? 'B' : 'A';
+	config.ca_file = cert;
+	struct outcome out = get_with(&config);
+	assert_refused(out);
+	ck_assert_ptr_nonnull(strstr(out.error, "tls_pin"));
+}
+END_TEST
+
+START_TEST(certificate_of_the_name_that_is_told_is_trusted)
+{
+	start_server("subjectAltName=DNS:elsewhere.example", NULL);
+	struct http_config config = { .ca_file = cert,
+				      .tls_name = "elsewhere.example",
+				      .max_connections = 2 };
+	ck_assert_int_eq(get_with(&config).err, LTS_OK);
+	config.tls_name = "another.example";
+	struct outcome out = get_with(&config);
+	assert_refused(out);
+	ck_assert_ptr_nonnull(strstr(out.error, "127.0.0.1:"));
+	ck_assert_ptr_nonnull(strstr(out.error, "tls_name"));
+	config.tls_name = NULL;
+	assert_refused(get_with(&config));
+}
+END_TEST
+
+START_TEST(proxy_is_asked_only_where_it_is_named)
+{
+	start_server("subjectAltName=IP:127.0.0.1", NULL);
+	struct http_config config = { .ca_file = cert, .max_connections = 2 };
+	ck_assert_int_eq(setenv("https_proxy", "http://127.0.0.1:9", 1), 0);
+	ck_assert_int_eq(get_with(&config).err, LTS_OK);
+	config.proxy = HTTP_PROXY_ENV;
+	assert_refused(get_with(&config));
+	config.proxy = "http://127.0.0.1:9";
+	ck_assert_int_eq(unsetenv("https_proxy"), 0);
+	assert_refused(get_with(&config));
+}
+END_TEST
+
 /* The server ends each connection with its answer. Two calls at a time: curl by itself would keep
  * a session for each of its handles alone. */
 START_TEST(session_is_resumed_once_its_connection_is_lost)
@@ -250,6 +320,9 @@ suite_http_tls(void)
 	tcase_add_test(tc, wrong_host_is_refused_before_a_request);
 	tcase_add_test(tc, old_tls_is_refused_before_a_request);
 	tcase_add_test(tc, missing_ca_file_is_refused_before_a_request);
+	tcase_add_test(tc, pinned_key_is_trusted_whoever_vouches_for_it);
+	tcase_add_test(tc, certificate_of_the_name_that_is_told_is_trusted);
+	tcase_add_test(tc, proxy_is_asked_only_where_it_is_named);
 	tcase_add_loop_test(tc, session_is_resumed_once_its_connection_is_lost, 0, 2);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -2,7 +2,7 @@
  * raw_server.c - the far end of the HTTP tests, as a script of raw replies.
  *
  * In a thread of the test process. Owns its sockets and the requests it recorded, up to
- * 512 of each. Must never listen anywhere but on 127.0.0.1, and never outlive
+ * 512 of each. Must never listen anywhere but on 127.0.0.0/8, and never outlive
  * raw_server_stop: a send that nobody reads ends after a second. Used by
  * http_bed.c and api_bed.c.
  */
@@ -192,26 +192,34 @@ serve(void *arg)
 }
 
 static int
-listen_anywhere(unsigned *port_out)
+listen_at(const char *address, unsigned *port)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET,
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+				  .sin_port = htons((uint16_t)*port),
+				  .sin_addr.s_addr = inet_addr(address) };
 	socklen_t len = sizeof(at);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	must(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0);
 	must(listen(fd, SOMAXCONN) == 0);
 	must(getsockname(fd, (struct sockaddr *)&at, &len) == 0);
-	*port_out = ntohs(at.sin_port);
+	*port = ntohs(at.sin_port);
 	return fd;
 }
 
 struct raw_server *
 raw_server_start(const struct raw_reply *replies, size_t n)
 {
+	return raw_server_start_at("127.0.0.1", 0, replies, n);
+}
+
+struct raw_server *
+raw_server_start_at(const char *address, unsigned port, const struct raw_reply *replies, size_t n)
+{
 	struct raw_server *server = xcalloc(1, sizeof(*server));
 	server->replies = replies;
 	server->n_replies = n;
-	server->listener = listen_anywhere(&server->port);
+	server->port = port;
+	server->listener = listen_at(address, &server->port);
 	server->wakeup = eventfd(0, EFD_CLOEXEC);
 	must(server->wakeup >= 0);
 	must(pthread_mutex_init(&server->lock, NULL) == 0);
@@ -274,7 +282,7 @@ raw_server_request(struct raw_server *server, size_t n)
 unsigned
 raw_server_closed_port(void)
 {
-	unsigned port;
-	close(listen_anywhere(&port));
+	unsigned port = 0;
+	close(listen_at("127.0.0.1", &port));
 	return port;
 }

@@ -28,6 +28,9 @@ struct raw_reply {         /* borrowed until raw_server_stop */
 };
 
 struct raw_server *raw_server_start(const struct raw_reply *replies, size_t n);
+/* On another address of this machine; port 0: a free one. */
+struct raw_server *raw_server_start_at(const char *address, unsigned port,
+				       const struct raw_reply *replies, size_t n);
 /* NULL-safe. */
 void raw_server_stop(struct raw_server **server);
 unsigned raw_server_port(const struct raw_server *server);

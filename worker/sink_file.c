@@ -3,13 +3,14 @@
  *
  * In a worker's delivery thread. Owns the directory's descriptor and each stream's open
  * segment. Must never let a commit name bytes that are not durable, nor give a segment
- * its final name before the commit that says it is complete. Held by
+ * its final name before the commit that says it is complete, nor write where nobody looks. Held by
  * tests/worker/test_sink_file.c and the kill scenarios.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -25,6 +26,7 @@ enum { WRITEBACK_BYTES = 1 << 20 };
 struct file_sink {
 	struct sink base;
 	int dir_fd;
+	char *dir; /* what it is called */
 	char instance[16];
 	enum record_format format;
 	int64_t rotate_bytes, rotate_interval_ms;
@@ -125,9 +127,27 @@ file_open(struct sink *sink, const struct shard_id *shard, struct sink_position 
 	return err;
 }
 
+/* A directory that was moved away, or made anew under its name, would take the records where
+ * nobody looks for them. It may come back: the shard waits, as for space. */
+static enum lts_err
+find_directory(const struct file_sink *sink, struct buf *why)
+{
+	struct stat ours, named;
+	if (fstat(sink->dir_fd, &ours) == 0 && stat(sink->dir, &named) == 0 &&
+	    ours.st_dev == named.st_dev && ours.st_ino == named.st_ino)
+		return LTS_OK;
+	enum lts_err ignored = buf_printf(
+		why, "the directory that the files are in is not at '%s' any more", sink->dir);
+	(void)ignored;
+	return LTS_NOSPACE;
+}
+
 static enum lts_err
 ready_segment(struct sink_stream *stream, struct buf *why)
 {
+	enum lts_err found = find_directory(stream->sink, why);
+	if (found)
+		return found;
 	if (stream->fd < 0) {
 		enum lts_err err = segment_create(&stream->dir, stream->segment, &stream->fd);
 		if (err)
@@ -229,6 +249,7 @@ file_destroy(struct sink **sink)
 	struct file_sink *self = (struct file_sink *)*sink;
 	if (self) {
 		close(self->dir_fd);
+		free(self->dir);
 		buf_fini(&self->scratch);
 	}
 	free(self);
@@ -260,6 +281,7 @@ sink_file_create(const char *dir, const struct sink_config *config, struct sink 
 	struct file_sink *sink = xcalloc(1, sizeof(*sink));
 	sink->base.ops = &ops;
 	sink->dir_fd = fd;
+	sink->dir = xstrdup(dir);
 	strncpy(sink->instance, config->instance, sizeof(sink->instance) - 1);
 	sink->format = config->format;
 	sink->rotate_bytes = config->rotate_bytes;

@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/xalloc.h"
 #include "tests/suites.h"
 #include "tests/support/sys_spy.h"
 #include "tests/support/tmpdir.h"
@@ -246,6 +248,25 @@ START_TEST(touched_segment_is_noticed_before_the_next_append)
 }
 END_TEST
 
+START_TEST(directory_moved_away_or_made_anew_is_noticed_and_waited_for)
+{
+	char *away = xasprintf("%s.away", bed.dir);
+	ck_assert_int_eq(sink_bed_open(&bed, 0, 0), LTS_OK);
+	ck_assert_int_eq(sink_bed_submit(&bed, 100, 104), LTS_OK);
+	ck_assert_int_eq(rename(bed.dir, away), 0);
+	ck_assert_int_eq(sink_bed_submit(&bed, 105, 105), LTS_NOSPACE);
+	ck_assert_int_eq(mkdir(bed.dir, 0700), 0);
+	ck_assert_int_eq(sink_bed_submit(&bed, 105, 105), LTS_NOSPACE);
+	ck_assert_ptr_nonnull(strstr(bed.why.data, bed.dir));
+	ck_assert_int_eq(rmdir(bed.dir), 0);
+	ck_assert_int_eq(rename(away, bed.dir), 0);
+	ck_assert_int_eq(sink_bed_submit(&bed, 105, 109), LTS_OK);
+	sink_bed_commit(&bed, true);
+	sink_bed_expect_records(&bed, 100, 109);
+	free(away);
+}
+END_TEST
+
 START_TEST(segment_removed_before_it_was_sealed_is_noticed)
 {
 	ck_assert_int_eq(sink_bed_open(&bed, 0, 0), LTS_OK);
@@ -375,6 +396,7 @@ suite_sink_file(void)
 	tcase_add_loop_test(tc, missing_or_short_segment_is_refused, 0, 2);
 	tcase_add_loop_test(tc, checkpoint_older_than_a_sealed_file_is_refused, 0, 2);
 	tcase_add_loop_test(tc, touched_segment_is_noticed_before_the_next_append, 0, 4);
+	tcase_add_test(tc, directory_moved_away_or_made_anew_is_noticed_and_waited_for);
 	tcase_add_test(tc, segment_removed_before_it_was_sealed_is_noticed);
 	tcase_add_test(tc, full_disk_leaves_no_part_of_a_batch);
 	tcase_add_test(tc, sync_that_fails_is_told_as_such);

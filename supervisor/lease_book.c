@@ -254,14 +254,17 @@ on_owned(struct lease_book *book, uint32_t home, const struct shard_id *shard, b
 	struct entry *e = lease_entry_find(book, shard);
 	if (e && e->granted && e->home != home && !e->left_behind)
 		return; /* another consumer of ours has not let go of it yet */
-	if (e && e->granted && !e->left_behind) {
-		if (listed)
-			e->deadline_ms = deadline_ms;
-		e->wanted_back = e->to_close = e->no_publish = false;
+	if (e && e->granted && listed)
+		e->deadline_ms = deadline_ms;
+	if (e && e->granted && !e->left_behind && !e->to_close) {
+		e->wanted_back = e->no_publish = false;
 		return;
 	}
 	if (book->stopping)
 		return;
+	/* What was being closed was not taken under this grant: where to go on is asked anew. */
+	if (e && e->granted && !e->left_behind)
+		deadline_ms = e->deadline_ms;
 	if (!e)
 		e = new_entry(book, shard);
 	if (e)

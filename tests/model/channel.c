@@ -194,7 +194,7 @@ channel_send(struct channel *channel, const struct message *message)
 		return err ? err : LTS_CLOSED;
 	if (message->type == MSG_ASSIGN)
 		network_note_assign(the_world->running->host, shard_number(&message->assign.shard),
-				    message->assign.seal_only);
+				    message->assign.epoch, message->assign.seal_only);
 	struct end *peer = end->peer;
 	struct packet *packet = world_new(sizeof(*packet) + len);
 	packet->due_us = the_world->now_us + some_time(10, once_in(100) ? SECOND : 3 * MS);

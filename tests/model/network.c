@@ -23,7 +23,7 @@ static struct {
 	int64_t cut_off_us[HOSTS_MAX], control_us[HOSTS_MAX], slow_us[HOSTS_MAX],
 		trouble_us[HOSTS_MAX];
 	int64_t doubtful_us[HOSTS_MAX][SHARDS_MAX]; /* a write's answer was lost then; 0: no */
-	bool sealing[HOSTS_MAX][SHARDS_MAX];        /* left behind by a host's last life */
+	struct assigned assigned[HOSTS_MAX][SHARDS_MAX];
 } network;
 
 void
@@ -41,15 +41,17 @@ network_end(void)
 }
 
 void
-network_note_assign(int host, int shard, bool seal_only)
+network_note_assign(int host, int shard, struct epoch epoch, bool seal_only)
 {
-	network.sealing[host][shard] = seal_only;
+	bool ours = service_owner(shard) == host;
+	network.assigned[host][shard] =
+		(struct assigned){ epoch, ours ? service_period(shard) : 0, seal_only };
 }
 
-bool
-network_is_sealing(int host, int shard)
+struct assigned
+network_assigned(int host, int shard)
 {
-	return network.sealing[host][shard];
+	return network.assigned[host][shard];
 }
 
 void
@@ -370,7 +372,7 @@ expect_writable(const struct lts_checkpoint *at)
 	int shard = shard_number(&at->shard), host = the_world->running->host;
 	/* Of what its last life left behind a host says how far it came: whether it may is for
 	 * the service to know. */
-	if (service_owner(shard) != host && !network_is_sealing(host, shard))
+	if (service_owner(shard) != host && !network.assigned[host][shard].seal_only)
 		violated("shard %d: written by who does not own it any more", shard);
 	if (network.doubtful_us[host][shard])
 		violated("shard %d: written again before a lost answer was read back", shard);

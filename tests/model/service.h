@@ -66,10 +66,15 @@ void service_withdraw(int shard, int64_t time_us);
 /* ---- network.c ---- */
 void network_begin(int64_t timeout_ms);
 void network_end(void);
-/* A host's supervisor assigns a shard; seal_only: one that it is not granted. */
-void network_note_assign(int host, int shard, bool seal_only);
-/* That was the last assignment of the shard there. */
-bool network_is_sealing(int host, int shard);
+struct assigned {
+	struct epoch epoch;
+	uint64_t period; /* of the host's ownership at the service then; 0: it had none */
+	bool seal_only;  /* to be closed: nobody asked where to go on */
+};
+/* A host's supervisor assigns a shard. */
+void network_note_assign(int host, int shard, struct epoch epoch, bool seal_only);
+/* The last assignment of the shard there. */
+struct assigned network_assigned(int host, int shard);
 /* No request of the host gets through until then; or each takes long, below. */
 void network_cut_off(int host, int64_t until_us);
 /* Only the supervisor's. */

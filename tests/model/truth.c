@@ -14,8 +14,8 @@
 static struct {
 	uint64_t covered[SHARDS_MAX];           /* the first record that no host has committed */
 	int taker[HOSTS_MAX][SHARDS_MAX];       /* the pid of the last take; 0: nobody's */
-	uint64_t period[HOSTS_MAX][SHARDS_MAX]; /* of the service's ownership, when the host
-						   last took or moved the shard */
+	uint64_t period[HOSTS_MAX][SHARDS_MAX]; /* of the service's ownership, under which the
+						   host's last take was assigned; 0: none */
 } known;
 
 void
@@ -65,6 +65,10 @@ on_take(int host, int shard, const struct checkpoint_record *was,
 			 "granted (I9)",
 			 shard, at, (unsigned long long)service_granted_at(shard));
 	known.taker[host][shard] = the_world->running ? the_world->running->pid : 0;
+	/* A stranger does not ask the service, nor does who only closes what was left. */
+	struct assigned assigned = network_assigned(host, shard);
+	if (epoch_equal(assigned.epoch, is->epoch))
+		known.period[host][shard] = assigned.seal_only ? 0 : assigned.period;
 	the_world->moves++;
 }
 
@@ -109,9 +113,6 @@ truth_on_commit(int host, int shard, const struct checkpoint_record *was,
 	}
 	if (is->position.offset > sink_durable(host, shard))
 		violated("shard %d: committed before it is durable (I4)", shard);
-	/* A stranger does not ask the service, nor does who only seals what was left behind. */
-	if (self && service_owner(shard) == host && !network_is_sealing(host, shard))
-		known.period[host][shard] = service_period(shard);
 }
 
 void

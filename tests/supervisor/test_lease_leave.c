@@ -245,6 +245,29 @@ START_TEST(shard_wanted_back_before_its_first_take_is_closed_in_order)
 }
 END_TEST
 
+/* Another host has moved on to c9: what was sealed is c5, and is not ours to publish over it. */
+START_TEST(shard_left_to_us_while_it_is_closed_is_taken_anew)
+{
+	book_bed_commit(&bed, "C", 1, "c5");
+	bed.committed[bed.n_committed - 1].epoch.value = 1;
+	book_bed_answer(&bed, 1, "C", "C", bed.now_ms);
+	book_bed_heartbeat(&bed, 1, "");
+	book_bed_expect(&bed, "ask C\n");
+	book_bed_service(&bed, "C", "c9", false);
+	book_bed_expect(&bed, "assign C w0 e3 service=c9 unbroken seal\n");
+	book_bed_commit(&bed, "C", 3, "c5");
+	book_bed_heartbeat(&bed, 1, "C");
+	book_bed_expect(&bed, "ask C\n");
+	book_bed_publish(&bed);
+	book_bed_expect(&bed, "");
+	book_bed_service(&bed, "C", "c9", false);
+	book_bed_message(&bed, 0, MSG_RELEASED, "C", 3);
+	book_bed_expect(&bed, "assign C w0 e4 service=c9\n");
+	book_bed_publish(&bed);
+	book_bed_expect(&bed, "");
+}
+END_TEST
+
 START_TEST(refusal_while_draining_is_forgotten_when_the_shard_is_left_to_us_after_all)
 {
 	book_bed_commit(&bed, "A", 1, "c3");
@@ -283,6 +306,7 @@ suite_lease_leave(void)
 	tcase_add_test(tc, shard_left_behind_and_granted_to_another_of_ours_is_held_as_any);
 	tcase_add_test(tc, shard_left_behind_is_forgotten_when_it_cannot_be_closed);
 	tcase_add_test(tc, shard_wanted_back_before_its_first_take_is_closed_in_order);
+	tcase_add_test(tc, shard_left_to_us_while_it_is_closed_is_taken_anew);
 	tcase_add_test(
 		tc, refusal_while_draining_is_forgotten_when_the_shard_is_left_to_us_after_all);
 	suite_add_tcase(suite, tc);

@@ -17,8 +17,9 @@ struct book_ops {
 	void (*published)(void *arg, uint32_t worker, const struct shard_id *shard,
 			  struct epoch epoch, const struct cursor *cursor);
 	/* The service's checkpoint of a shard: book_on_service follows, with the question's
-	 * number. */
-	void (*ask_service)(void *arg, const struct shard_id *shard, uint64_t question);
+	 * number. `again`: it has said that there is none. */
+	void (*ask_service)(void *arg, const struct shard_id *shard, uint64_t question,
+			    bool again);
 	/* Writes checkpoints under the consumer's name: book_on_written follows for each. */
 	void (*publish)(void *arg, uint32_t home, const struct shard_id *shards,
 			const struct cursor *cursors, size_t n);

@@ -77,7 +77,8 @@ const struct service_clock *group_clock(const struct group *group);
 /* Consumer `home` has given a shard back: it says so at once, and then all of ours ask.
  */
 void group_hurry(struct group *group, uint32_t home);
-void group_ask_service(struct group *group, const struct shard_id *shard, uint64_t question);
+void group_ask_service(struct group *group, const struct shard_id *shard, uint64_t question,
+		       bool again);
 void group_publish(struct group *group, uint32_t home, const struct shard_id *shards,
 		   const struct cursor *cursors, size_t n);
 

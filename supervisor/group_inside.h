@@ -27,21 +27,31 @@ struct consumer {
 	bool hurried;      /* it is under way: its answer frees a shard for others */
 	unsigned failures; /* in a row */
 	unsigned refusals; /* of those, of the first list itself */
+	unsigned splits;   /* so many more of its writes may be halved */
 	bool answered;
 	bool forgotten; /* the service does not know the member that held `listed` */
 };
 
-struct question; /* where does the service stand with a shard? */
+/* Where does the service stand with a shard? */
+struct question {
+	struct shard_id shard;
+	uint64_t number;
+};
+
+struct questions {
+	struct question *list;
+	size_t n, cap;
+};
 
 struct group {
 	struct group_config config;
 	struct consumer *consumers; /* room for ASSIGN_WORKERS_MAX */
 	struct service_clock clock;
 	struct ev_timer ask; /* fires once for all shards asked for in one turn */
-	struct question *asked;
-	size_t n_asked, asked_cap;
-	LIST_HEAD(, reading) readings; /* in flight */
-	LIST_HEAD(, writing) writings;
+	struct questions asked, singly; /* in one turn; each alone, as soon as there is room */
+	TAILQ_HEAD(, reading) readings; /* in flight */
+	TAILQ_HEAD(, writing) writings; /* in flight, and behind them what waits for room */
+	unsigned n_reading, n_writing;  /* of single shards, in flight */
 	struct group_stats stats;
 	uint64_t odd[GROUP_REQUESTS]; /* lists with entries that could not be read */
 	bool joined, paused;

@@ -14,7 +14,6 @@
 #include "common/xalloc.h"
 
 enum {
-	BOOK_ASK_AGAIN_MS = 1000, /* then doubling, up to a sixth of the timeout */
 	BOOK_SHARDS_MAX = 4096,   /* one answer's ceiling too */
 	BOOK_SEEN_MAX = 2 * BOOK_SHARDS_MAX,
 };
@@ -91,25 +90,6 @@ lease_entry_revoke(struct lease_book *book, struct entry *e)
 {
 	e->hold = HOLD_RELEASING;
 	book->ops->revoke(book->arg, (uint32_t)e->holder, &e->shard, e->epoch);
-}
-
-void
-lease_entry_ask(struct lease_book *book, struct entry *e, int64_t now_ms)
-{
-	e->know = e->know == KNOW_IT ? KNOW_IT : KNOW_ASKED;
-	int64_t longest_ms = book->config.timeout_ms / 6;
-	e->asked_ms = now_ms;
-	e->ask_again_ms = e->ask_again_ms ? 2 * e->ask_again_ms : BOOK_ASK_AGAIN_MS;
-	if (e->ask_again_ms > longest_ms)
-		e->ask_again_ms = longest_ms;
-	book->ops->ask_service(book->arg, &e->shard, ++book->questions);
-}
-
-void
-lease_entry_ask_anew(struct lease_book *book, struct entry *e)
-{
-	e->asked_from = book->questions + 1;
-	e->ask_again_ms = 0;
 }
 
 /* We have a position of it, and no worker has taken it under the present grant. */
@@ -242,7 +222,11 @@ grant(struct lease_book *book, struct entry *e, uint32_t home, int64_t deadline_
 	e->current = false;
 	e->publish_after_ms = 0;
 	e->stale_write = e->writing;
-	lease_entry_ask_anew(book, e);
+	e->refused.n = 0;
+	for (unsigned i = 0; i < LOOK_LOST; i++)
+		if (shard_id_equal(&book->lost[i], &e->shard))
+			e->refused.alone = LOOK_ALONE;
+	lease_look_begin(book, e);
 	e->finished = false; /* the next holder's take says so again */
 	lease_entry_note(book, e, "granted", NULL);
 }
@@ -323,8 +307,10 @@ book_on_answer(struct lease_book *book, uint32_t home, const struct shard_id *li
 		    contains(owned, n_owned, &e->shard))
 			continue;
 		e->deadline_ms = deadline_ms; /* draining: still ours while we list it */
-		if (!e->wanted_back)
+		if (!e->wanted_back) {
 			e->wanted_ms = now_ms;
+			e->look.seen = false;
+		}
 		e->wanted_back = true;
 	}
 	for (size_t i = 0; i < n_owned; i++)
@@ -361,7 +347,7 @@ book_on_gone(struct lease_book *book, uint32_t worker, enum fate fate, int64_t n
 		e->holder = ASSIGN_NOBODY;
 		e->fate = fate;
 		e->fate_slot = worker;
-		e->stuck = false;
+		e->stuck = e->look.seen = false;
 		lease_reset_on_free(book, e, now_ms);
 	}
 	lease_book_settle(book, now_ms);
@@ -385,7 +371,7 @@ book_on_message(struct lease_book *book, uint32_t worker, const struct message *
 	case MSG_RELEASED:
 		e->hold = HOLD_NONE;
 		e->holder = ASSIGN_NOBODY;
-		e->stuck = false;
+		e->stuck = e->look.seen = false;
 		lease_reset_on_free(book, e, now_ms);
 		break;
 	case MSG_FINISHED:
@@ -415,6 +401,7 @@ book_on_tick(struct lease_book *book, int64_t now_ms)
 			lease_entry_ask(book, e, now_ms);
 	}
 	lease_publish_starts(book, now_ms);
+	lease_look_around(book, now_ms);
 	lease_book_settle(book, now_ms);
 }
 

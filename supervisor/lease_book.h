@@ -104,5 +104,7 @@ uint64_t lease_book_changes(const struct lease_book *book);
 bool lease_book_all_finished(struct lease_book *book, size_t *stuck_out);
 /* Nothing committed is unpublished. */
 bool lease_book_all_published(struct lease_book *book, int64_t now_ms);
+/* ...and where the service stands was looked at since: until then, looks. */
+bool lease_book_all_seen(struct lease_book *book, int64_t now_ms);
 
 #endif

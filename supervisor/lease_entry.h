@@ -1,14 +1,13 @@
 /*
- * lease_entry.h - the lease book's inside, for its own files: lease_book.c (the table and
- * its events), lease_plan.c (who shall hold what) and lease_publish.c (what the service
- * is told).
+ * lease_entry.h - the lease book's inside, for its own files: lease_book.c (the table and its
+ * events), lease_plan.c (who shall hold what), lease_publish.c (what the service is told).
  */
 #ifndef SUPERVISOR_LEASE_ENTRY_H
 #define SUPERVISOR_LEASE_ENTRY_H
 
 #include "common/stage_clock.h"
 #include "supervisor/assign.h"
-#include "supervisor/lease_book.h"
+#include "supervisor/lease_look.h"
 
 /* Who has the shard on this host. */
 enum hold {
@@ -56,6 +55,8 @@ struct entry {
 	bool stale_write;         /* of a former grant: its answer says nothing about this one */
 	bool doubtful;            /* its answer was lost: read back before the next */
 	bool no_publish;          /* the service refuses: let it go without */
+	struct look look;
+	struct refused refused;
 	uint64_t publishes;       /* writes that stand */
 	int64_t published_ms;     /* when the last was, or the service was asked; 0: never */
 	struct stage_clock clocks[2]; /* of its worker's side, of publishing */
@@ -73,8 +74,10 @@ struct lease_book {
 	uint32_t sequence;
 	uint64_t changes;   /* shards granted and gone */
 	uint64_t questions; /* the last one's number */
-	int64_t service_ahead_ns;
+	int64_t service_ahead_ns, looked_ms; /* the latter: at all shards */
 	bool stopping;
+	struct shard_id lost[LOOK_LOST]; /* a write told us so; a ring */
+	unsigned n_lost;
 };
 
 /* The entry of a shard, or NULL. Good until an entry is added or removed. */
@@ -83,9 +86,6 @@ void lease_entry_note(struct lease_book *book, const struct entry *e, const char
 		      const char *why);
 /* Tells the holder to let go. */
 void lease_entry_revoke(struct lease_book *book, struct entry *e);
-/* Asks where the service stands; only what is asked from now on says so. */
-void lease_entry_ask(struct lease_book *book, struct entry *e, int64_t now_ms);
-void lease_entry_ask_anew(struct lease_book *book, struct entry *e);
 /* Every entry's next step, then the plan; after each event. */
 void lease_book_settle(struct lease_book *book, int64_t now_ms);
 

@@ -51,13 +51,20 @@ may_publish(const struct entry *e, int64_t now_ms)
 	return is_ours(e, now_ms) && !e->writing && !e->doubtful && e->publish_after_ms <= now_ms;
 }
 
+static void
+begin_write(struct lease_book *book, struct entry *e, const struct cursor *cursor, bool grouped)
+{
+	e->writing = true;
+	lease_look_write(book, e, cursor, grouped);
+}
+
 void
 lease_publish_one(struct lease_book *book, struct entry *e, int64_t now_ms)
 {
 	struct cursor cursor;
 	if (!may_publish(e, now_ms) || !lease_unpublished(book, e, &cursor))
 		return;
-	e->writing = true;
+	begin_write(book, e, &cursor, false);
 	book->ops->publish(book->arg, e->home, &e->shard, &cursor, 1);
 }
 
@@ -89,11 +96,18 @@ lease_may_leave(struct lease_book *book, struct entry *e, int64_t now_ms)
 	if (!late && is_closing(book, e))
 		return false;
 	bool unclosed = late && e->to_close && !e->current;
-	if (!unclosed && (e->no_publish || !lease_unpublished(book, e, &cursor)))
+	bool published = !unclosed && (e->no_publish || !lease_unpublished(book, e, &cursor));
+	if (published && (e->no_publish || e->left_behind || cursor_is_none(&e->published) ||
+			  lease_look_is_seen(book, e, now_ms)))
 		return true;
 	if (!late)
 		return false;
-	note_unpublished(book, e, "publishing it failed for half of heartbeat_timeout");
+	if (published)
+		lease_entry_note(book, e, "given back without a last look",
+				 "where the service stands could not be read for half of "
+				 "heartbeat_timeout");
+	else
+		note_unpublished(book, e, "publishing it failed for half of heartbeat_timeout");
 	return true;
 }
 
@@ -107,39 +121,59 @@ lease_leave_unpublished(struct lease_book *book, struct entry *e)
 		note_unpublished(book, e, "the next heartbeat could not wait for it");
 }
 
-void
-book_on_service(struct lease_book *book, const struct shard_id *shard, uint64_t question,
-		enum lts_err err, const struct cursor *cursor, bool ours, int64_t now_ms)
-{
-	struct entry *e = lease_entry_find(book, shard);
-	if (!e || err || question < e->asked_from)
-		return; /* asked again by the tick */
-	e->ask_again_ms = 0;
-	if (e->doubtful) {
-		e->doubtful = false;
-		if (!cursor_equal(cursor, &e->published))
-			e->publish_after_ms = 0; /* it had arrived */
-		e->published = *cursor;
-		lease_book_settle(book, now_ms);
-		return;
-	}
-	if (e->know != KNOW_ASKED)
-		return;
-	e->know = KNOW_IT;
-	e->published_ms = now_ms;
-	e->service = *cursor;
-	e->service_is_ours = ours;
-	e->published = *cursor;
-	lease_book_settle(book, now_ms);
-}
-
 /* What its last write did is not known: it is read back before the next. */
 static void
 doubt(struct lease_book *book, struct entry *e, int64_t now_ms)
 {
 	e->doubtful = true;
-	lease_entry_ask_anew(book, e);
+	lease_look_later(book, e, now_ms);
 	lease_entry_ask(book, e, now_ms);
+}
+
+/* Two refusals, some time apart, are believed; one may be the service's bad day. LTS_BADDATA is one
+ * that speaks not of the shard. */
+static void
+on_refused(struct lease_book *book, struct entry *e, enum lts_err err, int64_t now_ms)
+{
+	char text[128];
+	int64_t longest_ms = book->config.timeout_ms / 6;
+	int64_t wait_ms = (int64_t)PUBLISH_AGAIN_MS << (e->refused.n < 6 ? e->refused.n : 6);
+	if (!e->refused.n++) {
+		e->refused.since_ms = now_ms;
+		snprintf(text, sizeof(text), "%s; written alone, and seldom, until it is taken",
+			 lts_err_name(err));
+		lease_entry_note(book, e, "the service refuses its checkpoint", text);
+	}
+	e->refused.alone = LOOK_ALONE;
+	e->publish_after_ms = now_ms + (wait_ms < longest_ms ? wait_ms : longest_ms);
+	bool twice = now_ms - e->refused.since_ms >= PUBLISH_AGAIN_MS;
+	if (e->wanted_back && err != LTS_BADDATA && twice)
+		e->no_publish = true;
+}
+
+static void
+on_taken(struct lease_book *book, struct entry *e, const struct cursor *cursor, int64_t now_ms)
+{
+	e->published = *cursor;
+	e->publishes++;
+	e->published_ms = now_ms;
+	e->refused.alone -= e->refused.alone && !e->look.grouped;
+	e->refused.n = 0;
+	if (e->hold == HOLD_TAKING || e->hold == HOLD_HELD)
+		book->ops->published(book->arg, (uint32_t)e->holder, &e->shard, e->epoch, cursor);
+}
+
+static void
+on_lost(struct lease_book *book, struct entry *e)
+{
+	if (e->left_behind) {
+		lease_entry_note(book, e, "closed; another consumer owns it", NULL);
+	} else {
+		lease_entry_note(book, e, "lease lost",
+				 "the service refused its checkpoint: another consumer owns it");
+		book->lost[book->n_lost++ % LOOK_LOST] = e->shard;
+	}
+	e->granted = false;
 }
 
 void
@@ -150,6 +184,7 @@ book_on_written(struct lease_book *book, const struct shard_id *shard,
 	if (!e)
 		return;
 	e->writing = false;
+	lease_look_anew(book, e);
 	if (e->stale_write) {
 		e->stale_write = false;
 		/* It may have landed after the present grant's read. */
@@ -162,29 +197,18 @@ book_on_written(struct lease_book *book, const struct shard_id *shard,
 	e->publish_after_ms = err ? now_ms + PUBLISH_AGAIN_MS : 0;
 	switch (err) {
 	case LTS_OK:
-		e->published = *cursor;
-		e->publishes++;
-		e->published_ms = now_ms;
-		if (e->hold == HOLD_TAKING || e->hold == HOLD_HELD)
-			book->ops->published(book->arg, (uint32_t)e->holder, &e->shard, e->epoch,
-					     cursor);
+		on_taken(book, e, cursor, now_ms);
 		break;
 	case LTS_UNKNOWN:
 		doubt(book, e, now_ms);
 		break;
 	case LTS_GONE:
-		if (e->left_behind)
-			lease_entry_note(book, e, "closed; another consumer owns it", NULL);
-		else
-			lease_entry_note(book, e, "lease lost",
-					 "the service refused its checkpoint: another consumer "
-					 "owns it");
-		e->granted = false;
+		on_lost(book, e);
 		break;
 	case LTS_NOTFOUND:
 	case LTS_INVALID:
-		if (e->wanted_back)
-			e->no_publish = true;
+	case LTS_BADDATA:
+		on_refused(book, e, err, now_ms);
 		break;
 	default:
 		break;
@@ -197,15 +221,23 @@ publish_home(struct lease_book *book, uint32_t home, int64_t now_ms)
 {
 	struct shard_id *shards = xcalloc(book->count, sizeof(*shards));
 	struct cursor *cursors = xcalloc(book->count, sizeof(*cursors));
+	struct entry *last = NULL;
 	size_t n = 0;
 	for (size_t i = 0; i < book->count; i++) {
 		struct entry *e = &book->entries[i];
 		if (e->home != home || !may_publish(e, now_ms) ||
 		    !lease_unpublished(book, e, &cursors[n]))
 			continue;
-		e->writing = true;
+		if (e->refused.alone) {
+			lease_publish_one(book, e, now_ms);
+			continue;
+		}
+		begin_write(book, e, &cursors[n], true);
 		shards[n++] = e->shard;
+		last = e;
 	}
+	if (n == 1)
+		last->look.grouped = false;
 	if (n)
 		book->ops->publish(book->arg, home, shards, cursors, n);
 	free(shards);

@@ -25,7 +25,8 @@ enum {
 	SUPERVISOR_TICK_MS = 200,
 	STATUS_MS = 5000,
 	SUPERVISOR_DAMAGED_MS = 1000,
-	PUBLISH_AGAIN_MS = 1000
+	PUBLISH_AGAIN_MS = 1000,
+	LAST_LOOK_MS = 3000, /* at what the service has, at a stop */
 };
 
 void
@@ -182,7 +183,9 @@ check_stop(struct supervisor *s, int64_t now_ms)
 		worker_pool_kill(s->pool);
 		supervisor_leave(s, EXIT_FAILED);
 	} else if (s->phase == PHASE_PUBLISHING) {
-		if (lease_book_all_published(s->book, now_ms)) {
+		/* The service keeps what is ours for a while: what it has is looked at. */
+		if (lease_book_all_published(s->book, now_ms) &&
+		    (lease_book_all_seen(s->book, now_ms) || since_ms > LAST_LOOK_MS)) {
 			supervisor_leave(s, s->exit);
 		} else if (since_ms > s->options->shutdown_timeout_ms / 2) {
 			log_warn(s->log, "left with checkpoints unpublished; they are "

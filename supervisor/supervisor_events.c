@@ -55,10 +55,10 @@ op_published(void *arg, uint32_t worker, const struct shard_id *shard, struct ep
 }
 
 static void
-op_ask_service(void *arg, const struct shard_id *shard, uint64_t question)
+op_ask_service(void *arg, const struct shard_id *shard, uint64_t question, bool again)
 {
 	struct supervisor *s = arg;
-	group_ask_service(s->group, shard, question);
+	group_ask_service(s->group, shard, question, again);
 }
 
 static void

@@ -35,7 +35,7 @@
 	X(lts_state) X(watch_view) X(watch_rows) X(assign) \
 	X(worker_slot) X(strays) X(worker_pool) \
 	X(lease_book) X(lease_publish) \
-	X(lease_leave) X(lease_suspect) X(lease_reset) X(control) \
+	X(lease_leave) X(lease_look) X(lease_suspect) X(lease_reset) X(control) \
 	X(lease_watch) X(blame) X(group) \
 	X(notify) X(agency) X(check_online) \
 	X(metrics_text) X(metrics_shards) X(metrics_http) X(metrics_file) \
@@ -58,7 +58,7 @@
 	X(drain) X(kills) \
 	X(stops) X(poison) \
 	X(slow) X(restarts) \
-	X(hosts) X(shards) X(early) \
+	X(hosts) X(shards) X(early) X(doubts) \
 	X(signals) X(bad_service) X(odd_answers) \
 	X(gaps) X(refusals) \
 	X(pipes) X(footprint) \

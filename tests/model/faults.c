@@ -299,7 +299,9 @@ faults_stop(void)
 			process_resume(p);
 		else if (task_is_hung(p->main))
 			task_hang(p->main, NEVER - SECOND); /* its supervisor has to see to it */
-		if (p->thread)
-			task_hang(p->thread, 0);
+		if (!p->thread)
+			continue;
+		task_hang(p->thread, 0);
+		task_wake(p->thread); /* its next turn may be due far away still */
 	}
 }

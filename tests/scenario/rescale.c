@@ -57,6 +57,14 @@ await_shared(struct ground *g, unsigned hosts)
 	await_served(g, 2000);
 }
 
+/* The host has its shards, and delivers from them: a new shard's first question takes a second. */
+static void
+await_at_work(struct ground *g, const struct agent *host, unsigned shards)
+{
+	until("it holds its shards", agent_said(host, "msg=\"shard held\"") >= shards);
+	await_served(g, 2000);
+}
+
 /* Asked to, the host publishes at once. */
 static bool
 all_published(struct ground *g, const struct agent *host)
@@ -128,6 +136,7 @@ START_TEST(host_lost_whole_loses_nothing_and_repeats_only_what_was_not_published
 	agent_start(&g.hosts[0]);
 	agent_start(&g.hosts[1]);
 	await_shared(&g, 4);
+	await_at_work(&g, &g.hosts[1], 4);
 	agent_kill_whole(&g.hosts[1]);
 	await_shared(&g, 2);
 	drain(&g, &g.hosts[0]);
@@ -201,6 +210,7 @@ START_TEST(host_lost_whole_seals_its_files_when_it_is_started_again)
 	agent_start(&g.hosts[0]);
 	agent_start(&g.hosts[1]);
 	await_shared(&g, 4);
+	await_at_work(&g, &g.hosts[1], 4);
 	agent_kill_whole(&g.hosts[1]);
 	await_shared(&g, 2);
 	agent_start(&g.hosts[2]);

@@ -33,6 +33,8 @@ struct sim {
 	struct sim_moves moves;             /* unplanned ones */
 };
 
+enum { SIM_LIST_MAX = 4 * SIM_SHARDS_MAX };
+
 struct sim_time {
 	int64_t mono_ms, wall_ns;
 };
@@ -79,6 +81,10 @@ void sim_serve(struct sim *sim, const struct sim_request *request, struct sim_ti
 void sim_serve_group(struct sim *sim, const struct sim_request *request,
 		     const struct sim_target *target, const struct sim_effect *effect,
 		     struct sim_time now, struct sim_answer *answer);
+/* Of whom a read or a write of checkpoints speaks; `among` has room for SIM_LIST_MAX. */
+void sim_subject_of(const struct sim *sim, const struct sim_request *request,
+		    const struct sim_target *target, struct sim_subject *subject,
+		    unsigned *among);
 void sim_serve_records(struct sim *sim, const struct sim_target *target,
 		       const struct sim_effect *effect, struct sim_time now,
 		       struct sim_answer *answer);

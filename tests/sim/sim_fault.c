@@ -90,13 +90,33 @@ sim_faults_set(struct sim_faults *faults, const char *text, struct buf *error_ou
 }
 
 static bool
-strikes(struct sim_faults *faults, size_t i, enum sim_kind kind, int shard, const char *consumer)
+speaks_of(const struct sim_subject *subject, int64_t shard)
+{
+	for (size_t i = 0; i < subject->n_among; i++)
+		if (subject->among[i] == shard)
+			return true;
+	return subject->shard == shard;
+}
+
+static bool
+matches(const struct sim_rule *rule, const struct sim_subject *subject)
+{
+	if (rule->kind == SIM_KINDS ? subject->kind == SIM_OTHER
+				    : rule->kind != (int)subject->kind)
+		return false;
+	if ((rule->shard >= 0 && !speaks_of(subject, rule->shard)) ||
+	    (rule->list && subject->shard >= 0))
+		return false;
+	return !rule->consumer ||
+	       (subject->consumer && strcmp(rule->consumer, subject->consumer) == 0);
+}
+
+static bool
+strikes(struct sim_faults *faults, size_t i, const struct sim_subject *subject)
 {
 	struct sim_rule *rule = &faults->rules[i];
-	if (rule->kind == SIM_KINDS ? kind == SIM_OTHER : rule->kind != (int)kind)
-		return false;
-	if ((rule->shard >= 0 && rule->shard != shard) ||
-	    (rule->consumer && (!consumer || strcmp(rule->consumer, consumer) != 0)))
+	int shard = subject->shard;
+	if (!matches(rule, subject))
 		return false;
 	if (rule->matched++ < (uint64_t)rule->after ||
 	    (rule->count >= 0 && rule->struck >= (uint64_t)rule->count))
@@ -112,12 +132,12 @@ strikes(struct sim_faults *faults, size_t i, enum sim_kind kind, int shard, cons
 }
 
 void
-sim_faults_apply(struct sim_faults *faults, enum sim_kind kind, int shard, const char *consumer,
+sim_faults_apply(struct sim_faults *faults, const struct sim_subject *subject,
 		 struct sim_effect *effect_out)
 {
 	*effect_out = (struct sim_effect){ 0 };
 	for (size_t i = 0; i < faults->n; i++)
-		if (strikes(faults, i, kind, shard, consumer)) {
+		if (strikes(faults, i, subject)) {
 			sim_effect_merge(effect_out, &faults->rules[i].effect);
 			effect_out->struck = faults->rules[i].struck;
 		}

@@ -1,7 +1,7 @@
 /*
  * sim_fault.h - what lts-sim does wrong on purpose, as rules in text.
  *
- * One rule a line: KIND [shard=S] [consumer=NAME] [p=0..1] [after=N] [count=N] ACTION...
+ * One rule a line: KIND [shard=S] [list] [consumer=NAME] [p=0..1] [after=N] [count=N] ACTION...
  * KIND is heartbeat, checkpoint_read, checkpoint_write, cursor, batch, ingest or any. `p`
  * is the chance, `after` lets the first N pass, `count` ends the rule after N times. The
  * actions stand in sim_fault_help(). Chance depends on seed, rule, shard and how many
@@ -48,7 +48,10 @@ struct sim_effect {
 	int64_t many, fresh; /* heartbeat, checkpoint_read: so many shards; all of them new */
 	uint64_t struck;     /* how often the last of the rules has by now */
 	int64_t reset, lose_reply;           /* a true RST: before, after doing what was asked */
-	int64_t empty, same_next, back; /* batch: no records; next = start; next N records back */
+	int64_t empty; /* batch, checkpoint_read: none */
+	int64_t same_next, back; /* batch: next = start; next N records back */
+	int64_t sparse; /* checkpoint_read: of the list only every N-th shard */
+	int64_t hold_ms, part; /* checkpoint_write: done so much later; of its list so many */
 	int64_t truncate; /* with has_truncate: so many bytes of the body, then the end */
 	bool has_truncate;
 	int64_t bandwidth; /* bytes a second */
@@ -62,10 +65,18 @@ void sim_faults_destroy(struct sim_faults **faults);
 /* Replaces all rules; LTS_INVALID: nothing changed, error_out says which line and why. */
 enum lts_err sim_faults_set(struct sim_faults *faults, const char *text,
 			    struct buf *error_out) LTS_MUST_USE;
-/* Counts the request against the rules and gathers what they want. shard < 0: none.
- * consumer may be NULL. */
-void sim_faults_apply(struct sim_faults *faults, enum sim_kind kind, int shard,
-		      const char *consumer, struct sim_effect *effect_out);
+/* What a request speaks of. */
+struct sim_subject {
+	enum sim_kind kind;
+	int shard;             /* < 0: none, or several: */
+	const unsigned *among; /* borrowed */
+	size_t n_among;
+	const char *consumer; /* may be NULL */
+};
+
+/* Counts the request against the rules and gathers what they want. */
+void sim_faults_apply(struct sim_faults *faults, const struct sim_subject *subject,
+		      struct sim_effect *effect_out);
 /* Appends one line for each rule: how often it struck, and its text. */
 void sim_faults_describe(const struct sim_faults *faults, struct buf *out);
 const char *sim_fault_help(void);

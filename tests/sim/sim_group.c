@@ -42,7 +42,17 @@ struct shard {
 	struct consumer_name writer;
 };
 
+struct held {
+	struct held *next; /* by its time */
+	int64_t due_ms, wall_ms;
+	struct consumer_name name;
+	size_t n;
+	struct sim_checkpoint list[];
+};
+
 struct sim_group {
+	struct held *held;
+	uint64_t late_regressions;
 	int64_t timeout_ms;
 	unsigned n_shards;
 	struct shard *shards;
@@ -72,6 +82,8 @@ sim_group_destroy(struct sim_group **groupp)
 	*groupp = NULL;
 	if (!group)
 		return;
+	for (struct held *held; (held = group->held); free(held))
+		group->held = held->next;
 	free(group->shards);
 	free(group);
 }
@@ -191,10 +203,13 @@ balance(struct sim_group *group, int caller)
 	mark_leaving(group);
 }
 
+static void write_held(struct sim_group *group, int64_t now_ms);
+
 void
 sim_group_expire(struct sim_group *group, int64_t now_ms)
 {
 	bool changed = false;
+	write_held(group, now_ms);
 	for (size_t i = group->n_members; i-- > 0;) {
 		if (now_ms - group->members[i].heard_ms >= group->timeout_ms) {
 			remove_member(group, (int)i);
@@ -296,11 +311,10 @@ offer_children(struct sim_group *group)
 		balance(group, NOBODY);
 }
 
-enum lts_err
-sim_group_write(struct sim_group *group, const struct consumer_name *consumer,
-		const struct sim_checkpoint *list, size_t n, int64_t now_ms, int64_t wall_ms)
+static enum lts_err
+put(struct sim_group *group, const struct consumer_name *consumer,
+    const struct sim_checkpoint *list, size_t n, int64_t wall_ms)
 {
-	sim_group_expire(group, now_ms);
 	int caller = find_member(group, consumer);
 	for (size_t i = 0; i < n; i++)
 		if (caller == NOBODY || group->shards[list[i].shard].owner != caller)
@@ -315,6 +329,45 @@ sim_group_write(struct sim_group *group, const struct consumer_name *consumer,
 	}
 	offer_children(group);
 	return LTS_OK;
+}
+
+enum lts_err
+sim_group_write(struct sim_group *group, const struct consumer_name *consumer,
+		const struct sim_checkpoint *list, size_t n, int64_t now_ms, int64_t wall_ms)
+{
+	sim_group_expire(group, now_ms);
+	return put(group, consumer, list, n, wall_ms);
+}
+
+void
+sim_group_hold(struct sim_group *group, const struct consumer_name *consumer,
+	       const struct sim_checkpoint *list, size_t n, int64_t due_ms, int64_t wall_ms)
+{
+	struct held **at = &group->held;
+	struct held *held = xcalloc(1, sizeof(*held) + n * sizeof(*list));
+	held->due_ms = due_ms;
+	held->wall_ms = wall_ms;
+	held->name = *consumer;
+	held->n = n;
+	memcpy(held->list, list, n * sizeof(*list));
+	while (*at && (*at)->due_ms <= due_ms)
+		at = &(*at)->next;
+	held->next = *at;
+	*at = held;
+}
+
+static void
+write_held(struct sim_group *group, int64_t now_ms)
+{
+	struct held *held;
+	while ((held = group->held) && held->due_ms <= now_ms) {
+		uint64_t before = group->regressions;
+		group->held = held->next;
+		(void)!put(group, &held->name, held->list, held->n, held->wall_ms);
+		group->late_regressions += group->regressions - before;
+		group->regressions = before;
+		free(held);
+	}
 }
 
 void
@@ -391,4 +444,10 @@ uint64_t
 sim_group_regressions(const struct sim_group *group)
 {
 	return group->regressions;
+}
+
+uint64_t
+sim_group_late_regressions(const struct sim_group *group)
+{
+	return group->late_regressions;
 }

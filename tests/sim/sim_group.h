@@ -61,6 +61,10 @@ enum lts_err sim_group_write(struct sim_group *group, const struct consumer_name
 			     const struct sim_checkpoint *list, size_t n, int64_t now_ms,
 			     int64_t wall_ms) LTS_MUST_USE;
 
+/* What a gateway holds: written then, if the consumer owns them all by then. */
+void sim_group_hold(struct sim_group *group, const struct consumer_name *consumer,
+		    const struct sim_checkpoint *list, size_t n, int64_t due_ms, int64_t wall_ms);
+
 /* The parents, at most SIM_PARENTS_MAX, end where `ends` says; the children get the next
  * numbers. They are granted once every parent's checkpoint stands at its end, and then the
  * parents are taken back. */
@@ -80,7 +84,8 @@ void sim_group_shard(const struct sim_group *group, unsigned shard,
 size_t sim_group_members(const struct sim_group *group);
 bool sim_group_knows(const struct sim_group *group, const struct consumer_name *consumer);
 void sim_group_member(const struct sim_group *group, size_t i, struct sim_member_view *view_out);
-/* Checkpoint writes that moved a shard back. */
+/* Checkpoint writes that moved a shard back; those that were not held, and those that were. */
 uint64_t sim_group_regressions(const struct sim_group *group);
+uint64_t sim_group_late_regressions(const struct sim_group *group);
 
 #endif

@@ -47,6 +47,9 @@ static const struct action actions[] = {
 	{ "empty", ACTION_FLAG, AT(empty), NULL },
 	{ "same_next", ACTION_FLAG, AT(same_next), NULL },
 	{ "back", ACTION_NUMBER, AT(back), NULL },
+	{ "sparse", ACTION_NUMBER, AT(sparse), NULL },
+	{ "hold", ACTION_NUMBER, AT(hold_ms), NULL },
+	{ "part", ACTION_NUMBER, AT(part), NULL },
 	{ "truncate", ACTION_NUMBER, AT(truncate), NULL },
 	{ "bandwidth", ACTION_NUMBER, AT(bandwidth), NULL },
 	{ "stall", ACTION_FLAG, AT(stall), NULL },
@@ -59,9 +62,12 @@ sim_fault_help(void)
 {
 	return "Faults (--fault RULE, repeatable; POST /sim/faults: one rule a line, "
 	       "replaces all):\n"
-	       "  KIND [shard=S] [consumer=NAME] [p=0..1] [after=N] [count=N] ACTION...\n"
+	       "  KIND [shard=S] [list] [consumer=NAME] [p=0..1] [after=N] [count=N] "
+	       "ACTION...\n"
 	       "  KIND: heartbeat checkpoint_read checkpoint_write cursor batch ingest "
 	       "any\n"
+	       "  shard=S               also a write that has S among others; list: no one "
+	       "shard is asked for\n"
 	       "  latency=MS            answer that much later (what was asked is done "
 	       "at once)\n"
 	       "  status=CODE           that error instead; code=LTS.NNNN and "
@@ -84,7 +90,12 @@ sim_fault_help(void)
 	       "  many=N | fresh=N      heartbeat, checkpoint_read: shards 0 to N-1 | N that "
 	       "nobody has heard of\n"
 	       "  empty | same_next | back=N   batch: no records | next = start | next N "
-	       "records back\n";
+	       "records back\n"
+	       "  empty | sparse=N      checkpoint_read: none | only every N-th shard\n"
+	       "  hold=MS | part=N      checkpoint_write: done that much later | only N of its "
+	       "shards;\n"
+	       "                        the answer is 200 at once, or what status or lose_reply "
+	       "say\n";
 }
 
 static bool
@@ -148,6 +159,10 @@ set_condition(struct sim_rule *rule, const char *name, const char *value, bool *
 	*known_out = true;
 	if (strcmp(name, "shard") == 0)
 		return value && parse_number(value, &rule->shard) ? NULL : "needs a number";
+	if (strcmp(name, "list") == 0) {
+		rule->list = true;
+		return value ? "takes no value" : NULL;
+	}
 	if (strcmp(name, "after") == 0)
 		return value && parse_number(value, &rule->after) ? NULL : "needs a number";
 	if (strcmp(name, "count") == 0)

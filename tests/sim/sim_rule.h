@@ -10,7 +10,8 @@ struct sim_rule {
 	char *text;    /* as given, for describe */
 	char *tokens;  /* the effect's texts live here */
 	int kind;      /* SIM_KINDS: any */
-	int64_t shard; /* -1: any */
+	int64_t shard; /* -1: any; a write of several has it when one of them is it */
+	bool list;     /* only requests that do not speak of one shard */
 	const char *consumer;
 	double p;
 	int64_t after, count; /* count < 0: no end */

@@ -138,11 +138,17 @@ static void
 serve_service(struct sim *sim, const struct sim_request *request, const struct sim_target *target,
 	      struct sim_time now, struct sim_answer *answer)
 {
-	unsigned shard;
-	struct sim_effect effect;
-	bool known = target->shard[0] && !sim_stream_find(sim->stream, target->shard, &shard);
-	sim_faults_apply(sim->faults, answer->kind, known ? (int)shard : -1,
-			 sim_target_query(target, "consumer_name"), &effect);
+	static unsigned among[SIM_LIST_MAX];
+	struct sim_effect effect, say = { 0 };
+	struct sim_subject subject = { .kind = answer->kind,
+				       .shard = -1,
+				       .consumer = sim_target_query(target, "consumer_name") };
+	sim_subject_of(sim, request, target, &subject, among);
+	sim_faults_apply(sim->faults, &subject, &effect);
+	if (effect.hold_ms || effect.part) { /* done all the same, or in part */
+		say = effect;
+		effect.status = 0;
+	}
 	if (sim_answer_fault(answer, &effect, now.wall_ns))
 		return;
 	if (!is_authentic(sim, request, target, now, answer) || !exists(sim, target, answer) ||
@@ -156,6 +162,8 @@ serve_service(struct sim *sim, const struct sim_request *request, const struct s
 		sim_serve_group(sim, request, target, &effect, now, answer);
 	const char *asked_for = sim_target_query(target, "shard_id");
 	sim_answer_twist(answer, &effect, asked_for && asked_for[0]);
+	if (say.status && answer->status == 200)
+		sim_answer_fault(answer, &say, now.wall_ns);
 	answer->reset = effect.lose_reply;
 }
 

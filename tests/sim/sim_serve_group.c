@@ -8,8 +8,6 @@
 
 #include "tests/sim/sim_json.h"
 
-enum { LIST_MAX = 4 * SIM_SHARDS_MAX };
-
 /* The body as a JSON array, to be deleted; NULL: the answer says what is wrong. */
 static cJSON *
 parse_array(const struct sim_request *request, struct sim_answer *answer)
@@ -17,7 +15,7 @@ parse_array(const struct sim_request *request, struct sim_answer *answer)
 	cJSON *list = sim_json_parse(request->body, request->body_len);
 	if (!list) {
 		sim_answer_error(answer, 400, "LTS.0007", "The body is not JSON");
-	} else if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) > LIST_MAX) {
+	} else if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) > SIM_LIST_MAX) {
 		sim_answer_error(answer, 400, "LTS.0009",
 				 "The body is not an array, or too long");
 		cJSON_Delete(list);
@@ -76,7 +74,7 @@ serve_heartbeat(struct sim *sim, const struct sim_request *request,
 		struct sim_time now, struct sim_answer *answer)
 {
 	struct consumer_name name;
-	unsigned listed[LIST_MAX + 1];
+	unsigned listed[SIM_LIST_MAX + 1];
 	bool granted[SIM_SHARDS_MAX];
 	size_t n;
 	cJSON *list = NULL;
@@ -96,7 +94,8 @@ serve_heartbeat(struct sim *sim, const struct sim_request *request,
 }
 
 static void
-serve_read(struct sim *sim, const struct sim_target *target, struct sim_answer *answer)
+serve_read(struct sim *sim, const struct sim_target *target, const struct sim_effect *effect,
+	   struct sim_answer *answer)
 {
 	const char *wanted = sim_target_query(target, "shard_id");
 	unsigned only = 0;
@@ -107,7 +106,8 @@ serve_read(struct sim *sim, const struct sim_target *target, struct sim_answer *
 	for (unsigned i = 0; known && i < sim_stream_shards(sim->stream); i++) {
 		struct sim_shard_view view;
 		sim_group_shard(sim->group, i, &view);
-		if (!view.has_checkpoint || (one && i != only))
+		if (!view.has_checkpoint || (one && i != only) || effect->empty ||
+		    (effect->sparse && i % effect->sparse))
 			continue;
 		sim_answer_printf(answer,
 				  "%s{\"shard_id\":\"%u\",\"checkpoint\":%s,\"update_time\":%lld,"
@@ -149,21 +149,52 @@ parse_checkpoints(const struct sim *sim, const cJSON *list, struct sim_checkpoin
 
 static void
 serve_write(struct sim *sim, const struct sim_request *request, const struct sim_target *target,
-	    struct sim_time now, struct sim_answer *answer)
+	    const struct sim_effect *effect, struct sim_time now, struct sim_answer *answer)
 {
 	struct consumer_name name;
-	struct sim_checkpoint points[LIST_MAX];
+	struct sim_checkpoint points[SIM_LIST_MAX];
 	size_t n;
 	cJSON *list = NULL;
 	if (!parse_consumer(target, &name, answer) || !(list = parse_array(request, answer)))
 		return;
 	if (parse_checkpoints(sim, list, points, &n, answer)) {
-		if (sim_group_write(sim->group, &name, points, n, now.mono_ms,
+		if (effect->part && (size_t)effect->part < n)
+			n = (size_t)effect->part;
+		if (effect->hold_ms) {
+			sim_group_hold(sim->group, &name, points, n, now.mono_ms + effect->hold_ms,
+				       now.wall_ns / 1000000);
+			sim_answer_printf(answer, "{}");
+		} else if (sim_group_write(sim->group, &name, points, n, now.mono_ms,
 				    now.wall_ns / 1000000))
 			sim_answer_error(answer, 409, "LTS.0409",
 					 "A shard belongs to another consumer");
 		else
 			sim_answer_printf(answer, "{}");
+	}
+	cJSON_Delete(list);
+}
+
+void
+sim_subject_of(const struct sim *sim, const struct sim_request *request,
+	       const struct sim_target *target, struct sim_subject *subject, unsigned *among)
+{
+	unsigned shard;
+	const cJSON *item;
+	const char *one = subject->kind == SIM_CHECKPOINT_READ
+				  ? sim_target_query(target, "shard_id")
+				  : target->shard;
+	if (one && one[0] && !sim_stream_find(sim->stream, one, &shard))
+		subject->shard = (int)shard;
+	if (subject->kind != SIM_CHECKPOINT_WRITE)
+		return;
+	cJSON *list = sim_json_parse(request->body, request->body_len);
+	subject->among = among;
+	cJSON_ArrayForEach(item, list)
+	{
+		const char *id = sim_json_text(item, "shard_id");
+		if (id && subject->n_among < SIM_LIST_MAX &&
+		    !sim_stream_find(sim->stream, id, &shard))
+			among[subject->n_among++] = shard;
 	}
 	cJSON_Delete(list);
 }
@@ -176,7 +207,7 @@ sim_serve_group(struct sim *sim, const struct sim_request *request,
 	if (answer->kind == SIM_HEARTBEAT)
 		serve_heartbeat(sim, request, target, effect, now, answer);
 	else if (answer->kind == SIM_CHECKPOINT_READ)
-		serve_read(sim, target, answer);
+		serve_read(sim, target, effect, answer);
 	else
-		serve_write(sim, request, target, now, answer);
+		serve_write(sim, request, target, effect, now, answer);
 }

@@ -132,10 +132,12 @@ sim_serve_status(const struct sim *sim, struct sim_time now, struct sim_answer *
 		produced += sim_stream_produced(sim->stream, i);
 	sim_answer_printf(answer,
 			  "{\"produced\":%llu,\"served_records\":%llu,\"served_bytes\":%llu,"
-			  "\"checkpoint_regressions\":%llu,\n \"shards\":[",
+			  "\"checkpoint_regressions\":%llu,\"late_regressions\":%llu,\n"
+			  " \"shards\":[",
 			  (unsigned long long)produced, (unsigned long long)sim->served_records,
 			  (unsigned long long)sim->served_bytes,
-			  (unsigned long long)sim_group_regressions(sim->group));
+			  (unsigned long long)sim_group_regressions(sim->group),
+			  (unsigned long long)sim_group_late_regressions(sim->group));
 	for (unsigned i = 0; i < sim_stream_shards(sim->stream); i++)
 		put_shard(sim, i, answer);
 	sim_answer_printf(answer, "],\n \"unplanned_moves\":[");

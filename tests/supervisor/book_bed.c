@@ -70,7 +70,7 @@ op_published(void *arg, uint32_t worker, const struct shard_id *shard, struct ep
 }
 
 static void
-op_ask_service(void *arg, const struct shard_id *shard, uint64_t question)
+op_ask_service(void *arg, const struct shard_id *shard, uint64_t question, bool again)
 {
 	struct book_bed *bed = arg;
 	ck_assert_uint_gt(question, bed->question);
@@ -235,11 +235,22 @@ book_bed_expect_list(struct book_bed *bed, uint32_t home, const char *listed)
 }
 
 void
-book_bed_service(struct book_bed *bed, const char *shard, const char *cursor, bool ours)
+book_bed_service_once(struct book_bed *bed, const char *shard, const char *cursor, bool ours)
 {
 	struct shard_id id = shard_of(shard);
 	struct cursor at = cursor_of(cursor);
 	book_on_service(bed->book, &id, bed->question, LTS_OK, &at, ours, bed->now_ms);
+}
+
+void
+book_bed_service(struct book_bed *bed, const char *shard, const char *cursor, bool ours)
+{
+	struct shard_id id = shard_of(shard);
+	struct cursor at = cursor_of(cursor);
+	book_bed_service_once(bed, shard, cursor, ours);
+	/* Of a question that comes next. */
+	if (!cursor[0])
+		book_on_service(bed->book, &id, bed->question + 1, LTS_OK, &at, ours, bed->now_ms);
 }
 
 void

@@ -52,8 +52,11 @@ void book_bed_first_answer(struct book_bed *bed, uint32_t home, const char *list
 void book_bed_answer(struct book_bed *bed, uint32_t home, const char *listed, const char *owned,
 		     int64_t sent_ms);
 void book_bed_expect_list(struct book_bed *bed, uint32_t home, const char *listed);
-/* The service's checkpoint, as an answer to the last question; "": none. */
+/* The service's checkpoint, as an answer to the last question; "": none, said again when it is
+ * asked again. */
 void book_bed_service(struct book_bed *bed, const char *shard, const char *cursor, bool ours);
+void book_bed_service_once(struct book_bed *bed, const char *shard, const char *cursor,
+			   bool ours);
 void book_bed_written(struct book_bed *bed, const char *shard, const char *cursor,
 		      enum lts_err err);
 void book_bed_message(struct book_bed *bed, uint32_t worker, enum message_type type,

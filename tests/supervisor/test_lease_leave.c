@@ -44,6 +44,9 @@ START_TEST(shard_wanted_back_is_listed_until_released_and_published)
 	book_bed_expect(&bed, "publish h0 A=c5\n");
 	book_bed_expect_list(&bed, 0, "A B");
 	book_bed_written(&bed, "A", "c5", LTS_OK);
+	book_bed_expect(&bed, "ask A\n");
+	book_bed_expect_list(&bed, 0, "A B");
+	book_bed_service(&bed, "A", "c5", true);
 	book_bed_expect(&bed, "left h0\n");
 	book_bed_expect_note(&bed, "A given back");
 	book_bed_expect_list(&bed, 0, "B");
@@ -94,16 +97,35 @@ START_TEST(last_publish_is_tried_for_half_the_timeout)
 }
 END_TEST
 
-START_TEST(last_publish_is_not_tried_again_after_a_refusal)
+START_TEST(last_publish_is_not_tried_again_when_another_owns_it)
 {
-	static const enum lts_err refusals[] = { LTS_GONE, LTS_NOTFOUND, LTS_INVALID };
 	drain_a();
 	book_bed_message(&bed, 0, MSG_RELEASED, "A", 1);
 	book_bed_expect(&bed, "publish h0 A=c3\n");
-	book_bed_written(&bed, "A", "c3", refusals[_i]);
+	book_bed_written(&bed, "A", "c3", LTS_GONE);
 	book_bed_expect_list(&bed, 0, "B");
 	book_bed_publish(&bed);
 	ck_assert(!bed.said.data || !strstr(bed.said.data, "publish"));
+}
+END_TEST
+
+/* A service says 400 and 404 on a bad day, too. */
+START_TEST(last_publish_is_given_up_only_after_two_refusals_some_time_apart)
+{
+	static const enum lts_err refusals[] = { LTS_NOTFOUND, LTS_INVALID };
+	drain_a();
+	book_bed_message(&bed, 0, MSG_RELEASED, "A", 1);
+	book_bed_written(&bed, "A", "c3", refusals[_i]);
+	book_bed_expect_note(&bed, "A the service refuses its checkpoint");
+	book_bed_tick(&bed, 999);
+	book_bed_expect(&bed, "publish h0 A=c3\n");
+	book_bed_expect_list(&bed, 0, "A B");
+	book_bed_tick(&bed, 1);
+	book_bed_expect(&bed, "publish h0 A=c3\n");
+	book_bed_written(&bed, "A", "c3", refusals[_i]);
+	book_bed_expect_list(&bed, 0, "B");
+	book_bed_tick(&bed, 20000);
+	book_bed_expect(&bed, "left h0\n");
 }
 END_TEST
 
@@ -113,7 +135,8 @@ START_TEST(holder_that_dies_while_draining_frees_the_shard_too)
 	book_bed_gone(&bed, 0, FATE_KILLED);
 	book_bed_expect(&bed, "publish h0 A=c3\n");
 	book_bed_written(&bed, "A", "c3", LTS_OK);
-	book_bed_expect(&bed, "left h0\n");
+	book_bed_service(&bed, "A", "c3", true);
+	book_bed_expect(&bed, "ask A\nleft h0\n");
 	book_bed_expect_list(&bed, 0, "B");
 }
 END_TEST
@@ -241,7 +264,8 @@ START_TEST(shard_wanted_back_before_its_first_take_is_closed_in_order)
 	book_bed_message(&bed, 0, MSG_RELEASED, "C", 3);
 	book_bed_expect(&bed, "publish h1 C=c5\n");
 	book_bed_written(&bed, "C", "c5", LTS_OK);
-	book_bed_expect(&bed, "left h1\n");
+	book_bed_service(&bed, "C", "c5", true);
+	book_bed_expect(&bed, "ask C\nleft h1\n");
 }
 END_TEST
 
@@ -294,7 +318,9 @@ suite_lease_leave(void)
 	tcase_add_test(tc, shard_wanted_back_with_nothing_new_leaves_at_once);
 	tcase_add_test(tc, shard_wanted_back_and_left_to_us_after_all_stays);
 	tcase_add_test(tc, last_publish_is_tried_for_half_the_timeout);
-	tcase_add_loop_test(tc, last_publish_is_not_tried_again_after_a_refusal, 0, 3);
+	tcase_add_test(tc, last_publish_is_not_tried_again_when_another_owns_it);
+	tcase_add_loop_test(tc, last_publish_is_given_up_only_after_two_refusals_some_time_apart, 0,
+			    2);
 	tcase_add_test(tc, holder_that_dies_while_draining_frees_the_shard_too);
 	tcase_add_test(tc, shard_does_not_leave_the_book_while_a_write_is_in_flight);
 	tcase_add_test(tc, shard_left_behind_is_sealed_published_and_given_back);

@@ -130,7 +130,8 @@ START_TEST(revoked_in_the_take_that_says_so_it_is_done_all_the_same)
 	book_bed_expect(&bed, "renew w0 e3 e2 until 51000\nrevoke A w0 e3\n"
 			      "publish h0 A=c1\nreset A ok\n");
 	book_bed_written(&bed, "A", "c1", LTS_OK);
-	book_bed_expect(&bed, "left h0\n");
+	book_bed_service(&bed, "A", "c1", true);
+	book_bed_expect(&bed, "ask A\nleft h0\n");
 }
 END_TEST
 
@@ -195,8 +196,9 @@ START_TEST(shard_that_the_service_takes_back_before_is_told_gone)
 	book_bed_heartbeat(&bed, 0, "B");
 	book_bed_message(&bed, 0, MSG_RELEASED, "A", 1);
 	book_bed_written(&bed, "A", "c3", LTS_OK);
+	book_bed_service(&bed, "A", "c3", true);
 	book_bed_expect(&bed, "revoke A w0 e1\nrenew w0 e1 e2 until 51000\npublish h0 A=c3\n"
-			      "left h0\nreset A GONE\n");
+			      "ask A\nleft h0\nreset A GONE\n");
 	expect_reset(LTS_NOTFOUND);
 }
 END_TEST

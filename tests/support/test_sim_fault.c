@@ -36,7 +36,8 @@ static struct sim_effect
 apply(enum sim_kind kind, int shard, const char *consumer)
 {
 	struct sim_effect effect;
-	sim_faults_apply(faults, kind, shard, consumer, &effect);
+	struct sim_subject subject = { .kind = kind, .shard = shard, .consumer = consumer };
+	sim_faults_apply(faults, &subject, &effect);
 	return effect;
 }
 
@@ -52,6 +53,21 @@ START_TEST(conditions_pick_the_request)
 	ck_assert_int_eq(apply(SIM_HEARTBEAT, -1, NULL).status, 0);
 	ck_assert_int_eq(apply(SIM_INGEST, -1, NULL).bandwidth, 5000);
 	ck_assert_int_eq(apply(SIM_OTHER, -1, NULL).bandwidth, 0);
+}
+END_TEST
+
+START_TEST(write_of_several_has_each_of_its_shards_and_a_list_no_one)
+{
+	const unsigned among[] = { 1, 3 };
+	struct sim_effect effect;
+	struct sim_subject write = { SIM_CHECKPOINT_WRITE, -1, among, 2, NULL };
+	set_rules("checkpoint_write shard=3 status=404\ncheckpoint_write shard=2 latency=5\n"
+		  "checkpoint_read list empty");
+	sim_faults_apply(faults, &write, &effect);
+	ck_assert_int_eq(effect.status, 404);
+	ck_assert_int_eq(effect.latency_ms, 0);
+	ck_assert_int_eq(apply(SIM_CHECKPOINT_READ, -1, NULL).empty, 1);
+	ck_assert_int_eq(apply(SIM_CHECKPOINT_READ, 2, NULL).empty, 0);
 }
 END_TEST
 
@@ -172,6 +188,7 @@ suite_sim_fault(void)
 	TCase *tcase = tcase_create("sim_fault");
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, conditions_pick_the_request);
+	tcase_add_test(tcase, write_of_several_has_each_of_its_shards_and_a_list_no_one);
 	tcase_add_test(tcase, after_and_count_bound_a_rule);
 	tcase_add_test(tcase, several_rules_add_up_and_the_later_wins);
 	tcase_add_test(tcase, quoted_values_and_the_rest_of_the_line);

@@ -219,6 +219,27 @@ START_TEST(checkpoint_moved_back_is_counted)
 }
 END_TEST
 
+START_TEST(held_write_is_done_when_its_time_has_come_by_who_owns_it_then)
+{
+	struct consumer_name a = { "" };
+	ck_assert(consumer_name_set(&a, "a"));
+	beat("a", 0);
+	sim_group_hold(group, &a, &(struct sim_checkpoint){ 0, 7 }, 1, now_ms + 3000, 77);
+	sim_group_hold(group, &a, &(struct sim_checkpoint){ 0, 5 }, 1, now_ms + 1000, 77);
+	ck_assert_int_eq(write_one("a", 0, 9), LTS_OK);
+	sim_group_expire(group, now_ms + 999);
+	ck_assert_uint_eq(view(0).checkpoint, 9);
+	sim_group_expire(group, now_ms + 3000);
+	ck_assert_uint_eq(view(0).checkpoint, 7);
+	ck_assert_uint_eq(sim_group_regressions(group), 0);
+	ck_assert_uint_eq(sim_group_late_regressions(group), 1);
+	struct consumer_name b = { "b" };
+	sim_group_hold(group, &b, &(struct sim_checkpoint){ 0, 1 }, 1, now_ms + 3001, 77);
+	sim_group_expire(group, now_ms + 3001);
+	ck_assert_uint_eq(view(0).checkpoint, 7);
+}
+END_TEST
+
 static void
 replace(unsigned parent, uint64_t end, const unsigned *with, uint64_t with_end, size_t n_children)
 {
@@ -332,6 +353,7 @@ suite_sim_group(void)
 	tcase_add_test(tcase, returning_over_quota_claim_is_drained_not_torn_away);
 	tcase_add_test(tcase, draining_owner_may_write_and_a_refused_write_writes_nothing);
 	tcase_add_test(tcase, checkpoint_moved_back_is_counted);
+	tcase_add_test(tcase, held_write_is_done_when_its_time_has_come_by_who_owns_it_then);
 	tcase_add_test(
 		tcase,
 		children_are_granted_once_their_parent_is_consumed_and_then_it_is_taken_back);

@@ -1,0 +1,52 @@
+/*
+ * lease_look.h - where the service stands with a shard of ours: what is known of that, and when it
+ * is looked at, for the lease book's own files.
+ */
+#ifndef SUPERVISOR_LEASE_LOOK_H
+#define SUPERVISOR_LEASE_LOOK_H
+
+#include "supervisor/lease_book.h"
+
+enum {
+	LOOK_WROTE = 8,
+	LOOK_LOST = 16,
+	LOOK_ALONE = 32, /* writes */
+};
+
+struct look {
+	bool none;   /* one answer said that there is no checkpoint: a second one decides */
+	bool wanted; /* a look */
+	bool seen;   /* where it stands, since our last write */
+	int64_t at_ms;                   /* a look is wanted then: an answer was lost; 0: no */
+	int64_t older_ms;                /* it was last found to have moved back; 0: never */
+	struct cursor wrote[LOOK_WROTE]; /* what we published last, a ring */
+	unsigned n_wrote;
+	bool grouped;         /* the last write was one of several shards... */
+	struct cursor before; /* ...and this stood there before it */
+};
+
+struct refused {
+	unsigned alone;   /* so many more writes go alone: the service left it out, or... */
+	unsigned n;       /* ...refused it so often in a row... */
+	int64_t since_ms; /* ...for the first time then */
+};
+
+struct entry;
+
+/* Asks where the service stands; only what is asked from now on says so. */
+void lease_entry_ask(struct lease_book *book, struct entry *e, int64_t now_ms);
+void lease_entry_ask_anew(struct lease_book *book, struct entry *e);
+/* A grant: nothing is known. */
+void lease_look_begin(struct lease_book *book, struct entry *e);
+/* A write of this cursor begins, alone or as one of several. */
+void lease_look_write(struct lease_book *book, struct entry *e, const struct cursor *cursor,
+		      bool grouped);
+/* What was seen before says nothing of what stands there now. */
+void lease_look_anew(struct lease_book *book, struct entry *e);
+/* A write's answer was lost: it may land yet. */
+void lease_look_later(struct lease_book *book, struct entry *e, int64_t now_ms);
+void lease_look_around(struct lease_book *book, int64_t now_ms);
+/* Whether where the service stands was looked at since our last write; else looks. */
+bool lease_look_is_seen(struct lease_book *book, struct entry *e, int64_t now_ms);
+
+#endif

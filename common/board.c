@@ -181,9 +181,9 @@ const char *
 board_stage_name(enum board_stage stage)
 {
 	static const char *const names[] = {
-		[BOARD_IDLE] = "idle",     [BOARD_SUBMIT] = "submit",
-		[BOARD_FLUSH] = "flush",   [BOARD_WAIT_LOCK] = "wait_lock",
-		[BOARD_IN_TXN] = "in_txn",
+		[BOARD_IDLE] = "idle",           [BOARD_SUBMIT] = "submit",
+		[BOARD_WRITE] = "write",         [BOARD_FLUSH] = "flush",
+		[BOARD_WAIT_LOCK] = "wait_lock", [BOARD_IN_TXN] = "in_txn",
 	};
 	return (unsigned)stage < sizeof(names) / sizeof(names[0]) ? names[stage] : "?";
 }

@@ -14,11 +14,12 @@
 #include "common/board_parts.h"
 #include "common/err.h"
 
-/* What the delivery thread is inside of. Waiting for a lock or for work is never a reason
- * to kill; being inside a submit or a transaction for too long is. */
+/* What the delivery thread is inside of. Waiting is never a reason to kill: not for work, a
+ * reader, a lock or a disk. Being inside the user's code for too long is. */
 enum board_stage {
 	BOARD_IDLE,
-	BOARD_SUBMIT,    /* inside the sink or the processor */
+	BOARD_SUBMIT,    /* inside the user's code */
+	BOARD_WRITE,     /* inside a plain sink: waits for a disk at the most */
 	BOARD_FLUSH,     /* inside the sink's fdatasync */
 	BOARD_WAIT_LOCK, /* waiting for LMDB's write lock, or its reader table */
 	BOARD_IN_TXN,    /* inside a write transaction */

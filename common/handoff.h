@@ -22,6 +22,7 @@ enum exit_code {
 	EXIT_SYNC_FAILED = 5, /* an fsync failed: recovery goes on from the last commit */
 	EXIT_DAMAGED = 6,     /* the state environment is damaged */
 	EXIT_ORPHANED = 7,    /* the supervisor is gone */
+	EXIT_UNREAD = 8,      /* of a worker: nobody reads standard output any more */
 };
 
 /* Its environment: common/child_env.h. Descriptors that a worker starts with; everything above is

@@ -209,7 +209,7 @@ const struct option_spec options_table[] = {
 	  .help = "a worker whose loop stands still for this long is killed" },
 	{ OPT(process_timeout, MS, TIMING), AT(process_timeout_ms), WORKERS, .initial = "5m",
 	  RANGE(100, DAY), .argument = "SPAN",
-	  .help = "a worker whose sink or commit does not return for this long is killed" },
+	  .help = "a worker whose sink's code of yours does not return for this long is killed" },
 	{ OPT(checkpoint_interval, MS, TIMING), AT(checkpoint_interval_ms), WORKERS,
 	  .initial = "200ms",
 	  RANGE(1, 10 * MINUTE), .argument = "SPAN",

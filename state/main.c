@@ -86,6 +86,7 @@ main(int argc, char **argv)
 	/* Out of memory ends the process there: nothing of it returns NULL. */
 	cJSON_InitHooks(&(cJSON_Hooks){ .malloc_fn = xmalloc, .free_fn = free });
 	sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+	sigaction(SIGXFSZ, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL); /* EFBIG */
 	FILE *out = open_memstream(&text, &len);
 	if (!out)
 		return EXIT_NO_MEMORY;

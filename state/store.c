@@ -65,6 +65,7 @@ from_mdb(int rc)
 	case MDB_TXN_FULL:
 	case ENOSPC:
 	case EDQUOT:
+	case EFBIG:
 		return LTS_NOSPACE;
 	case MDB_READERS_FULL:
 		return LTS_AGAIN;

@@ -13,7 +13,8 @@ bool
 blame_batch(const struct slot_exit *exit, bool hung, enum board_thread fault,
 	    const struct board_place *place)
 {
-	bool in_sink = place->stage == BOARD_SUBMIT || place->stage == BOARD_FLUSH;
+	bool in_sink = place->stage == BOARD_SUBMIT || place->stage == BOARD_WRITE ||
+		       place->stage == BOARD_FLUSH;
 	if (place->torn || !in_sink)
 		return false;
 	if (exit->signal == SIGKILL)

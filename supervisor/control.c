@@ -20,7 +20,10 @@
 
 #include "common/control_address.h"
 #include "common/handoff.h"
+#include "common/used_up.h"
 #include "common/xalloc.h"
+
+enum { CONTROL_REST_MS = 250 };
 
 struct control_peer {
 	LIST_ENTRY(control_peer) link;
@@ -39,6 +42,7 @@ struct control {
 	char *path;
 	int fd;
 	struct ev_io ready;
+	struct ev_timer rest; /* there was no descriptor for a peer */
 	LIST_HEAD(, control_peer) peers;
 	unsigned n_peers;
 };
@@ -139,12 +143,30 @@ on_late(struct ev_loop *loop, struct ev_timer *timer, int events)
 }
 
 static void
+on_rested(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+	struct control *c = timer->data;
+	ev_io_start(loop, &c->ready);
+}
+
+/* Who asks stays in the queue, and we do not spin over it. */
+static void
+rest(struct control *c)
+{
+	ev_io_stop(c->config.loop, &c->ready);
+	ev_timer_set(&c->rest, CONTROL_REST_MS / 1e3, 0);
+	ev_timer_start(c->config.loop, &c->rest);
+}
+
+static void
 on_peer(struct ev_loop *loop, struct ev_io *io, int events)
 {
 	struct control *c = io->data;
 	struct ucred who;
 	socklen_t len = sizeof(who);
 	int fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0 && used_up(errno) && errno != EAGAIN)
+		rest(c);
 	if (fd < 0)
 		return;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0) {
@@ -227,7 +249,8 @@ control_create(const struct control_config *config, struct control **out)
 	c->fd = fd;
 	LIST_INIT(&c->peers);
 	ev_io_init(&c->ready, on_peer, fd, EV_READ);
-	c->ready.data = c;
+	ev_init(&c->rest, on_rested);
+	c->ready.data = c->rest.data = c;
 	ev_io_start(config->loop, &c->ready);
 	*out = c;
 	return LTS_OK;
@@ -242,6 +265,7 @@ control_destroy(struct control **control)
 	while (!LIST_EMPTY(&c->peers))
 		drop(LIST_FIRST(&c->peers));
 	ev_io_stop(c->config.loop, &c->ready);
+	ev_timer_stop(c->config.loop, &c->rest);
 	unlink(c->path);
 	close(c->fd);
 	free(c->path);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/descriptors.h"
 #include "common/make_dirs.h"
 #include "common/protect.h"
 #include "common/xalloc.h"
@@ -155,6 +156,13 @@ keep_standard_fds_apart(void)
 		close(fd);
 }
 
+/* EFBIG says it. Of the first start, too, which makes files. */
+static void
+ignore_full_files(void)
+{
+	sigaction(SIGXFSZ, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+}
+
 int
 main(int argc, char **argv, char **envp)
 {
@@ -163,6 +171,8 @@ main(int argc, char **argv, char **envp)
 	struct buf why;
 	int code = EXIT_DONE;
 	keep_standard_fds_apart();
+	ignore_full_files();
+	descriptors_raise();
 	how.keys_locked = protect_process();
 	struct credentials *credentials = protect_alloc(sizeof(*credentials));
 	options_init(&options);

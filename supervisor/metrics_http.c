@@ -12,6 +12,7 @@
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -19,12 +20,14 @@
 
 #include "common/clock.h"
 #include "common/listen_at.h"
+#include "common/used_up.h"
 #include "common/xalloc.h"
 
 enum {
 	CONNECTION_MEMORY = 16 * 1024, /* a request's head, an answer's head */
 	IDLE_S = 5,
 	SPARE = 8, /* connections beyond the most, until those they replace are closed */
+	REST_MS = 250,
 };
 
 struct peer {
@@ -43,7 +46,9 @@ struct metrics_http {
 	struct ev_timer again; /* when libmicrohttpd wants its turn in any case */
 	struct ev_timer sweep;
 	LIST_HEAD(, peer) peers;
-	bool closed; /* one of them, in this turn */
+	bool closed;          /* one of them, in this turn */
+	uint64_t arrivals;    /* of peers, so far */
+	struct ev_timer rest; /* there was no descriptor for one */
 };
 
 /* ---- answers ---- */
@@ -132,6 +137,7 @@ on_connection(void *arg, struct MHD_Connection *connection, void **state,
 				   ->connect_fd;
 		peer->since_ms = clock_mono_ms();
 		LIST_INSERT_HEAD(&http->peers, peer, link);
+		http->arrivals++;
 		*state = peer;
 		make_room(http);
 		if (!ev_is_active(&http->sweep))
@@ -163,10 +169,35 @@ run(struct metrics_http *http)
 	ev_timer_start(loop, &http->again);
 }
 
+static bool
+has_descriptors(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || !used_up(errno);
+}
+
+static void
+on_rested(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+	struct metrics_http *http = timer->data;
+	ev_io_start(loop, &http->ready);
+}
+
+/* Somebody knocks, and libmicrohttpd has no descriptor for them: it does not say so, and would
+ * be called for ever. They stay in the queue. */
 static void
 on_ready(struct ev_loop *loop, struct ev_io *io, int events)
 {
-	run(io->data);
+	struct metrics_http *http = io->data;
+	uint64_t before = http->arrivals;
+	run(http);
+	if (http->arrivals != before || !LIST_EMPTY(&http->peers) || has_descriptors())
+		return;
+	ev_io_stop(loop, io);
+	ev_timer_set(&http->rest, REST_MS / 1e3, 0);
+	ev_timer_start(loop, &http->rest);
 }
 
 static void
@@ -243,6 +274,8 @@ start_watchers(struct metrics_http *http)
 	int fd = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 	ev_io_init(&http->ready, on_ready, fd, EV_READ);
 	ev_init(&http->again, on_again);
+	ev_init(&http->rest, on_rested);
+	http->rest.data = http;
 	ev_timer_init(&http->sweep, on_sweep, 0, (double)http->config.life_ms / 10e3);
 	http->ready.data = http->again.data = http->sweep.data = http;
 	ev_io_start(http->config.loop, &http->ready);
@@ -297,6 +330,7 @@ metrics_http_destroy(struct metrics_http **httpp)
 		return;
 	ev_io_stop(http->config.loop, &http->ready);
 	ev_timer_stop(http->config.loop, &http->again);
+	ev_timer_stop(http->config.loop, &http->rest);
 	if (unix_path(http))
 		unlink(unix_path(http));
 	MHD_stop_daemon(http->daemon); /* and what it closes */

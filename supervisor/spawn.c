@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/child_env.h"
+#include "common/descriptors.h"
 #include "common/handoff.h"
 #include "common/xalloc.h"
 
@@ -69,8 +70,10 @@ run_child(const char *program, const char *name, char **env, const struct spawn_
 	char *argv[] = { (char *)(uintptr_t) "lts-worker", (char *)(uintptr_t)name, NULL };
 	setpgid(0, 0);
 	reset_signals();
-	if (place_fds(fds) == 0)
+	if (place_fds(fds) == 0) {
+		descriptors_give_back(); /* it raises its own, and its children get this */
 		execve(program, argv, env);
+	}
 	_exit(EXIT_FAILED);
 }
 

@@ -200,7 +200,11 @@ static void
 on_pool_all_ended(void *arg)
 {
 	struct supervisor *s = arg;
-	if (worker_pool_all_refused(s->pool)) {
+	if (worker_pool_all_refused(s->pool) && worker_pool_is_unread(s->pool)) {
+		log_error(s->log, "nobody reads standard output any more: start the agent again "
+				  "with a reader; what was not committed comes again");
+		supervisor_leave(s, EXIT_FAILED);
+	} else if (worker_pool_all_refused(s->pool)) {
 		log_error(s->log, "no worker can be started; starting again cannot help");
 		supervisor_leave(s, EXIT_USAGE);
 	} else if (s->phase == PHASE_DRAINING) {

@@ -60,7 +60,7 @@ struct supervisor {
 	int64_t quiet_since_ms; /* the group was seen at its end then; 0: it was not... */
 	uint64_t quiet_changes; /* ...and so many changes had been made to the book */
 	bool reached_end;
-	bool told_to_stop;              /* by a signal */
+	int64_t told_to_stop_ms;        /* by a signal; 0: not */
 	bool renew[ASSIGN_WORKERS_MAX]; /* is to be started anew, with what a reload brought... */
 	int32_t renewing;               /* ...and this one is at it; ASSIGN_NOBODY */
 	enum exit_code exit;

@@ -9,15 +9,22 @@
 
 #include "common/clock.h"
 
+/* One wish to stop may come as several signals: of a shell's timeout to the process and to its
+ * group, of a terminal and of whoever passes on what it got. */
+enum { SAME_WISH_MS = 1000 };
+
 static void
 on_signal_stop(void *arg)
 {
 	struct supervisor *s = arg;
-	if (!s->told_to_stop) { /* it may be about to end of its own accord */
-		s->told_to_stop = true;
+	int64_t now_ms = clock_boot_ms();
+	if (!s->told_to_stop_ms) { /* it may be about to end of its own accord */
+		s->told_to_stop_ms = now_ms;
 		supervisor_begin_stop(s, "signal");
 		return;
 	}
+	if (now_ms - s->told_to_stop_ms <= SAME_WISH_MS)
+		return;
 	log_warn(s->log, "told to stop twice: killing what is left");
 	worker_pool_kill(s->pool);
 	supervisor_leave(s, EXIT_FAILED);

@@ -3,7 +3,7 @@
  *
  * Runs on the supervisor's loop. Owns the slots, their channels, boards and watchers.
  * What state a slot is in is decided in worker_slot.c. Must never take slow for dead:
- * only a loop without a beat, a submit beyond process_timeout or a stop is. Held by the
+ * only a loop without a beat, user code beyond process_timeout or a stop is. Held by the
  * kill and stop scenarios.
  */
 #include "supervisor/pool_inside.h"
@@ -125,11 +125,12 @@ on_slot_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 	worker_slot_step(&s->slot, SLOT_TIMER, clock_boot_ms());
 }
 
-/* Waiting for LMDB's lock is no reason; being inside the sink or a transaction is. */
+/* Only user code that runs and does not return. What waits, for a disk too, is not hung: a new
+ * worker would wait for the same. */
 static bool
 is_hung(const struct pool_slot *s, const struct board_place *place, int64_t now_ms)
 {
-	return place->stage != BOARD_IDLE && place->stage != BOARD_WAIT_LOCK &&
+	return place->stage == BOARD_SUBMIT &&
 	       now_ms - place->since_ms > s->pool->config.process_timeout_ms;
 }
 
@@ -307,6 +308,15 @@ worker_pool_all_refused(const struct worker_pool *pool)
 		if (pool->slots[i].slot.state != SLOT_REFUSED)
 			return false;
 	return true;
+}
+
+bool
+worker_pool_is_unread(const struct worker_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->wanted; i++)
+		if (pool->slots[i].slot.exit.code == EXIT_UNREAD)
+			return true;
+	return false;
 }
 
 bool

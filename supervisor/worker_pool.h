@@ -88,6 +88,8 @@ bool worker_pool_is_live(const struct worker_pool *pool, uint32_t slot);
 uint32_t worker_pool_count(const struct worker_pool *pool);
 uint32_t worker_pool_live_count(const struct worker_pool *pool);
 bool worker_pool_all_refused(const struct worker_pool *pool);
+/* Some slot's last process ended with EXIT_UNREAD. */
+bool worker_pool_is_unread(const struct worker_pool *pool);
 /* Each slot's last process ended with EXIT_DAMAGED. */
 bool worker_pool_all_damaged(const struct worker_pool *pool);
 const struct worker_slot *worker_pool_slot(const struct worker_pool *pool, uint32_t slot);

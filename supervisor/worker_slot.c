@@ -131,7 +131,8 @@ ask_to_drain(struct worker_slot *slot, int64_t now_ms)
 static void
 punish(struct worker_slot *slot, int64_t now_ms)
 {
-	if (slot->exit.code == EXIT_USAGE && !slot->exit.blamed) {
+	bool is_in_vain = slot->exit.code == EXIT_USAGE || slot->exit.code == EXIT_UNREAD;
+	if (is_in_vain && !slot->exit.blamed) {
 		enter(slot, SLOT_REFUSED, now_ms);
 		return;
 	}

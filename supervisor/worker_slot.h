@@ -17,7 +17,7 @@ enum slot_state {
 	SLOT_DRAINING, /* asked to release everything and end; started anew if wanted */
 	SLOT_KILLED,   /* SIGKILL sent; not reaped yet, nor its descendants */
 	SLOT_BACKOFF,  /* dead; waits to be started again */
-	SLOT_REFUSED,  /* ended with exit code 2: starting again cannot help */
+	SLOT_REFUSED,  /* ended with exit code 2 or 8: starting again cannot help */
 	SLOT_ENDED,    /* dead and not wanted any more */
 	SLOT_STATES,
 };

@@ -47,7 +47,7 @@
 	X(delivery) X(segment) \
 	X(attempt) X(dead_letter) X(asides) X(sandbox) \
 	X(sink_file) X(sink_crash) \
-	X(record_write) X(sink_stdout) \
+	X(record_write) X(sink_stdout) X(used_up) \
 	X(child) X(exec_frame) X(processor_exec) X(exec_deaths) \
 	X(shard_join) \
 	X(turns) X(processor_batch) X(batch_turns) \

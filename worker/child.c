@@ -23,6 +23,7 @@
 
 #include "common/child_env.h"
 #include "common/clock.h"
+#include "common/descriptors.h"
 #include "common/xalloc.h"
 #include "worker/child_log.h"
 
@@ -119,6 +120,7 @@ static void __attribute__((noreturn)) become(const struct plan *plan)
 	}
 	if (close_range((unsigned)plan->n_fds, ~0u, 0))
 		_exit(NOT_STARTED);
+	descriptors_give_back();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execve(plan->argv[0], plan->argv, plan->env);

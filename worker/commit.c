@@ -154,6 +154,8 @@ committer_take(struct committer *c, struct lease *lease, const struct lease_take
 {
 	if (atomic_load(&lease->deadline_ms) <= clock_boot_ms())
 		return LTS_GONE;
+	if (lease->delivery_side)
+		return committer_open_sink(c, lease->delivery_side, out, why_out);
 	enum lts_err err = take_lease(c, take, out);
 	if (err == LTS_BADDATA) {
 		/* One damaged record is one stuck shard, not a worker. */
@@ -171,15 +173,8 @@ committer_take(struct committer *c, struct lease *lease, const struct lease_take
 	track->committed_done = track->reached_done = out->checkpoint.done;
 	track->position = track->safe = out->checkpoint.position;
 	lease->delivery_side = track;
-	stage(c, BOARD_SUBMIT, track);
-	err = c->sink->ops->open(c->sink, &lease->shard, track->position, &track->stream,
-				 why_out);
-	stage(c, BOARD_IDLE, NULL);
-	if (err == LTS_SYNC)
-		committer_die(c, EXIT_SYNC_FAILED, "sink could not be synced");
-	if (!err && c->processor)
-		err = process_open(c, track, &out->checkpoint, why_out);
-	return err; /* also when the sink is not well: the lease is ours */
+	/* Also when that is not well: the lease is ours. */
+	return committer_open_sink(c, track, out, why_out);
 }
 
 enum lts_err
@@ -188,16 +183,19 @@ committer_submit(struct committer *c, struct batch *batch, int64_t *due_ms_out,
 {
 	struct track *track = batch->lease->delivery_side;
 	enum lts_err err = LTS_OK;
-	if (track->gone || atomic_load(&track->lease->deadline_ms) <= clock_boot_ms())
+	if (track->gone || atomic_load(&track->lease->deadline_ms) <= clock_boot_ms()) {
+		if (!c->processor)
+			committer_give_up(c, batch->lease);
 		return LTS_GONE;
+	}
 	if (c->processor)
 		return process_batch(c, batch, due_ms_out, why_out);
 	if (!cursor_equal(&batch->from, &track->reached))
 		abort(); /* the loop hands them over in order, each where the last one ended */
 	if (batch->n_records) {
 		atomic_store(&c->config.board->records, (uint32_t)batch->n_records);
-		board_enter(c->config.board, BOARD_SUBMIT, &track->lease->shard, &batch->from,
-			    clock_boot_ms());
+		board_enter(c->config.board, committer_inside(c), &track->lease->shard,
+			    &batch->from, clock_boot_ms());
 		err = c->sink->ops->submit(track->stream, batch->records, batch->n_records,
 					   why_out);
 		stage(c, BOARD_IDLE, NULL);
@@ -205,7 +203,9 @@ committer_submit(struct committer *c, struct batch *batch, int64_t *due_ms_out,
 	if (err == LTS_SYNC)
 		committer_die(c, EXIT_SYNC_FAILED, "sink could not be synced");
 	else if (err == LTS_CLOSED)
-		committer_die(c, EXIT_USAGE, "nobody reads the sink any more");
+		committer_die(c, EXIT_UNREAD, "nobody reads the sink any more");
+	if (err == LTS_AGAIN)
+		*due_ms_out = INT64_MAX;
 	if (err)
 		return err;
 	track->reached = batch->to;
@@ -216,13 +216,6 @@ committer_submit(struct committer *c, struct batch *batch, int64_t *due_ms_out,
 		track->bytes += batch->records[i].len + 1;
 	committer_mark_dirty(c, track, clock_mono_ms() + c->config.interval_ms);
 	return LTS_OK;
-}
-
-void
-committer_give_up(struct committer *c, struct lease *lease)
-{
-	if (c->processor && lease->delivery_side && lease->delivery_side->process)
-		process_give_up(c, lease->delivery_side);
 }
 
 void

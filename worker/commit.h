@@ -47,18 +47,24 @@ enum lts_err committer_create(const struct committer_config *config, struct comm
 void committer_destroy(struct committer **committer);
 
 /* Stores the lease under its epoch and opens the sink at the position. LTS_GONE,
- * LTS_NOTFOUND and LTS_AGAIN (no position yet, or two: see lease_take), LTS_NOSPACE, LTS_BADDATA
- * and LTS_BUSY (the sink; `why_out`). */
+ * LTS_NOTFOUND and LTS_AGAIN (no position yet, or two: see lease_take), LTS_BADDATA and LTS_BUSY
+ * (the sink; `why_out`). LTS_NOSPACE: once more later, with the same `out`, which holds what was
+ * taken already if the sink is what has no room. */
 enum lts_err committer_take(struct committer *c, struct lease *lease,
 			    const struct lease_take *take, struct lease_taken *out,
 			    struct buf *why_out) LTS_MUST_USE;
 /* Appends to the sink. LTS_GONE: not ours, or past its deadline. LTS_NOSPACE: try again.
- * Others: `why_out`. With a processor LTS_AGAIN: see process_batch; 0 in due_ms_out: it is to go
- * back. */
+ * LTS_AGAIN, with a processor: see process_batch; 0 in due_ms_out: it is to go back. Of a plain
+ * sink: it waits for a reader, or another worker; INT64_MAX in due_ms_out: after a turn. `why_out`
+ * for all of them. */
 enum lts_err committer_submit(struct committer *c, struct batch *batch, int64_t *due_ms_out,
 			      struct buf *why_out) LTS_MUST_USE;
 /* How long a batch that is worked on may still take once its shard is let go. */
 int64_t committer_let_go_ms(const struct committer *c);
+/* Whether a batch that is not done with waits for others, rather than for user code. */
+bool committer_only_waits(const struct committer *c);
+/* When something of such a batch last moved, CLOCK_MONOTONIC milliseconds; 0: not known. */
+int64_t committer_moved_ms(const struct committer *c);
 /* The batch in hand goes back as it is. */
 void committer_give_up(struct committer *c, struct lease *lease);
 void committer_published(struct committer *c, struct lease *lease, const struct cursor *cursor);
@@ -74,9 +80,11 @@ void committer_forget(struct committer *c, struct lease *lease);
 
 /* USR1: a processor's code is told to make durable what it holds back. */
 void committer_flush(struct committer *c);
-/* What a processor waits for: its descriptor (-1: none), when it wants its turn in any case
- * (CLOCK_MONOTONIC milliseconds; INT64_MAX: not), and that turn. */
-int committer_processor_fd(const struct committer *c);
+/* Whether a descriptor may have to be waited for at all. */
+bool committer_has_turns(const struct committer_config *config);
+/* What a processor or a sink waits for: its descriptor (-1: none) and for what of it, when it
+ * wants its turn in any case (CLOCK_MONOTONIC milliseconds; INT64_MAX: not), and that turn. */
+int committer_fd(const struct committer *c, short *events_out);
 int64_t committer_turn_ms(const struct committer *c);
 void committer_turn(struct committer *c, int64_t now_ms);
 

@@ -48,6 +48,12 @@ struct committer {
 
 /* The next commit holds this shard, at due_ms at the latest. */
 void committer_mark_dirty(struct committer *c, struct track *track, int64_t due_ms);
+/* The stage that its calls are. */
+enum board_stage committer_inside(const struct committer *c);
+/* For a lease that is taken; once more after LTS_NOSPACE. */
+enum lts_err committer_open_sink(struct committer *c, struct track *track,
+				 const struct lease_taken *taken,
+				 struct buf *why_out) LTS_MUST_USE;
 void committer_die(struct committer *c, enum exit_code code, const char *what)
 	__attribute__((noreturn));
 

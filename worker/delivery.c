@@ -5,7 +5,7 @@
  * never be waited for by the loop, nor touch what is the loop's: leases' deadlines are
  * all that is shared. Held by tests/worker/test_delivery.c.
  */
-#include "worker/delivery.h"
+#include "worker/delivery_inside.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -22,34 +22,11 @@
 #include "common/handoff.h"
 #include "common/xalloc.h"
 #include "worker/fault.h"
-#include "worker/processor.h"
 
 /* How long it is before a full disk is asked again. */
-enum { BLOCKED_RETRY_MS = 500, PARKED_LOOK_MS = 500, POLL_MOST_MS = 60 * 1000 };
-
-struct done_item {
-	struct done_item *next;
-	struct delivery_done done;
-};
-
-struct delivery {
-	struct committer_config config;
-	struct committer *committer; /* the thread's */
-	unsigned flushes;            /* asked for since the last commit; the thread's */
-	/* To be tried again, each at its time; the thread's. At most a take or a batch of
-	 * each shard, and nothing else of that shard but PUBLISHED comes meanwhile. */
-	struct delivery_order *parked;
-	int64_t retry_ms; /* the first of those times, or of a look whether they are let go */
-	bool no_space;    /* the last commit found none; the thread's */
-	void (*wake)(void *);
-	void *wake_arg;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t more;
-	int wake_fd; /* instead, when a processor's descriptor is waited for as well; else -1 */
-	bool turn;   /* the processor's is ready; the thread's */
-	struct delivery_order *orders, **orders_end;
-	struct done_item *dones, **dones_end;
+enum {
+	BLOCKED_RETRY_MS = 500,
+	POLL_MOST_MS = 60 * 1000,
 };
 
 /* ---- the loop's side ---- */
@@ -89,8 +66,8 @@ delivery_next(struct delivery *d, struct delivery_done *out)
 
 /* ---- the thread ---- */
 
-static void
-complete(struct delivery *d, const struct delivery_done *done)
+void
+delivery_complete(struct delivery *d, const struct delivery_done *done)
 {
 	struct done_item *item = xcalloc(1, sizeof(*item));
 	item->done = *done;
@@ -101,13 +78,12 @@ complete(struct delivery *d, const struct delivery_done *done)
 	d->wake(d->wake_arg);
 }
 
-/* For an order, or for the processor. */
+/* For an order, or for the processor or the sink. */
 static void
 poll_until(struct delivery *d, int64_t due_ms)
 {
-	struct pollfd fds[2] = { { .fd = d->wake_fd, .events = POLLIN },
-				 { .fd = committer_processor_fd(d->committer),
-				   .events = POLLIN } };
+	struct pollfd fds[2] = { { .fd = d->wake_fd, .events = POLLIN } };
+	fds[1].fd = committer_fd(d->committer, &fds[1].events);
 	int64_t wait_ms = due_ms - clock_mono_ms();
 	eventfd_t ignored;
 	if (wait_ms > POLL_MOST_MS)
@@ -144,7 +120,7 @@ next_order(struct delivery *d)
 		due_ms = d->retry_ms;
 	if (committer_turn_ms(d->committer) < due_ms)
 		due_ms = committer_turn_ms(d->committer);
-	if (committer_processor_fd(d->committer) >= 0)
+	if (d->wake_fd >= 0)
 		poll_until(d, 0);
 	pthread_mutex_lock(&d->lock);
 	while (!d->orders && !d->turn && clock_mono_ms() < due_ms)
@@ -168,59 +144,7 @@ on_committer_report(void *arg, struct lease *lease, enum lts_err result, bool cl
 		.lease = lease,
 		.err = result,
 	};
-	complete(d, &done);
-}
-
-/* A batch that a processor has under way may still come to its end in time. */
-static bool
-gives_up(const struct delivery *d, struct delivery_order *order)
-{
-	int64_t now_ms = clock_mono_ms();
-	if (!atomic_load(&order->lease->letting_go))
-		return false;
-	if (!order->give_up_ms)
-		order->give_up_ms = now_ms + (order->due_ms == INT64_MAX
-						      ? committer_let_go_ms(d->committer)
-						      : 0);
-	return order->give_up_ms <= now_ms;
-}
-
-static void
-wait_for_space(struct delivery *d, const struct delivery_order *order, const char *why)
-{
-	char text[300];
-	snprintf(text, sizeof(text), "no space: shard %s: %s", order->lease->shard.text, why);
-	board_wait(d->config.board, BOARD_WANT_SINK, text, clock_boot_ms());
-}
-
-/* True: the order is kept until due_ms, and the other shards go on. Said is it when that is a
- * while. */
-static bool
-park(struct delivery *d, struct delivery_order *order, int64_t due_ms, enum lts_err err,
-     const char *why)
-{
-	int64_t now_ms = clock_mono_ms(), look_ms = now_ms + PARKED_LOOK_MS;
-	order->due_ms = due_ms;
-	if (!due_ms || gives_up(d, order))
-		return false;
-	order->no_space = err == LTS_NOSPACE;
-	if (order->no_space)
-		wait_for_space(d, order, why);
-	if (!order->blocked && due_ms > now_ms && due_ms != INT64_MAX) {
-		struct delivery_done done = { .kind = DELIVERY_BLOCKED,
-					      .lease = order->lease,
-					      .err = err };
-		strncpy(done.why, why, sizeof(done.why) - 1);
-		complete(d, &done);
-		order->blocked = true;
-	}
-	if (look_ms > due_ms)
-		look_ms = due_ms;
-	if (!d->parked || look_ms < d->retry_ms)
-		d->retry_ms = look_ms;
-	order->next = d->parked;
-	d->parked = order;
-	return true;
+	delivery_complete(d, &done);
 }
 
 /* Returns whether the order is done with. */
@@ -230,14 +154,18 @@ do_take(struct delivery *d, struct delivery_order *order)
 	struct delivery_done done = { .kind = DELIVERY_TAKE, .lease = order->lease };
 	struct buf why;
 	buf_init(&why, sizeof(done.why) - 1);
-	done.err = committer_take(d->committer, order->lease, &order->take, &done.taken, &why);
+	done.err = committer_take(d->committer, order->lease, &order->take, &order->taken, &why);
+	done.taken = order->taken;
 	if (why.len)
 		memcpy(done.why, why.data, why.len + 1);
 	buf_fini(&why);
 	if (done.err == LTS_NOSPACE &&
-	    park(d, order, clock_mono_ms() + BLOCKED_RETRY_MS, LTS_NOSPACE, "state"))
+	    delivery_park(d, order, clock_mono_ms() + BLOCKED_RETRY_MS, LTS_NOSPACE,
+		 done.why[0] ? done.why : "no space in the state"))
 		return false;
-	complete(d, &done);
+	if (done.err == LTS_NOSPACE && order->lease->delivery_side)
+		done.err = LTS_BUSY; /* taken, and the sink not open: it is to be closed */
+	delivery_complete(d, &done);
 	return true;
 }
 
@@ -260,14 +188,14 @@ do_batch(struct delivery *d, struct delivery_order *order)
 		memcpy(done.why, why.data, why.len + 1);
 	buf_fini(&why);
 	if (done.err == LTS_NOSPACE || done.err == LTS_AGAIN) {
-		if (park(d, order, due_ms, done.err, done.why))
+		if (delivery_park(d, order, due_ms, done.err, done.why))
 			return false;
 		committer_give_up(d->committer, order->lease);
 	}
 	if (!done.err && order->batch->n_records)
 		board_observe(d->config.board, BOARD_LATENCY_SINK,
 			      clock_mono_ns() - order->began_ns);
-	complete(d, &done);
+	delivery_complete(d, &done);
 	return true;
 }
 
@@ -277,8 +205,9 @@ retry(struct delivery *d, bool turned)
 {
 	struct delivery_order *order = d->parked;
 	int64_t now_ms = clock_mono_ms();
-	bool no_space = false;
 	d->parked = NULL;
+	d->still = 0;
+	d->parked_end = &d->parked;
 	d->retry_ms = now_ms + PARKED_LOOK_MS;
 	while (order) {
 		struct delivery_order *next = order->next;
@@ -287,17 +216,15 @@ retry(struct delivery *d, bool turned)
 		if (!due) {
 			if (order->due_ms < d->retry_ms)
 				d->retry_ms = order->due_ms;
-			order->next = d->parked;
-			d->parked = order;
+			delivery_say_it_waits(d, order, now_ms);
+			delivery_keep_parked(d, order);
 		} else if (order->kind == DELIVERY_TAKE ? do_take(d, order)
 							: do_batch(d, order)) {
 			free(order);
 		}
 		order = next;
 	}
-	for (order = d->parked; order; order = order->next)
-		no_space |= order->no_space;
-	if (!no_space)
+	if (!d->still)
 		board_go_on(d->config.board, BOARD_WANT_SINK);
 }
 
@@ -325,7 +252,7 @@ do_close(struct delivery *d, struct delivery_order *order)
 		memcpy(done.why, why.data, why.len + 1);
 	buf_fini(&why);
 	if (done.err)
-		complete(d, &done);
+		delivery_complete(d, &done);
 }
 
 /* Returns whether the order is done with. */
@@ -348,7 +275,7 @@ obey(struct delivery *d, struct delivery_order *order)
 		break;
 	case DELIVERY_FORGET:
 		committer_forget(d->committer, order->lease);
-		complete(d, &(struct delivery_done){ .kind = DELIVERY_FORGET,
+		delivery_complete(d, &(struct delivery_done){ .kind = DELIVERY_FORGET,
 						     .lease = order->lease });
 		break;
 	case DELIVERY_FLUSH:
@@ -386,7 +313,7 @@ commit(struct delivery *d)
 	if (err)
 		return; /* due again in a while */
 	for (; d->flushes; d->flushes--)
-		complete(d, &(struct delivery_done){ .kind = DELIVERY_FLUSH });
+		delivery_complete(d, &(struct delivery_done){ .kind = DELIVERY_FLUSH });
 }
 
 static void *
@@ -406,7 +333,7 @@ run(void *arg)
 	}
 	buf_fini(&why);
 	if (d->config.sandbox.wanted)
-		complete(d, &(struct delivery_done){ .kind = DELIVERY_OPENED,
+		delivery_complete(d, &(struct delivery_done){ .kind = DELIVERY_OPENED,
 						     .err = sandbox_files(&d->config.sandbox) });
 	bool running = true;
 	while (running) {
@@ -424,7 +351,7 @@ run(void *arg)
 	commit(d);
 	committer_sign_off(d->committer);
 	committer_destroy(&d->committer);
-	complete(d, &(struct delivery_done){ .kind = DELIVERY_STOP });
+	delivery_complete(d, &(struct delivery_done){ .kind = DELIVERY_STOP });
 	return NULL;
 }
 
@@ -434,11 +361,10 @@ delivery_create(const struct committer_config *config, void (*wake)(void *), voi
 	struct delivery *d = xcalloc(1, sizeof(*d));
 	d->config = *config;
 	d->wake = wake;
-	d->wake_fd = processor_is_named(config->sink.spec)
-			     ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
-			     : -1;
+	d->wake_fd = committer_has_turns(config) ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
 	d->wake_arg = arg;
 	d->orders_end = &d->orders;
+	d->parked_end = &d->parked;
 	d->dones_end = &d->dones;
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_condattr_t attr;

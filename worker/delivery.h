@@ -22,7 +22,7 @@ enum delivery_kind {
 	DELIVERY_FLUSH,     /* completion when everything before it is committed */
 	DELIVERY_STOP,      /* completion: the thread has ended */
 	DELIVERY_GONE,      /* completion only: the shard is not ours any more */
-	DELIVERY_BLOCKED,   /* completion only: it waits for a while; NOSPACE: for space, why */
+	DELIVERY_BLOCKED,   /* completion only: it waits for a while; why: for what; "": a retry */
 	DELIVERY_OPENED,    /* completion only, in a sandbox: the first; err: of sandbox_files */
 };
 
@@ -32,13 +32,17 @@ struct delivery_order {
 	struct lease *lease;
 	struct batch *batch; /* the queue's until it comes back */
 	struct lease_take take;
+	struct lease_taken taken; /* the thread's: the lease is ours, the sink not open yet */
 	char text[200]; /* what take.inherited points at; why a shard is stuck */
 	struct cursor cursor;
 	enum lease_state close;
 	int64_t end_ns;
-	bool blocked;       /* the thread's: it has said that it waits... */
-	bool no_space;      /* ...for space */
+	bool blocked, said; /* the thread's: the loop knows that it waits; and for what */
+	bool still;         /* the thread's: nothing moves for it */
 	int64_t due_ms;     /* the thread's, while it is parked */
+	int64_t parked_ms;  /* the thread's: since when, without a break; 0: it is not */
+	char waits[200];    /* the thread's: for what... */
+	enum lts_err err;   /* ...as an error */
 	int64_t began_ns;   /* the thread's: when it was first tried */
 	int64_t give_up_ms; /* the thread's: the shard is being let go; 0: not known to be */
 };

@@ -407,11 +407,11 @@ holdings_on_done(struct holdings *h, struct delivery_done *done)
 	int64_t now_ms = clock_boot_ms();
 	switch (done->kind) {
 	case DELIVERY_TAKE:
-		holding->blocked = false;
+		holding_goes_on(h, holding);
 		shard_on_taken(holding->shard, done->err, &done->taken, done->why, now_ms);
 		break;
 	case DELIVERY_BATCH:
-		holding->blocked = false;
+		holding_goes_on(h, holding);
 		on_delivered(h, holding, done);
 		break;
 	case DELIVERY_CLOSE:
@@ -421,12 +421,7 @@ holdings_on_done(struct holdings *h, struct delivery_done *done)
 		shard_on_gone(holding->shard, now_ms);
 		break;
 	case DELIVERY_BLOCKED:
-		holding->blocked = true;
-		if (done->err != LTS_NOSPACE)
-			break;
-		log_error(h->config.log, "no space: deliveries pause until there is",
-			  LOG_TEXT("shard", holding->lease.shard.text),
-			  LOG_TEXT("what", done->why));
+		holding_waits(h, holding, done);
 		break;
 	case DELIVERY_FORGET:
 		free_holding(h, holding);

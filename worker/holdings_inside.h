@@ -29,7 +29,8 @@ struct holding {
 	struct ev_timer timer, linger;
 	bool waits_for_room;
 	unsigned troubles; /* in a row */
-	bool blocked;      /* its order is parked for want of space */
+	bool blocked;      /* its order is parked, and that is known to be a while */
+	enum lts_err waits; /* ...and said to be: why; LTS_OK: not said */
 	bool uncommitted;  /* a commit was owed to what was delivered when the board counted */
 	uint64_t commits;  /* so many commits */
 	struct stage_clock clocks[HOLDING_CLOCKS];
@@ -49,6 +50,7 @@ struct holdings {
 	struct ev_timer room; /* fires in the next turn when bytes were released */
 	bool serving;         /* the queue for room, in its order */
 	bool draining;
+	unsigned waiting[BOARD_REASONS]; /* so many shards, for each reason */
 };
 
 static inline struct holding *
@@ -62,6 +64,10 @@ holding_of(struct shard *shard)
 {
 	return holding_of_lease(shard_lease(shard));
 }
+
+/* Its order is parked; it is done with. */
+void holding_waits(struct holdings *h, struct holding *holding, const struct delivery_done *done);
+void holding_goes_on(struct holdings *h, struct holding *holding);
 
 void holding_init_fetches(struct holdings *h, struct holding *holding);
 void holding_fetch_cursor(void *arg, struct shard *shard, const char *from);

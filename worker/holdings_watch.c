@@ -24,6 +24,33 @@ delivery_stage(const struct holding *holding, const struct shard_waits *waits,
 	return place->stage == BOARD_IDLE ? STAGE_QUEUE : STAGE_IDLE;
 }
 
+/* The log hears of the first shard: they have it from the same cause. */
+void
+holding_waits(struct holdings *h, struct holding *holding, const struct delivery_done *done)
+{
+	holding->blocked = true;
+	if (!done->why[0])
+		return;
+	holding->waits = done->err;
+	log_at(h->config.log, h->waiting[done->err]++ ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+	       done->err == LTS_NOSPACE ? "no room: deliveries pause until there is"
+					: "deliveries wait",
+	       LOG_TEXT("shard", holding->lease.shard.text), LOG_TEXT("what", done->why));
+}
+
+void
+holding_goes_on(struct holdings *h, struct holding *holding)
+{
+	enum lts_err err = holding->waits;
+	holding->blocked = false;
+	holding->waits = LTS_OK;
+	if (!err)
+		return;
+	if (!--h->waiting[err])
+		log_info(h->config.log, "deliveries go on",
+			 LOG_TEXT("shard", holding->lease.shard.text));
+}
+
 static void
 tell(struct holdings *h, struct holding *holding, const struct stage_news *news)
 {

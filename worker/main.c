@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "common/descriptors.h"
 #include "common/protect.h"
 #include "worker/replayer.h"
 #include "worker/worker.h"
@@ -49,6 +50,7 @@ main(int argc, char **argv)
 	/* What its code leaves behind comes to the supervisor with its end, not before: that is how
 	 * the supervisor knows whose it is. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	descriptors_raise();
 	bool keys_locked = protect_process();
 	if (argc < 2 || strcmp(argv[1], HANDOFF_REPLAY) != 0)
 		return (int)worker_run(keys_locked);

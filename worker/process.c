@@ -16,7 +16,7 @@
 #include "common/xalloc.h"
 #include "worker/asides.h"
 
-enum { PROCESS_COMMIT_MS = 50, PROCESS_LAZY_MS = 500, PROCESS_LET_GO_MS = 500 };
+enum { PROCESS_COMMIT_MS = 50, PROCESS_LAZY_MS = 500 };
 
 static enum lts_err
 create_dead_letters(struct committer *c, struct buf *why_out)
@@ -426,39 +426,4 @@ process_free(struct track *t)
 {
 	free(t->process);
 	t->process = NULL;
-}
-
-void
-committer_flush(struct committer *c)
-{
-	if (c->processor && c->processor->ops->flush)
-		c->processor->ops->flush(c->processor);
-}
-
-int
-committer_processor_fd(const struct committer *c)
-{
-	bool has = c->processor && c->processor->ops->fd;
-	return has ? c->processor->ops->fd(c->processor) : -1;
-}
-
-int64_t
-committer_let_go_ms(const struct committer *c)
-{
-	bool is_told = c->processor && c->processor->ops->has_begun;
-	return is_told ? c->config.process.let_go_ms : PROCESS_LET_GO_MS;
-}
-
-int64_t
-committer_turn_ms(const struct committer *c)
-{
-	bool has = c->processor && c->processor->ops->due_ms;
-	return has ? c->processor->ops->due_ms(c->processor) : INT64_MAX;
-}
-
-void
-committer_turn(struct committer *c, int64_t now_ms)
-{
-	if (c->processor && c->processor->ops->turn)
-		c->processor->ops->turn(c->processor, now_ms);
 }

@@ -146,7 +146,10 @@ take_turn(struct batch_processor *p, int64_t now_ms)
 {
 	if (turns_take(p->turns, now_ms))
 		return true;
-	if (p->say_ms && now_ms >= p->say_ms)
+	if (turns_error(p->turns) && now_ms >= p->say_ms)
+		log_error(p->log, "batch.lock cannot be locked: no command is run",
+			  LOG_TEXT("text", strerror(turns_error(p->turns))));
+	else if (p->say_ms && now_ms >= p->say_ms)
 		log_warn(p->log, "commands still wait for others of this agent to end",
 			 LOG_INT("ms", p->timeout_ms));
 	if (now_ms >= p->say_ms)

@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "common/used_up.h"
 #include "worker/record_text.h"
 
 enum {
@@ -25,16 +26,7 @@ enum {
 static enum lts_err
 from_errno(void)
 {
-	switch (errno) {
-	case ENOSPC:
-	case EDQUOT:
-	case EFBIG:
-		return LTS_NOSPACE;
-	case EPIPE:
-		return LTS_CLOSED;
-	default:
-		return LTS_SYS;
-	}
+	return errno == EPIPE ? LTS_CLOSED : used_up_or_sys(errno);
 }
 
 static ssize_t

@@ -36,8 +36,9 @@ enter(struct replay_target *t, const struct piece *piece)
 {
 	struct board *board = t->config.board;
 	atomic_store(&board->records, piece ? (uint32_t)piece->n : 0);
-	board_enter(board, BOARD_SUBMIT, &t->shard, piece ? &piece->cursor : NULL,
-		    clock_boot_ms());
+	bool plain = t->sink && !t->sink->ops->user_code;
+	board_enter(board, plain ? BOARD_WRITE : BOARD_SUBMIT, &t->shard,
+		    piece ? &piece->cursor : NULL, clock_boot_ms());
 }
 
 static void
@@ -201,6 +202,17 @@ process_piece(struct replay_target *t, const struct piece *piece, struct verdict
 	return replay_target_open(t, &shard, &piece->cursor, why_out);
 }
 
+/* A reader may be slow. */
+static void
+wait_for_sink(struct sink *sink)
+{
+	int64_t now_ms = clock_mono_ms(), due_ms = sink->ops->turn_ms(sink);
+	int64_t wait_ms = due_ms < now_ms ? 0 : due_ms - now_ms;
+	struct pollfd fd = { .fd = sink->ops->fd(sink), .events = POLLOUT };
+	(void)poll(&fd, 1, wait_ms > 1000 ? 1000 : (int)wait_ms);
+	sink->ops->turn(sink);
+}
+
 static enum lts_err
 sink_piece(struct replay_target *t, const struct piece *piece, struct verdict *out,
 	   struct buf *why_out)
@@ -208,11 +220,20 @@ sink_piece(struct replay_target *t, const struct piece *piece, struct verdict *o
 	enter(t, piece);
 	enum lts_err err = t->sink->ops->submit(t->stream, piece->records, piece->n, why_out);
 	leave(t);
+	while (err == LTS_AGAIN) {
+		wait_for_sink(t->sink);
+		buf_clear(why_out);
+		enter(t, piece);
+		err = t->sink->ops->submit(t->stream, piece->records, piece->n, why_out);
+		leave(t);
+	}
 	*out = (struct verdict){ .kind = err ? VERDICT_LATER : VERDICT_ACK };
 	t->unsettled |= !err;
 	if (err != LTS_NOSPACE)
 		return err;
-	snprintf(out->error, sizeof(out->error), "no space");
+	snprintf(out->error, sizeof(out->error), "%s",
+		 why_out->len ? why_out->data : "no space");
+	buf_clear(why_out);
 	return LTS_OK;
 }
 

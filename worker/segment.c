@@ -8,7 +8,6 @@
 #include "worker/segment.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -18,7 +17,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/xalloc.h"
+#include "common/used_up.h"
+
+/* Segments are numbered without a gap, but for what a crash leaves: how far beyond the last one
+ * found another is looked for. */
+enum { TIDY_ABOVE = 16, TIDY_BELOW = 64 };
 
 void
 segment_dir_init(struct segment_dir *dir, int fd, const struct shard_id *shard,
@@ -59,12 +62,35 @@ from_open(void)
 		return LTS_NOTFOUND;
 	case EEXIST:
 		return LTS_BUSY;
-	case ENOSPC:
-	case EDQUOT:
-		return LTS_NOSPACE;
 	default:
-		return LTS_SYS;
+		return used_up_or_sys(errno);
 	}
+}
+
+/* Not waiting for it. */
+static enum lts_err
+lock(int fd)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return LTS_OK;
+	return errno == EWOULDBLOCK ? LTS_BUSY : used_up_or_sys(errno);
+}
+
+static void
+close_kept(int fd)
+{
+	int saved = errno;
+	close(fd);
+	errno = saved;
+}
+
+/* It is ours and empty; the next try makes it anew. */
+static void
+give_back(const struct segment_dir *dir, const char *name)
+{
+	int saved = errno;
+	(void)unlinkat(dir->fd, name, 0);
+	errno = saved;
 }
 
 enum lts_err
@@ -75,15 +101,15 @@ segment_create(const struct segment_dir *dir, uint64_t number, int *fd_out)
 	int fd = openat(dir->fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return from_open();
-	enum lts_err err = LTS_OK;
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		err = LTS_BUSY;
+	enum lts_err err = lock(fd);
+	if (err)
+		give_back(dir, name);
 	else if (fsync(fd) < 0)
 		err = LTS_SYNC;
 	else
 		err = sync_dir(dir);
 	if (err)
-		close(fd);
+		close_kept(fd);
 	else
 		*fd_out = fd;
 	return err;
@@ -98,19 +124,17 @@ segment_open(const struct segment_dir *dir, uint64_t number, uint64_t len, int *
 	int fd = openat(dir->fd, name, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return from_open();
-	enum lts_err err = LTS_OK;
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		err = LTS_BUSY;
-	else if (fstat(fd, &st) < 0)
-		err = LTS_SYS;
-	else if ((uint64_t)st.st_size < len)
+	enum lts_err err = lock(fd);
+	if (!err && fstat(fd, &st) < 0)
+		err = used_up_or_sys(errno);
+	else if (!err && (uint64_t)st.st_size < len)
 		err = LTS_BADDATA;
-	else if (ftruncate(fd, (off_t)len) < 0)
-		err = LTS_SYS;
-	else if (fsync(fd) < 0)
+	else if (!err && ftruncate(fd, (off_t)len) < 0)
+		err = used_up_or_sys(errno);
+	else if (!err && fsync(fd) < 0)
 		err = LTS_SYNC;
 	if (err)
-		close(fd);
+		close_kept(fd);
 	else
 		*fd_out = fd;
 	return err;
@@ -127,7 +151,7 @@ seal_one(const struct segment_dir *dir, uint64_t number)
 	if (errno == EEXIST)
 		return LTS_BADDATA;
 	if (errno != ENOENT)
-		return LTS_SYS;
+		return used_up_or_sys(errno);
 	/* Sealed before, or removed behind our back. */
 	return faccessat(dir->fd, final, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? LTS_OK : LTS_BADDATA;
 }
@@ -152,57 +176,75 @@ segment_remove(const struct segment_dir *dir, uint64_t number)
 	char name[SEGMENT_NAME_MAX];
 	name_of(dir, number, ".log.part", name);
 	if (unlinkat(dir->fd, name, 0) < 0)
-		return errno == ENOENT ? LTS_OK : LTS_SYS;
+		return errno == ENOENT ? LTS_OK : used_up_or_sys(errno);
 	return sync_dir(dir);
 }
 
-struct found {
-	uint64_t number;
-	bool part;
-};
-
-/* One directory entry: is it a segment of this stream, and which? */
-static bool
-parse_name(const struct segment_dir *dir, const char *name, struct found *out)
-{
-	size_t prefix = strlen(dir->prefix);
-	if (strncmp(name, dir->prefix, prefix) != 0 || !isdigit((unsigned char)name[prefix]))
-		return false;
-	char *rest;
-	out->number = strtoull(name + prefix, &rest, 10);
-	out->part = strcmp(rest, ".log.part") == 0;
-	return out->part || strcmp(rest, ".log") == 0;
-}
-
+/* Whether a file of that name is there. */
 static enum lts_err
-tidy_one(const struct segment_dir *dir, uint64_t number, const struct found *found)
+look_for(const struct segment_dir *dir, uint64_t number, const char *suffix, bool *there_out)
 {
-	if (!found->part)
-		return found->number >= number ? LTS_BADDATA : LTS_OK;
-	if (found->number < number)
-		return segment_seal(dir, found->number, found->number + 1);
-	if (found->number == number)
-		return LTS_OK;
-	return segment_remove(dir, found->number);
+	char name[SEGMENT_NAME_MAX];
+	name_of(dir, number, suffix, name);
+	int failed = faccessat(dir->fd, name, F_OK, AT_SYMLINK_NOFOLLOW);
+	if (failed && errno != ENOENT)
+		return used_up_or_sys(errno);
+	*there_out = !failed;
+	return LTS_OK;
 }
 
+/* The newest part above the committed one; nothing final may be there. */
+static enum lts_err
+find_top(const struct segment_dir *dir, uint64_t number, uint64_t *top_out)
+{
+	uint64_t top = number;
+	for (uint64_t n = number; n <= top + TIDY_ABOVE; n++) {
+		bool final = false, part = false;
+		enum lts_err err = look_for(dir, n, ".log", &final);
+		if (!err)
+			err = final ? LTS_BADDATA : look_for(dir, n, ".log.part", &part);
+		if (err)
+			return err;
+		if (part)
+			top = n;
+	}
+	*top_out = top;
+	return LTS_OK;
+}
+
+/* Those whose commit came about, and whose final name did not. */
+static enum lts_err
+seal_below(const struct segment_dir *dir, uint64_t number)
+{
+	uint64_t lowest = number > TIDY_BELOW ? number - TIDY_BELOW : 0;
+	for (uint64_t n = number; n > lowest; n--) {
+		bool part = false;
+		enum lts_err err = look_for(dir, n - 1, ".log.part", &part);
+		if (!err && part)
+			err = seal_one(dir, n - 1);
+		if (err)
+			return err;
+		if (part)
+			lowest = n - 1 > TIDY_BELOW ? n - 1 - TIDY_BELOW : 0;
+	}
+	return LTS_OK;
+}
+
+/* By name: the finished files may be many, and somebody else's by now. The newest goes first, so
+ * that a death in between leaves no gap. */
 enum lts_err
 segment_tidy(const struct segment_dir *dir, uint64_t number)
 {
-	int copy = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *stream = copy < 0 ? NULL : fdopendir(copy);
-	if (!stream) {
-		if (copy >= 0)
-			close(copy);
-		return LTS_SYS;
+	char name[SEGMENT_NAME_MAX];
+	uint64_t top;
+	enum lts_err err = find_top(dir, number, &top);
+	for (; !err && top > number; top--) {
+		name_of(dir, top, ".log.part", name);
+		if (unlinkat(dir->fd, name, 0) < 0 && errno != ENOENT)
+			err = used_up_or_sys(errno);
 	}
-	enum lts_err err = LTS_OK;
-	struct dirent *entry;
-	struct found found;
-	while (!err && (entry = readdir(stream)))
-		if (parse_name(dir, entry->d_name, &found))
-			err = tidy_one(dir, number, &found);
-	closedir(stream);
+	if (!err)
+		err = seal_below(dir, number);
 	return err ? err : sync_dir(dir);
 }
 

@@ -14,11 +14,10 @@ sink_create(const struct sink_config *config, struct sink **out, struct buf *why
 	static const char file[] = "file:";
 	if (strncmp(config->spec, file, sizeof(file) - 1) == 0)
 		return sink_file_create(config->spec + sizeof(file) - 1, config, out, why_out);
-	if (strcmp(config->spec, "null") == 0)
-		*out = sink_null_create();
-	else if (strcmp(config->spec, "stdout") == 0)
-		*out = sink_stdout_create(config);
-	else
+	if (strcmp(config->spec, "stdout") == 0)
+		return sink_stdout_create(config, out, why_out);
+	if (strcmp(config->spec, "null") != 0)
 		return LTS_INVALID;
+	*out = sink_null_create();
 	return LTS_OK;
 }

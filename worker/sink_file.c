@@ -15,6 +15,7 @@
 
 #include "common/clock.h"
 #include "common/make_dirs.h"
+#include "common/used_up.h"
 #include "common/xalloc.h"
 #include "worker/record_write.h"
 #include "worker/segment.h"
@@ -52,11 +53,12 @@ static enum lts_err
 explain(struct sink_stream *stream, enum lts_err err, const char *what, struct buf *why_out)
 {
 	int saved = errno;
-	enum lts_err ignored = buf_printf(why_out, "segment %s%08llu: %s", stream->dir.prefix,
-					  (unsigned long long)stream->segment, what);
-	if (err == LTS_SYS)
-		ignored = buf_printf(why_out, ": %s", strerror(saved));
-	(void)ignored;
+	(void)!buf_printf(why_out, "segment %s%08llu: %s", stream->dir.prefix,
+			  (unsigned long long)stream->segment, what);
+	if (err == LTS_SYS || err == LTS_NOSPACE) {
+		(void)!buf_put_text(why_out, ": ");
+		used_up_explain(saved, why_out);
+	}
 	return err;
 }
 

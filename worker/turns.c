@@ -8,7 +8,9 @@
  */
 #include "worker/turns.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,16 +32,20 @@ struct turns {
 	char *path;
 	int fd;
 	bool next, running;
+	int error;                /* why the last lock failed, but for being another's; else 0 */
 	int64_t since_ms, due_ms; /* next since; when to look again */
 };
 
 static bool
-lock(const struct turns *t, off_t byte, short type)
+lock(struct turns *t, off_t byte, short type)
 {
 	struct flock what = {
 		.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1
 	};
-	return fcntl(t->fd, F_OFD_SETLK, &what) == 0;
+	bool done = fcntl(t->fd, F_OFD_SETLK, &what) == 0;
+	if (type != F_UNLCK)
+		t->error = done || errno == EAGAIN || errno == EACCES ? 0 : errno;
+	return done;
 }
 
 static int
@@ -79,6 +85,20 @@ turns_open(const char *dir, struct turns **out)
 	return LTS_OK;
 }
 
+enum lts_err
+turns_adopt(int fd, struct turns **out)
+{
+	char path[40];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	int own = open(path, O_RDWR | O_CLOEXEC);
+	if (own < 0)
+		return LTS_SYS;
+	struct turns *t = xcalloc(1, sizeof(*t));
+	t->fd = own;
+	*out = t;
+	return LTS_OK;
+}
+
 void
 turns_close(struct turns **turns)
 {
@@ -96,8 +116,9 @@ static bool
 is_in_place(const struct turns *t)
 {
 	struct stat ours, named;
-	return fstat(t->fd, &ours) == 0 && stat(t->path, &named) == 0 &&
-	       ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+	return !t->path ||
+	       (fstat(t->fd, &ours) == 0 && stat(t->path, &named) == 0 &&
+		ours.st_dev == named.st_dev && ours.st_ino == named.st_ino);
 }
 
 /* Somebody removed the file: who came since has another one. */
@@ -124,10 +145,10 @@ look_ms(const struct turns *t, int64_t now_ms)
 }
 
 bool
-turns_take(struct turns *t, int64_t now_ms)
+turns_try(struct turns *t, int64_t now_ms)
 {
-	if (t->running || now_ms < t->due_ms)
-		return t->running;
+	if (t->running)
+		return true;
 	if (!t->next) {
 		t->next = lock(t, NEXT, F_WRLCK);
 		t->since_ms = now_ms;
@@ -142,6 +163,20 @@ turns_take(struct turns *t, int64_t now_ms)
 	}
 	t->due_ms = now_ms + look_ms(t, now_ms);
 	return false;
+}
+
+bool
+turns_take(struct turns *t, int64_t now_ms)
+{
+	if (t->running || now_ms < t->due_ms)
+		return t->running;
+	return turns_try(t, now_ms);
+}
+
+int
+turns_error(const struct turns *t)
+{
+	return t->error;
 }
 
 void

@@ -70,8 +70,8 @@ START_TEST(full_disk_is_named_within_two_seconds)
 	}
 	begin(&h, "--tls off --shards 2 --records 8000 --consumer_timeout 3",
 	      "--consumer_count 1 --end_time end");
-	until("there is no space", agent_said(&h.agent, "no space") > 0);
-	expect_named(&h, "no space: shard ");
+	until("there is no space", agent_said(&h.agent, "deliveries pause") > 0);
+	expect_named(&h, "No space left on device");
 	small_disk_remount(&h.scenario, "host.out", "size=64m");
 	one_host_expect_drained(&h, 2, 8000);
 	end(&h, "host.out");

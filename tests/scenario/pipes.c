@@ -13,9 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "tests/sim/sim_ledger.h"
 #include "tests/sim/sim_line.h"
-#include "tests/support/one_host.h"
+#include "tests/support/test_sink.h"
 
 enum { SHARDS = 4, RECORDS = 5000, NARROW = 4096 };
 
@@ -138,27 +139,129 @@ START_TEST(reader_that_goes_away_ends_the_agent)
 	ck_assert_int_gt(getline(&text, &room, pipe), 0);
 	free(text);
 	fclose(pipe);
-	ck_assert_int_eq(agent_wait(&h.agent), 2);
+	ck_assert_int_eq(agent_wait(&h.agent), 1); /* a manager starts it again */
 	ck_assert_uint_ge(agent_said(&h.agent, "nobody reads the sink any more"), 1);
+	ck_assert_uint_eq(agent_said(&h.agent, "nobody reads standard output any more"), 1);
 	one_host_end(&h);
 }
 END_TEST
 
-/* The pipe is full and nobody reads: they cannot drain. */
+/* Whose sink does not return: they cannot drain. */
 START_TEST(workers_that_die_instead_of_draining_make_it_exit_1)
 {
 	struct one_host h;
-	char *text = NULL;
-	size_t room = 0;
 	pid_t pids[AGENT_WORKERS_MAX];
-	FILE *pipe = begin(&h, "--sink stdout --consumer_count 2");
-	ck_assert_int_gt(getline(&text, &room, pipe), 0);
-	free(text);
+	test_sink_begin(&h, "--tls off --shards 4 --records 5000 --consumer_timeout 3",
+			"--consumer_count 2", "hang * * 0\n");
+	until("both stand in it", scenario_lines(&h.scenario, "host.out") >= 2);
 	process_signal(&h.agent.process, SIGTERM);
 	until("both are told", agent_said(&h.agent, "state=DRAINING restarts=") == 2);
 	for (size_t n = agent_workers(&h.agent, pids); n; n--)
 		kill(pids[n - 1], SIGKILL);
 	ck_assert_int_eq(agent_wait(&h.agent), 1);
+	one_host_end(&h);
+}
+END_TEST
+
+/* ---- readers that are slow ---- */
+
+#define SHORT "--sink stdout --end_time end --process_timeout 1s --heartbeat_timeout 3s "
+
+static bool
+is_later(int64_t since_ms, int64_t ms)
+{
+	return clock_mono_ms() - since_ms > ms;
+}
+
+/* The rest, and that every record has come once and nobody was killed for waiting. */
+static void
+expect_once(struct one_host *h, struct account *a, FILE *pipe)
+{
+	char *text = NULL;
+	size_t room = 0;
+	ssize_t len;
+	while ((len = getline(&text, &room, pipe)) > 0)
+		account_line(a, text, (size_t)len);
+	account_end(a);
+	ck_assert_int_eq(agent_wait(&h->agent), 0);
+	ck_assert_uint_eq(agent_said(&h->agent, "worker killed"), 0);
+	ck_assert_uint_eq(agent_said(&h->agent, "ending this worker"), 0);
+	ck_assert_uint_eq(a->torn, 0);
+	ck_assert_uint_eq(a->totals.lost + a->totals.duplicated + a->totals.unexpected, 0);
+	ck_assert_uint_eq(a->totals.records, SHARDS * RECORDS);
+	ck_assert_double_eq(agent_committed(&h->agent), SHARDS * RECORDS);
+	free(text);
+	fclose(pipe);
+}
+
+/* Longer than process_timeout and than a lease lasts without a heartbeat. */
+START_TEST(reader_that_sleeps_costs_no_worker_and_no_record)
+{
+	struct one_host h;
+	struct account a;
+	char *text = NULL;
+	size_t room = 0;
+	FILE *pipe = begin(&h, SHORT "--consumer_count 4");
+	account_begin(&a);
+	ssize_t len = getline(&text, &room, pipe);
+	account_line(&a, text, (size_t)len);
+	free(text);
+	until("it says so", agent_said(&h.agent, "deliveries wait") >= 1);
+	int64_t since_ms = clock_mono_ms();
+	until("many process_timeouts are over", is_later(since_ms, 5000));
+	char *leases = one_host_state(&h, "leases");
+	ck_assert_msg(strstr(leases, "standard output") != NULL, "%s", leases);
+	free(leases);
+	expect_once(&h, &a, pipe);
+	ck_assert_uint_ge(agent_said(&h.agent, "deliveries go on"), 1);
+	one_host_end(&h);
+}
+END_TEST
+
+/* 8 workers take turns; a batch takes half a process_timeout. */
+START_TEST(slow_reader_gets_every_record_once)
+{
+	struct one_host h;
+	struct account a;
+	char *text = NULL;
+	size_t room = 0;
+	FILE *pipe = begin(&h, SHORT "--consumer_count 8");
+	account_begin(&a);
+	int64_t since_ms = clock_mono_ms();
+	/* About 40 KB a second, for so long that most of them have waited for a turn. */
+	for (size_t bytes = 0; !is_later(since_ms, 6000);) {
+		ssize_t len = getline(&text, &room, pipe);
+		ck_assert_int_gt(len, 0);
+		account_line(&a, text, (size_t)len);
+		bytes += (size_t)len;
+		until("the reader has digested that",
+		      is_later(since_ms, (int64_t)(bytes / 40)));
+	}
+	free(text);
+	expect_once(&h, &a, pipe);
+	one_host_end(&h);
+}
+END_TEST
+
+/* What was read is repeated at the most; nothing is half. */
+START_TEST(agent_stops_in_order_while_its_reader_sleeps)
+{
+	struct one_host h;
+	struct account a;
+	char *text = NULL;
+	size_t room = 0;
+	ssize_t len;
+	FILE *pipe = begin(&h, "--sink stdout --consumer_count 2 --shutdown_timeout 20s");
+	until("it waits", agent_said(&h.agent, "deliveries wait") >= 1);
+	process_signal(&h.agent.process, SIGTERM);
+	ck_assert_int_eq(agent_wait(&h.agent), 0);
+	ck_assert_uint_eq(agent_said(&h.agent, "worker killed"), 0);
+	account_begin(&a);
+	while ((len = getline(&text, &room, pipe)) > 0)
+		account_line(&a, text, (size_t)len);
+	ck_assert_uint_le(a.torn, 1); /* the end of what the pipe could hold */
+	account_end(&a);
+	free(text);
 	fclose(pipe);
 	one_host_end(&h);
 }
@@ -173,5 +276,8 @@ suite_pipes(void)
 	tcase_add_test(tc, killed_worker_tears_at_most_the_line_it_was_writing);
 	tcase_add_test(tc, reader_that_goes_away_ends_the_agent);
 	tcase_add_test(tc, workers_that_die_instead_of_draining_make_it_exit_1);
+	tcase_add_test(tc, reader_that_sleeps_costs_no_worker_and_no_record);
+	tcase_add_test(tc, slow_reader_gets_every_record_once);
+	tcase_add_test(tc, agent_stops_in_order_while_its_reader_sleeps);
 	return suite;
 }

@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "tests/support/json_path.h"
-#include "tests/support/one_host.h"
+#include "tests/support/test_sink.h"
 #include "tests/support/tmpdir.h"
 
 enum { SOON_MS = 5000 * PATIENCE_SLOWNESS };
@@ -125,43 +125,48 @@ START_TEST(quit_is_out_at_once_with_exit_code_1)
 }
 END_TEST
 
-static int
-bytes_waiting(int fd)
-{
-	int n = 0;
-	ck_assert_int_eq(ioctl(fd, FIONREAD, &n), 0);
-	return n;
-}
-
-/* Its stdout is a pipe that nobody reads: the workers stand in write(2). */
-static int
+/* Its workers are inside a sink that does not return. */
+static void
 begin_blocked(struct one_host *h, const char *options)
 {
-	int fds[2], full;
-	scenario_begin(&h->scenario);
-	sim_start(&h->sim, &h->scenario, SIM_OPTIONS);
-	agent_init(&h->agent, &h->sim, "host", options);
-	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
-	full = fcntl(fds[1], F_SETPIPE_SZ, 4096);
-	ck_assert_int_gt(full, 0);
-	h->agent.out_fd = fds[1];
-	agent_start(&h->agent);
-	close(fds[1]);
-	until("the pipe is full", bytes_waiting(fds[0]) >= full);
-	return fds[0];
+	test_sink_begin(h, SIM_OPTIONS, options, "hang * * 0\n");
+	until("a batch is inside the sink", scenario_lines(&h->scenario, "host.out") > 0);
+}
+
+/* So much later than `since_ms`. */
+static bool
+is_later(int64_t since_ms, int64_t ms)
+{
+	return clock_boot_ms() - since_ms > ms;
 }
 
 START_TEST(second_term_kills_what_cannot_drain)
 {
 	struct one_host h;
-	int fd = begin_blocked(&h, "--consumer_count 2 --sink stdout");
+	begin_blocked(&h, "--consumer_count 2");
 	process_signal(&h.agent.process, SIGTERM);
 	until("it is stopping", agent_said(&h.agent, "msg=stopping") == 1);
+	int64_t since_ms = clock_boot_ms();
+	until("the second is no echo of the first", is_later(since_ms, 1000));
 	process_signal(&h.agent.process, SIGTERM);
 	until_within(SOON_MS, "it is out", process_has_ended(&h.agent.process));
 	ck_assert_int_eq(agent_wait(&h.agent), 1);
 	ck_assert_uint_eq(agent_said(&h.agent, "told to stop twice"), 1);
-	close(fd);
+	one_host_end(&h);
+}
+END_TEST
+
+/* A shell's timeout signals the process and its group, tini -g the group. */
+START_TEST(two_terms_within_a_second_are_one)
+{
+	struct one_host h;
+	one_host_begin(&h, SIM_OPTIONS, "--consumer_count 2");
+	until("something is delivered", scenario_lines(&h.scenario, "host.out") > 0);
+	process_signal(&h.agent.process, SIGTERM);
+	until("it is stopping", agent_said(&h.agent, "msg=stopping") == 1);
+	process_signal(&h.agent.process, _i ? SIGINT : SIGTERM);
+	ck_assert_int_eq(agent_wait(&h.agent), 0);
+	ck_assert_uint_eq(agent_said(&h.agent, "told to stop twice"), 0);
 	one_host_end(&h);
 }
 END_TEST
@@ -169,12 +174,11 @@ END_TEST
 START_TEST(shutdown_timeout_ends_a_drain_that_does_not)
 {
 	struct one_host h;
-	int fd = begin_blocked(&h, "--consumer_count 2 --sink stdout --shutdown_timeout 1s");
+	begin_blocked(&h, "--consumer_count 2 --shutdown_timeout 1s");
 	process_signal(&h.agent.process, SIGTERM);
 	until_within(1000 + SOON_MS, "it is out", process_has_ended(&h.agent.process));
 	ck_assert_int_eq(agent_wait(&h.agent), 1);
 	ck_assert_uint_eq(agent_said(&h.agent, "shutdown_timeout is over"), 1);
-	close(fd);
 	one_host_end(&h);
 }
 END_TEST
@@ -236,6 +240,7 @@ suite_signals(void)
 	tcase_add_test(tc, hup_takes_a_good_configuration_and_leaves_a_broken_one);
 	tcase_add_test(tc, quit_is_out_at_once_with_exit_code_1);
 	tcase_add_test(tc, second_term_kills_what_cannot_drain);
+	tcase_add_loop_test(tc, two_terms_within_a_second_are_one, 0, 2);
 	tcase_add_test(tc, shutdown_timeout_ends_a_drain_that_does_not);
 	tcase_add_test(tc, storm_of_signals_is_weathered);
 	tcase_add_test(tc, signals_during_a_start_that_waits_do_no_harm);

@@ -283,6 +283,7 @@ enum lts_err
 sink_create(const struct sink_config *config, struct sink **out, struct buf *why_out)
 {
 	static const struct sink_ops ops = {
+		.user_code = true,
 		.open = test_open,
 		.submit = test_submit,
 		.flush = test_flush,

@@ -11,11 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/handoff.h"
 #include "common/xalloc.h"
 #include "tests/suites.h"
@@ -388,6 +390,53 @@ START_TEST(destroyed_with_peers_it_tells_nobody)
 }
 END_TEST
 
+/* As many turns as there are in that time. */
+static unsigned
+count_turns(int64_t ms)
+{
+	int64_t until_ms = clock_mono_ms() + ms;
+	unsigned before = ev_iteration(loop);
+	while (clock_mono_ms() < until_ms)
+		ev_run(loop, EVRUN_ONCE);
+	return ev_iteration(loop) - before;
+}
+
+static void
+on_tick(struct ev_loop *ignored, struct ev_timer *timer, int events)
+{
+}
+
+/* All descriptors that there may be are in use but for those. */
+static struct rlimit
+use_up_descriptors(void)
+{
+	struct rlimit before, limit;
+	int free_fd = dup(STDOUT_FILENO);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit = before;
+	limit.rlim_cur = (rlim_t)free_fd;
+	close(free_fd);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	return before;
+}
+
+START_TEST(peer_for_whom_there_is_no_descriptor_waits_and_costs_no_core)
+{
+	struct ev_timer tick;
+	ev_timer_init(&tick, on_tick, 0.05, 0.05);
+	ev_timer_start(loop, &tick);
+	int fd = connect_peer();
+	say(fd, "hello\n");
+	struct rlimit before = use_up_descriptors();
+	ck_assert_uint_lt(count_turns(1000), 60);
+	ck_assert_uint_eq(n_asked, 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	until("it is answered", turn() && n_asked == 1);
+	ev_timer_stop(loop, &tick);
+	close(fd);
+}
+END_TEST
+
 Suite *
 suite_control(void)
 {
@@ -412,6 +461,7 @@ suite_control(void)
 	tcase_add_test(tc, socket_of_a_former_life_is_replaced);
 	tcase_add_test(tc, directory_that_is_not_there_is_an_error);
 	tcase_add_test(tc, destroyed_with_peers_it_tells_nobody);
+	tcase_add_test(tc, peer_for_whom_there_is_no_descriptor_waits_and_costs_no_core);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -20,6 +21,7 @@
 #include "common/clock.h"
 #include "common/xalloc.h"
 #include "tests/suites.h"
+#include "tests/support/patience.h"
 #include "tests/support/raw_server.h"
 #include "tests/support/tmpdir.h"
 
@@ -357,6 +359,55 @@ START_TEST(socket_of_a_dead_agent_is_replaced_and_nothing_else)
 }
 END_TEST
 
+/* As many turns as there are in that time. */
+static unsigned
+count_turns(int64_t ms)
+{
+	int64_t until_ms = clock_mono_ms() + ms;
+	unsigned before = ev_iteration(loop);
+	while (clock_mono_ms() < until_ms)
+		ev_run(loop, EVRUN_ONCE);
+	return ev_iteration(loop) - before;
+}
+
+static void
+on_tick(struct ev_loop *ignored, struct ev_timer *timer, int events)
+{
+}
+
+/* All descriptors that there may be are in use but for those. */
+static struct rlimit
+use_up_descriptors(void)
+{
+	struct rlimit before, limit;
+	int free_fd = dup(STDOUT_FILENO);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit = before;
+	limit.rlim_cur = (rlim_t)free_fd;
+	close(free_fd);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	return before;
+}
+
+START_TEST(peer_for_whom_there_is_no_descriptor_waits_and_costs_no_core)
+{
+	struct ev_timer tick;
+	char text[4096] = "";
+	ev_timer_init(&tick, on_tick, 0.05, 0.05);
+	ev_timer_start(loop, &tick);
+	int fd = connect_peer();
+	say(fd, "GET /metrics HTTP/1.0\r\n\r\n");
+	struct rlimit before = use_up_descriptors();
+	ck_assert_uint_lt(count_turns(1000), 60);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	until("it is answered", count_turns(1) && recv(fd, text, sizeof(text) - 1,
+						       MSG_DONTWAIT) > 0);
+	ck_assert_ptr_nonnull(strstr(text, "200"));
+	ev_timer_stop(loop, &tick);
+	close(fd);
+}
+END_TEST
+
 Suite *
 suite_metrics_http(void)
 {
@@ -376,6 +427,7 @@ suite_metrics_http(void)
 	tcase_add_test(tc, port_that_is_taken_is_said);
 	tcase_add_test(tc, unix_socket_is_the_groups_at_most_and_gone_at_the_end);
 	tcase_add_test(tc, socket_of_a_dead_agent_is_replaced_and_nothing_else);
+	tcase_add_test(tc, peer_for_whom_there_is_no_descriptor_waits_and_costs_no_core);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

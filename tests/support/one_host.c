@@ -87,3 +87,14 @@ one_host_expect_kept(const struct one_host *h, const char *before, const char *n
 	free(path);
 	ck_assert_uint_gt(files, 0);
 }
+
+char *
+one_host_state(const struct one_host *host, const char *state_words)
+{
+	char *output;
+	struct words words = { .n = 0 };
+	words_add(&words, "lts-state --state_dir %s %s", host->agent.state_dir, state_words);
+	ck_assert_int_eq(scenario_run(&host->scenario, &words, &output), 0);
+	words_fini(&words);
+	return output;
+}

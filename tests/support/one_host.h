@@ -24,6 +24,8 @@ void one_host_expect_drained(struct one_host *host, unsigned shards, unsigned re
 void one_host_await_served(struct one_host *host, double more, double *mark);
 /* A command, in whose words %s is the path of `name` in the scenario's directory. */
 void one_host_command(const struct one_host *host, const char *fmt, const char *name);
+/* What `lts-state WORDS` prints of the agent's state, with exit code 0; the caller frees. */
+char *one_host_state(const struct one_host *host, const char *state_words);
 /* Every file of the directory `before` is in the directory `now`, as it was. */
 void one_host_expect_kept(const struct one_host *host, const char *before, const char *now);
 

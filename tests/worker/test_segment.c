@@ -249,6 +249,34 @@ START_TEST(tidying_refuses_a_state_older_than_the_files)
 }
 END_TEST
 
+/* A crash may have left gaps; the directory may have a hundred thousand finished files. */
+START_TEST(tidying_finds_what_is_its_own_beyond_a_gap_and_reads_no_directory)
+{
+	char name[64];
+	for (unsigned n = 0; n < 200; n++) {
+		snprintf(name, sizeof(name), "7-abc-%08u.log", n);
+		put(n == 150 || n == 170 ? "7-other-00000001.log" : name, "x");
+	}
+	put("7-abc-00000150.log.part", "c");
+	put("7-abc-00000170.log.part", "d");
+	put("7-abc-00000200.log.part", "here");
+	put("7-abc-00000205.log.part", "e");
+	put("7-abc-00000210.log.part", "f");
+	int fd = dir.fd;
+	dir.fd = open(path, O_PATH | O_DIRECTORY); /* cannot be read, nor synced */
+	ck_assert_int_eq(segment_tidy(&dir, 200), LTS_SYNC);
+	close(dir.fd);
+	dir.fd = fd;
+	ck_assert_int_eq(segment_tidy(&dir, 200), LTS_OK);
+	expect_content("7-abc-00000150.log", "c");
+	expect_content("7-abc-00000170.log", "d");
+	expect_content("7-abc-00000200.log.part", "here");
+	ck_assert(!is_there("7-abc-00000205.log.part") && !is_there("7-abc-00000210.log.part"));
+	put("7-abc-00000207.log", "newer");
+	ck_assert_int_eq(segment_tidy(&dir, 200), LTS_BADDATA);
+}
+END_TEST
+
 START_TEST(what_happens_to_an_open_segment_is_seen)
 {
 	int fd;
@@ -317,6 +345,8 @@ suite_segment(void)
 	tcase_add_test(tc, tidying_seals_the_older_and_removes_the_newer);
 	tcase_add_test(tc, tidying_leaves_others_files_alone);
 	tcase_add_loop_test(tc, tidying_refuses_a_state_older_than_the_files, 0, 2);
+	tcase_add_test(tc,
+		       tidying_finds_what_is_its_own_beyond_a_gap_and_reads_no_directory);
 	tcase_add_test(tc, what_happens_to_an_open_segment_is_seen);
 	tcase_add_test(tc, removing_what_is_not_there_is_fine);
 	tcase_add_test(tc, removed_segment_does_not_come_back_with_the_power);

@@ -1,0 +1,42 @@
+/*
+ * descriptors.c - the limit of descriptors, raised for us and not for the children.
+ *
+ * In every process. Owns one number: the limit that was found, written once, before there is a
+ * second thread. Must never lower what this process has. Held by tests/common/test_used_up.c.
+ */
+#include "common/descriptors.h"
+
+#include <sys/resource.h>
+
+static rlim_t found; /* 0: nothing was raised */
+
+void
+descriptors_raise(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max)
+		return;
+	rlim_t before = limit.rlim_cur;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		found = before;
+}
+
+void
+descriptors_give_back(void)
+{
+	struct rlimit limit;
+	if (!found || getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = found;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+uint64_t
+descriptors_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		return UINT64_MAX;
+	return limit.rlim_cur;
+}

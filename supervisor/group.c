@@ -56,6 +56,31 @@ on_refused_list(struct consumer *c, const struct lts_answer *answer)
 		 LOG_TEXT("consumer", c->name.text), LOG_UINT("shards", c->n_listed));
 }
 
+/* What people must mend: waiting alone does not help. */
+static const char *
+causes_of(enum lts_err err)
+{
+	if (err == LTS_DENIED)
+		return "the service refuses these keys: ak or sk is wrong, of another account or "
+		       "no longer valid, a temporary key is without its security_token, the user "
+		       "lacks the permission, option 'region' is not the stream's, or this host's "
+		       "clock is off by more than 15 minutes";
+	if (err == LTS_NOTFOUND)
+		return "the service does not know this consumer group: project_id, group_id, "
+		       "stream_id or consumer_group_name is wrong, one of them was deleted, or "
+		       "the endpoint is another region's";
+	return NULL;
+}
+
+const char *
+group_refusal(const struct group *g)
+{
+	for (uint32_t i = 0; i < g->config.consumers; i++)
+		if (g->consumers[i].failures && causes_of(g->consumers[i].err))
+			return causes_of(g->consumers[i].err);
+	return NULL;
+}
+
 static void
 on_failure(struct consumer *c, const struct lts_answer *answer)
 {
@@ -66,19 +91,22 @@ on_failure(struct consumer *c, const struct lts_answer *answer)
 	if (answer->err == LTS_DENIED || answer->err == LTS_NOTFOUND || delay_ms > longest_ms)
 		delay_ms = longest_ms;
 	unsigned n = ++c->failures;
+	c->err = answer->err;
 	g->stats.err = answer->err;
 	g->stats.status = answer->status;
 	snprintf(g->stats.text, sizeof(g->stats.text), "%s", answer->message);
 	g->stats.failures[GROUP_HEARTBEAT][answer->err]++;
 	if ((n & (n - 1)) == 0)
-		log_warn(
-			g->config.log, "heartbeat failed", LOG_TEXT("consumer", c->name.text),
+		log_at(
+			g->config.log, causes_of(c->err) ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN,
+			"heartbeat failed", LOG_TEXT("consumer", c->name.text),
 			LOG_TEXT("reason", lts_err_name(answer->err)),
 			LOG_INT("status", answer->status),
 			LOG_TEXT("code", answer->code[0] ? answer->code : NULL),
 			LOG_TEXT("text", answer->message),
 			LOG_TEXT("request_id", answer->request_id[0] ? answer->request_id : NULL),
-			LOG_UINT("in_a_row", n), LOG_INT("retry_ms", delay_ms));
+			LOG_UINT("in_a_row", n), LOG_INT("retry_ms", delay_ms),
+			LOG_TEXT("causes", causes_of(c->err)));
 	if (answer->err == LTS_DENIED)
 		g->config.events->denied(g->config.arg);
 	schedule(c, delay_ms);

@@ -70,6 +70,9 @@ void group_begin_round(struct group *group);
 bool group_all_heard_since(const struct group *group, int64_t since_ms);
 /* When the last heartbeat of that consumer that was answered had been sent; 0: none was. */
 int64_t group_heard_ms(const struct group *group, uint32_t consumer);
+/* NULL; or, while the service refuses a heartbeat for what only people can mend, a line that names
+ * every cause. Static text. */
+const char *group_refusal(const struct group *group);
 const struct group_stats *group_stats(const struct group *group);
 const struct service_clock *group_clock(const struct group *group);
 

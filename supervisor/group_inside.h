@@ -26,6 +26,7 @@ struct consumer {
 	bool hurry;        /* the next heartbeat lists less, and is not sent yet */
 	bool hurried;      /* it is under way: its answer frees a shard for others */
 	unsigned failures; /* in a row */
+	enum lts_err err;  /* of the last one that failed */
 	unsigned refusals; /* of those, of the first list itself */
 	unsigned splits;   /* so many more of its writes may be halved */
 	bool answered;

@@ -145,6 +145,14 @@ metrics_on_gone(struct metrics *m, uint32_t worker)
 					  worker_pool_board(m->supervisor->pool, worker));
 }
 
+bool
+metrics_ready(struct metrics *m, struct buf *why_out)
+{
+	struct metrics_view view = look(m);
+	freshen_shards(m, view.now_ms);
+	return metrics_is_ready(&view, why_out);
+}
+
 /* ---- answers ---- */
 
 static void

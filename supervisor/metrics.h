@@ -5,7 +5,10 @@
 #ifndef SUPERVISOR_METRICS_H
 #define SUPERVISOR_METRICS_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "common/buf.h"
 
 struct metrics;
 struct shard_id;
@@ -23,6 +26,8 @@ int64_t metrics_behind_ms(struct metrics *metrics);
 void metrics_each_behind(struct metrics *metrics,
 			 void (*call)(void *arg, const struct shard_id *shard, int64_t behind_ms),
 			 void *arg);
+/* What /readyz says: true, or why_out has a line that says why not. */
+bool metrics_ready(struct metrics *metrics, struct buf *why_out);
 /* A worker's life is over: what its board says of shards is kept. NULL-safe. */
 void metrics_on_gone(struct metrics *metrics, uint32_t worker);
 

@@ -54,13 +54,13 @@ static void
 explain_group(const struct metrics_view *v, int64_t ms, struct buf *why_out)
 {
 	const struct group_stats *stats = group_stats(v->supervisor->group);
-	if (ms == INT64_MAX)
+	const char *causes = group_refusal(v->supervisor->group);
+	if (causes)
+		(void)!buf_printf(why_out, "%s: ", causes);
+	else if (ms == INT64_MAX)
 		(void)!buf_put_text(why_out, "the consumer group is not joined: ");
 	else
 		(void)!buf_printf(why_out, "no heartbeat was answered for %" PRId64 " ms: ", ms);
-	if (stats->err == LTS_NOTFOUND)
-		(void)!buf_put_text(
-			why_out, "the service knows no such group, stream or consumer group: ");
 	if (stats->err)
 		(void)!buf_printf(why_out, "%s, status %d, %s", lts_err_name(stats->err),
 				  stats->status, stats->text);
@@ -98,7 +98,7 @@ metrics_is_ready(const struct metrics_view *v, struct buf *why_out)
 	}
 	if (!metrics_is_alive(v, why_out))
 		return false;
-	if (ms > s->options->heartbeat_timeout_ms / 2) {
+	if (ms > s->options->heartbeat_timeout_ms / 2 || group_refusal(s->group)) {
 		explain_group(v, ms, why_out);
 		return false;
 	}

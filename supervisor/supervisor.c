@@ -17,13 +17,14 @@
 
 #include "common/clock.h"
 #include "common/json.h"
+#include "common/xalloc.h"
 #include "supervisor/cautions.h"
 #include "supervisor/tell_behind.h"
 #include "supervisor/waits.h"
 
 enum {
 	SUPERVISOR_TICK_MS = 200,
-	STATUS_MS = 5000,
+	STATUS_MS = 2000,
 	SUPERVISOR_DAMAGED_MS = 1000,
 	PUBLISH_AGAIN_MS = 1000,
 	LAST_LOOK_MS = 3000, /* at what the service has, at a stop */
@@ -201,20 +202,25 @@ check_stop(struct supervisor *s, int64_t now_ms)
 void
 supervisor_say_ready(struct supervisor *s)
 {
-	if (!s->ready)
-		notify_say(s->notify, "READY=1");
+	if (s->ready || !s->joined || !worker_pool_live_count(s->pool))
+		return;
+	notify_say(s->notify, "READY=1");
 	s->ready = true;
 }
 
+/* With why all is not well, if so. The manager waits for READY as long as it hears this. */
 static void
-say_with_waits(struct supervisor *s, const char *text, int64_t now_ms)
+say_with_reason(struct supervisor *s, const char *text)
 {
-	struct buf status;
-	buf_init(&status, 0);
-	(void)!buf_printf(&status, "%s; ", text);
-	bool none = waits_are_none(s->pool, now_ms, &status);
-	notify_say(s->notify, none ? text : status.data);
-	buf_fini(&status);
+	struct buf why;
+	buf_init(&why, 0);
+	bool well = metrics_ready(s->metrics, &why);
+	const char *longer = s->ready ? "" : "EXTEND_TIMEOUT_USEC=30000000\n";
+	char *status = xasprintf("%sSTATUS=%s%s%s", longer, s->ready || well ? text : "",
+				 s->ready && !well ? "; " : "", well ? "" : why.data);
+	notify_say(s->notify, status);
+	free(status);
+	buf_fini(&why);
 }
 
 /* Once in a while: how much we hold, and how fast it goes. */
@@ -230,12 +236,12 @@ say_status(struct supervisor *s, int64_t now_ms)
 	worker_pool_totals(s->pool, &totals);
 	uint64_t more = totals.delivered_records - s->status_records;
 	snprintf(text, sizeof(text),
-		 "STATUS=%zu shards, %u of %u workers, %" PRIu64 " records/s, %" PRId64
+		 "%zu shards, %u of %u workers, %" PRIu64 " records/s, %" PRId64
 		 " s behind",
 		 lease_book_count(s->book), worker_pool_live_count(s->pool), workers,
 		 s->status_ms ? more * 1000 / (uint64_t)since_ms : 0,
 		 metrics_behind_ms(s->metrics) / 1000);
-	say_with_waits(s, text, now_ms);
+	say_with_reason(s, text);
 	s->status_ms = now_ms;
 	s->status_records = totals.delivered_records;
 }

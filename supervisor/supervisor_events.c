@@ -248,6 +248,8 @@ on_group_joined(void *arg, const struct service_clock *clock)
 		 LOG_TEXT("consumer_group", s->options->consumer_group_name),
 		 LOG_UINT("consumers", (uint64_t)s->options->consumer_count),
 		 LOG_TEXT("start", times.start), LOG_INT("end_ns", times.end_ns));
+	s->joined = true;
+	supervisor_say_ready(s);
 }
 
 static void

@@ -45,6 +45,7 @@ struct supervisor {
 	struct metrics *metrics;
 	struct control *control; /* NULL: it could not be made */
 	struct reset *reset;
+	bool joined;             /* the consumer group: a heartbeat was answered */
 	bool ready;              /* the service manager knows */
 	int64_t status_ms;       /* when it was last told how we fare... */
 	uint64_t status_records; /* ...and what the workers had delivered by then */
@@ -72,7 +73,8 @@ void supervisor_enter(struct supervisor *s, enum phase phase);
 void supervisor_begin_stop(struct supervisor *s, const char *why);
 /* Names the shards that stand still, and does something about it. */
 void supervisor_watch(struct supervisor *s, int64_t now_ms);
-/* READY=1, once a worker runs: whether the service answers is not for a start to wait for. */
+/* READY=1, once a worker runs and the group is joined; until then the manager is told what it
+ * waits for. */
 void supervisor_say_ready(struct supervisor *s);
 /* HUP: options and credentials; then workers one by one, as far as they are concerned. */
 void supervisor_reload(struct supervisor *s);

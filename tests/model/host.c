@@ -178,6 +178,12 @@ metrics_destroy(struct metrics **metrics)
 {
 }
 
+bool
+metrics_ready(struct metrics *metrics, struct buf *why_out)
+{
+	return true;
+}
+
 int64_t
 metrics_behind_ms(struct metrics *metrics)
 {

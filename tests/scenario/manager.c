@@ -55,16 +55,29 @@ START_TEST(manager_is_told_of_the_start_the_reload_and_the_end)
 }
 END_TEST
 
-START_TEST(agent_without_a_service_is_ready)
+static const struct {
+	const char *fault, *says;
+} hindrances[] = {
+	{ "any status=503", "the consumer group is not joined: " },
+	{ "any status=401", "the service refuses these keys: " },
+	{ "any status=404", "the service does not know this consumer group: " },
+};
+
+/* A start that waits is not over: what it waits for is said. */
+START_TEST(agent_is_ready_once_the_group_is_joined)
 {
 	struct one_host h;
 	struct manager m;
 	manager_begin(&m);
 	scenario_begin(&h.scenario);
 	sim_start(&h.sim, &h.scenario, SIM);
-	sim_faults(&h.sim, "any status=503");
+	sim_faults(&h.sim, hindrances[_i].fault);
 	agent_init(&h.agent, &h.sim, "host", "--consumer_count 2");
 	agent_start(&h.agent);
+	until("it waits, and says for what",
+	      manager_has_heard(&m, "EXTEND_TIMEOUT_USEC=30000000\nSTATUS=") &&
+		      strstr(m.last, hindrances[_i].says));
+	sim_faults(&h.sim, "");
 	until("it is ready", manager_has_heard(&m, "READY=1"));
 	agent_stop(&h.agent);
 	one_host_end(&h);
@@ -160,7 +173,7 @@ suite_manager(void)
 	Suite *suite = suite_create("manager");
 	TCase *tc = scenario_case(suite, "manager");
 	tcase_add_test(tc, manager_is_told_of_the_start_the_reload_and_the_end);
-	tcase_add_test(tc, agent_without_a_service_is_ready);
+	tcase_add_loop_test(tc, agent_is_ready_once_the_group_is_joined, 0, 3);
 	tcase_add_test(tc, supervisor_that_stands_still_says_so_by_silence);
 	tcase_add_test(tc, service_restart_under_load_is_the_same_member_and_exact);
 	return suite;

@@ -113,6 +113,13 @@ install: programs doc
 	install -m 0644 scripts/metrics/lts-consumer.rules.yml scripts/metrics/lts-consumer.dashboard.json \
 		$(DESTDIR)$(PREFIX)/share/doc/lts-consumer/metrics
 	install -m 0644 README.md build/doc/example.conf $(DESTDIR)$(PREFIX)/share/doc/lts-consumer
+	install -d $(DESTDIR)$(PREFIX)/share/doc/lts-consumer/systemd
+	install -m 0644 scripts/systemd/*.conf $(DESTDIR)$(PREFIX)/share/doc/lts-consumer/systemd
+
+install-sim: $(BIN)/lts-sim
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1)
+	install -m 0755 $< $(DESTDIR)$(PREFIX)/bin
+	install -m 0644 tests/sim/lts-sim.1 $(DESTDIR)$(PREFIX)/share/man/man1
 
 # A package of what is committed, in build/deb.
 deb:
@@ -128,8 +135,8 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'targets: all programs examples doc tests proof bench-programs fuzz check demo install deb format lint clean; MODE=release|asan WERROR=1 PREFIX= DESTDIR='
+	@echo 'targets: all programs examples doc tests proof bench-programs fuzz check demo install install-sim deb format lint clean; MODE=release|asan WERROR=1 PREFIX= DESTDIR='
 
-.PHONY: all programs examples doc deb tests proof fuzz bench-programs check demo install format lint clean help
+.PHONY: all programs examples doc deb tests proof fuzz bench-programs check demo install install-sim format lint clean help
 .SECONDARY:
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

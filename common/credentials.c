@@ -115,6 +115,27 @@ from_options(const struct options *options, struct credentials *found, struct bu
 	return LTS_OK;
 }
 
+static bool
+on_any_entry(void *arg, const char *section, const char *name, const char *value, unsigned line,
+	     struct buf *error_out)
+{
+	*(bool *)arg = true;
+	return true;
+}
+
+/* The manager gives a file of comments alone where its own source is not there. */
+static bool
+says_nothing(const char *path)
+{
+	bool any = false;
+	struct buf ignored;
+	buf_init(&ignored, 0);
+	enum lts_err err = ini_file_read(path, on_any_entry, &any, &ignored);
+	bool missing = err == LTS_SYS && errno == ENOENT;
+	buf_fini(&ignored);
+	return missing || (!err && !any);
+}
+
 char *
 credentials_path(const struct options *options, const char *directory, const char *home)
 {
@@ -122,7 +143,7 @@ credentials_path(const struct options *options, const char *directory, const cha
 		return xstrdup(options->credentials_file);
 	if (directory && *directory) {
 		char *path = xasprintf("%s/credentials", directory);
-		if (access(path, F_OK) == 0)
+		if (!says_nothing(path))
 			return path;
 		free(path);
 	}

@@ -20,8 +20,8 @@ struct credentials {
 	char token[8192]; /* "" for permanent keys */
 };
 
-/* The profile file: credentials_file of the options, else `credentials` in the directory that the
- * service manager has made for them ($CREDENTIALS_DIRECTORY), if it is there, else
+/* The profile file: credentials_file of the options; else `credentials` in the directory that the
+ * service manager has made for them ($CREDENTIALS_DIRECTORY), if it has more than comments; else
  * ~/.huaweicloud/credentials. NULL: none; the caller frees. */
 char *credentials_path(const struct options *options, const char *directory, const char *home);
 /* Fills from the options, else from the profile file, if not NULL ([basic] ak, sk,

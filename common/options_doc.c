@@ -47,6 +47,14 @@ options_print_table(FILE *out)
 
 /* A list of mdoc(7): what stands in it needs no escape but the backslash and the leading dot, and
  * the table has neither. */
+/* To roff a backslash begins an escape. */
+static void
+print_roff(FILE *out, const char *text)
+{
+	for (const char *c = text; *c; c++)
+		(void)fputs(*c == '\\' ? "\\e" : (const char[]){ *c, '\0' }, out);
+}
+
 void
 options_print_man(FILE *out)
 {
@@ -59,8 +67,8 @@ options_print_man(FILE *out)
 			continue;
 		buf_init(&range, 0);
 		option_render_range(option, &range);
-		(void)fprintf(out, ".It Cm %s Ns = Ns Ar %s\n%s", option->name, option->argument,
-			      option->help);
+		(void)fprintf(out, ".It Cm %s Ns = Ns Ar %s\n", option->name, option->argument);
+		print_roff(out, option->help);
 		if (range.len)
 			(void)fprintf(out, "; %s", range.data);
 		(void)fprintf(out, ".\n");

@@ -14,6 +14,7 @@
 #include "common/options.h"
 #include "common/xalloc.h"
 #include "tests/suites.h"
+#include "tests/support/tmpdir.h"
 
 static char home[64], folder[96], profile[128];
 static struct options options;
@@ -154,6 +155,11 @@ START_TEST(option_then_manager_then_home_name_the_file)
 	     *manager = xasprintf("%s/credentials", home);
 	ck_assert_str_eq(path, profile); /* the manager's is not there */
 	free(path);
+	tmpdir_write(home, "credentials", "#", 1);
+	path = credentials_path(&options, home, home);
+	ck_assert_str_eq(path, profile); /* the manager had none to give */
+	free(path);
+	ck_assert_int_eq(unlink(manager), 0);
 	ck_assert_int_eq(symlink(profile, manager), 0);
 	write_profile("[basic]\nak = A\nsk = S\n");
 	path = credentials_path(&options, home, home);

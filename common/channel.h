@@ -27,7 +27,7 @@ enum lts_err channel_send(struct channel *channel, const struct message *message
 enum lts_err channel_flush(struct channel *channel) LTS_MUST_USE;
 bool channel_wants_write(const struct channel *channel);
 /* LTS_AGAIN: nothing there now. LTS_CLOSED: the peer is gone. LTS_BADDATA: the peer is
- * broken. The message borrows from the channel until the next receive. */
+ * broken. The message and its descriptors are borrowed until the next receive. */
 enum lts_err channel_receive(struct channel *channel, struct message *out) LTS_MUST_USE;
 /* Leaves nothing of the message received last, which had secrets in it. */
 void channel_wipe(struct channel *channel);

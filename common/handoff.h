@@ -60,11 +60,12 @@ enum handoff_fd {
 
 /* Message types. The version is the first byte of every message, the type the second; an
  * unknown one of either means that the peer is broken, and ends the connection. */
-enum { HANDOFF_VERSION = 5, HANDOFF_MESSAGE_MAX = 64 * 1024 };
+enum { HANDOFF_VERSION = 6, HANDOFF_MESSAGE_MAX = 64 * 1024 };
 
 enum message_type {
 	/* supervisor to worker */
-	MSG_CONFIG = 1,    /* options, credentials, who you are; again after HUP */
+	MSG_CONFIG = 1,    /* options, credentials, who you are, the log and the certificates as
+			      descriptors; again after HUP, and when one of them has changed */
 	MSG_ASSIGN = 2,    /* this shard is yours under this epoch, until this deadline */
 	MSG_REVOKE = 3,    /* finish the batch in hand, commit, answer RELEASED */
 	MSG_RENEW = 4,     /* these epochs now live until this deadline */

@@ -9,13 +9,10 @@
  */
 #include "common/http.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
@@ -29,7 +26,6 @@
 
 enum {
 	IDLE_HANDLES = 8,
-	DEAD_MS = 5000,
 	REPEAT_MS = 1000,
 };
 
@@ -311,17 +307,6 @@ on_curl_close(void *arg, curl_socket_t fd)
 	return close(fd);
 }
 
-/* So that a machine that is gone is noticed while it has only to acknowledge, however long its
- * answer may take. */
-static int
-on_curl_sockopt(void *arg, curl_socket_t fd, curlsocktype purpose)
-{
-	const struct http *http = arg;
-	unsigned ms = http->config.dead_ms ? (unsigned)http->config.dead_ms : DEAD_MS;
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
-	return CURL_SOCKOPT_OK;
-}
-
 /* The connection stands, TLS included; next the request goes out. A second time only where the
  * first connection was found closed at once: one that was dead for long says enough of the
  * others. */
@@ -384,8 +369,6 @@ set_callbacks(struct http_call *call)
 	must(curl_easy_setopt(easy, CURLOPT_WRITEDATA, call));
 	must(curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_curl_prerequest));
 	must(curl_easy_setopt(easy, CURLOPT_PREREQDATA, call));
-	must(curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_curl_sockopt));
-	must(curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, call->http));
 	/* Outlives the call: it belongs to the connection. */
 	must(curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_curl_close));
 	must(curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, call->http));
@@ -467,6 +450,13 @@ http_create(struct ev_loop *loop, const struct http_config *config)
 		abort();
 	set_multi(http, (long)config->max_connections);
 	return http;
+}
+
+void
+http_trust(struct http *http, const char *ca_file)
+{
+	free((char *)(uintptr_t)http->config.ca_file);
+	http->config.ca_file = xstrdup(ca_file);
 }
 
 const struct http_config *

@@ -73,6 +73,8 @@ typedef void http_done(void *arg, struct http_result *result);
 typedef bool http_part(void *arg, const char *data, size_t len);
 
 struct http *http_create(struct ev_loop *loop, const struct http_config *config);
+/* Other certificates to trust, from the next connection on. */
+void http_trust(struct http *http, const char *ca_file);
 /* What it was made with, as long as it is there. */
 const struct http_config *http_config_of(const struct http *http);
 /* Cancels what is in flight. Not from a callback. NULL-safe. */

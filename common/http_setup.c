@@ -8,10 +8,13 @@
  */
 #include "common/http_setup.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "common/xalloc.h"
 
@@ -21,6 +24,7 @@ enum {
 	BULK_BUFFER_BYTES = 256 * 1024,
 	CA_CACHE_S = 24 * 60 * 60,
 	LIFE_MS = 30 * 1000,
+	DEAD_MS = 5000,
 	/* So many connections that are opened at once share a lookup; a later one, as after a
 	 * dead address, makes its own. */
 	DNS_CACHE_S = 1,
@@ -126,6 +130,17 @@ set_age(CURL *easy, const struct http_setup *setup)
 	SET(easy, CURLOPT_DNS_CACHE_TIMEOUT, (long)DNS_CACHE_S);
 }
 
+/* So that a machine that is gone is noticed while it has only to acknowledge, however long its
+ * answer may take. */
+static int
+on_curl_sockopt(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	const struct http_config *config = arg;
+	unsigned ms = config->dead_ms ? (unsigned)config->dead_ms : DEAD_MS;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+	return CURL_SOCKOPT_OK;
+}
+
 static void
 set_connection(CURL *easy, const struct http_setup *setup)
 {
@@ -134,6 +149,8 @@ set_connection(CURL *easy, const struct http_setup *setup)
 	SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	set_proxy(easy, setup->request->url, setup->config->proxy);
 	set_age(easy, setup);
+	SET(easy, CURLOPT_SOCKOPTFUNCTION, on_curl_sockopt);
+	SET(easy, CURLOPT_SOCKOPTDATA, setup->config);
 	SET(easy, CURLOPT_TCP_NODELAY, 1L);
 	SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(easy, CURLOPT_NOSIGNAL, 1L);

@@ -16,7 +16,7 @@ void http_config_drop(struct http_config *config);
 
 struct http_setup { /* borrowed only during the call */
 	const struct http_request *request;
-	const struct http_config *config;
+	const struct http_config *config; /* outlives the handle */
 	CURLSH *share; /* outlives the handle */
 	/* CLOCK_MONOTONIC. A connection that was there before condemned_ms may be dead; 0: none. */
 	int64_t now_ms, condemned_ms;

@@ -41,6 +41,7 @@ struct destination {
 	int fd;
 	enum way way;
 	bool ours;    /* opened here, closed here */
+	bool handed;  /* opened elsewhere */
 	bool journal; /* takes a priority before each line */
 	char *path;   /* NULL: a descriptor */
 	enum log_format format;
@@ -175,6 +176,43 @@ log_add_file(struct log *log, const char *path, enum log_level least, enum log_f
 	to->ours = true;
 	to->path = xstrdup(path);
 	return LTS_OK;
+}
+
+enum lts_err
+log_add_handed(struct log *log, int fd, enum log_level least, enum log_format format)
+{
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	if (own < 0)
+		return LTS_SYS;
+	struct destination *to = add(log, least, format);
+	to->fd = own;
+	to->way = WAY_WRITE;
+	to->ours = true;
+	to->handed = true;
+	return LTS_OK;
+}
+
+enum lts_err
+log_hand_again(struct log *log, int fd)
+{
+	for (unsigned i = 0; i < log->count; i++) {
+		struct destination *to = &log->to[i];
+
+		if (!to->handed)
+			continue;
+		if (dup3(fd, to->fd, O_CLOEXEC) < 0)
+			return LTS_SYS;
+		to->torn = false;
+		return LTS_OK;
+	}
+	return LTS_NOTFOUND;
+}
+
+int
+log_file_fd(const struct log *log)
+{
+	return log->count && log->to[0].path ? log->to[0].fd : 0;
 }
 
 /* The new file takes the old one's descriptor, so that a line of another thread goes to

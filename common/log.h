@@ -53,11 +53,18 @@ struct log *log_create(const char *who);
 void log_destroy(struct log **log);
 /* Adds a destination (at most two): a descriptor that stays the caller's. */
 void log_add_fd(struct log *log, int fd, enum log_level least, enum log_format format);
-/* Adds a file, appended to, created 0600; LTS_SYS with errno. */
 /* Whether the service manager has connected that descriptor to its journal. */
 bool log_fd_is_journal(int fd);
+/* Adds a file, appended to, created 0600; LTS_SYS with errno. */
 enum lts_err log_add_file(struct log *log, const char *path, enum log_level least,
 			  enum log_format format) LTS_MUST_USE;
+/* A file that another process has opened for us, under a descriptor that stays the caller's. */
+enum lts_err log_add_handed(struct log *log, int fd, enum log_level least,
+			    enum log_format format) LTS_MUST_USE;
+/* Another one takes its place; LTS_NOTFOUND: none was handed. */
+enum lts_err log_hand_again(struct log *log, int fd) LTS_MUST_USE;
+/* The file of log_add_file, to be handed on; 0: there is none. */
+int log_file_fd(const struct log *log);
 /* Opens files again under their names, for logrotate. One that cannot be opened stays as
  * it was, and a line says so. */
 void log_reopen(struct log *log);

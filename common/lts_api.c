@@ -235,6 +235,14 @@ lts_api_create(struct ev_loop *loop, const struct lts_api_config *config)
 	return api;
 }
 
+void
+lts_api_trust(struct lts_api *api, const char *ca_file)
+{
+	http_trust(api->http, ca_file);
+	if (api->beats)
+		http_trust(api->beats, ca_file);
+}
+
 struct lts_api *
 lts_api_from_options(struct ev_loop *loop, const struct options *o)
 {

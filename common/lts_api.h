@@ -71,8 +71,8 @@ typedef void lts_api_done(void *arg, struct lts_answer *answer);
 typedef bool lts_api_part(void *arg, const char *data, size_t len);
 
 struct lts_api *lts_api_create(struct ev_loop *loop, const struct lts_api_config *config);
-/* The client that the options describe. */
 struct lts_api *lts_api_from_options(struct ev_loop *loop, const struct options *options);
+void lts_api_trust(struct lts_api *api, const char *ca_file); /* http_trust */
 /* Cancels what is in flight; no callback comes after. NULL-safe. */
 void lts_api_destroy(struct lts_api **api);
 /* Copies; used from the next request on, and needed before the first. LTS_INVALID: they

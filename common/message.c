@@ -40,6 +40,8 @@ encode_config(struct packer *p, const struct message_config *m)
 		pack_text(p, secrets[i]);
 		pack_u8(p, 0);
 	}
+	pack_u8(p, m->log_fd > 0);
+	pack_u8(p, m->trust_fd > 0);
 }
 
 static void
@@ -56,6 +58,10 @@ decode_config(struct unpacker *u, struct message_config *m)
 		if (unpack_u8(u) != 0)
 			u->bad = true;
 	}
+	m->log_fd = unpack_u8(u); /* which of them come: the numbers are the channel's to say */
+	m->trust_fd = unpack_u8(u);
+	if (m->log_fd > 1 || m->trust_fd > 1)
+		u->bad = true;
 }
 
 static void

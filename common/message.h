@@ -37,6 +37,10 @@ struct message_config {
 	const char *options; /* options_export's text */
 	size_t options_len;
 	const char *ak, *sk, *token; /* borrowed, NUL-terminated in the message */
+	/* Descriptors that go with it; received, they are the channel's until the next receive.
+	 * 0: none. */
+	int log_fd;   /* log_file, as the supervisor has it open now */
+	int trust_fd; /* the certificates to trust: common/trust.h */
 };
 
 struct message_assign {

@@ -83,7 +83,9 @@ const struct option_spec options_table[] = {
 	  .required = true, .argument = "NAME",
 	  .help = "the consumer group; hosts with the same one share the stream" },
 	{ OPT(ca_file, TEXT, SERVICE), AT(ca_file), RANGE(1, PATH_BYTES), .absent = "system",
-	  .argument = "FILE", .help = "certificates to trust; TLS is always verified" },
+	  .argument = "FILE",
+	  .help = "certificates to trust, looked at again when they change; TLS is always "
+		  "verified" },
 	{ OPT(tls_name, ID, SERVICE), AT(tls_name), RANGE(1, 253), .absent = "endpoint",
 	  .argument = "NAME",
 	  .help = "the name that the service's certificate has, where that is not the endpoint's" },

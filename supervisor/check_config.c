@@ -20,6 +20,7 @@
 
 #include "common/clock.h"
 #include "common/http.h"
+#include "common/trust.h"
 #include "common/xalloc.h"
 #include "supervisor/cautions.h"
 #include "supervisor/check_online.h"
@@ -111,6 +112,24 @@ check_readable(const char *option, const char *path)
 	return find(EXIT_FAILED, option, path, strerror(errno));
 }
 
+/* The same reads as the agent's. */
+static enum exit_code
+check_trust(const char *ca_file)
+{
+	struct trust trust;
+	struct buf why;
+	trust_init(&trust, ca_file);
+	buf_init(&why, 0);
+	enum exit_code code = EXIT_DONE;
+	enum lts_err err = trust_look(&trust, &why);
+	if (err)
+		code = find(EXIT_FAILED, "ca_file", ca_file,
+			    err == LTS_SYS ? strerror(errno) : why.data + strlen(ca_file) + 2);
+	buf_fini(&why);
+	trust_fini(&trust);
+	return code;
+}
+
 static enum exit_code
 check_certificates(const struct options *o)
 {
@@ -118,7 +137,7 @@ check_certificates(const struct options *o)
 	const char *of_system = http_system_ca_file();
 	enum exit_code code = EXIT_DONE;
 	if (o->ca_file)
-		code = check_readable("ca_file", o->ca_file);
+		code = check_trust(o->ca_file);
 	else if (strncmp(url, "https:", 6) == 0 && of_system && access(of_system, R_OK) < 0)
 		code = find(EXIT_FAILED, "ca_file", of_system,
 			    "the system's certificates cannot be read: install ca-certificates, "

@@ -257,6 +257,7 @@ on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 	}
 	notify_alive(s->notify, now_ms);
 	book_on_tick(s->book, now_ms);
+	supervisor_look_at_trust(s, false);
 	supervisor_watch(s, now_ms);
 	check_flush(s, now_ms);
 	if (s->phase == PHASE_RUNNING) {
@@ -387,6 +388,7 @@ set_up(struct supervisor *s, struct buf *why)
 		abort(); /* no ceiling */
 	s->options_text = text.data;
 	s->api = lts_api_from_options(s->loop, s->options);
+	supervisor_start_trust(s);
 	code = take_first_keys(s, why);
 	if (code)
 		return code;
@@ -415,6 +417,7 @@ tear_down(struct supervisor *s)
 	reset_destroy(&s->reset);
 	control_destroy(&s->control);
 	lts_api_destroy(&s->api);
+	trust_fini(&s->trust);
 	group_destroy(&s->group);
 	finish_destroy(&s->finish);
 	lease_book_destroy(&s->book);

@@ -224,6 +224,8 @@ on_pool_fill_config(void *arg, uint32_t slot, struct message_config *out)
 	out->ak = s->config.credentials->ak;
 	out->sk = s->config.credentials->sk;
 	out->token = s->config.credentials->token;
+	out->log_fd = log_file_fd(s->log);
+	out->trust_fd = s->trust.fd;
 }
 
 const struct worker_pool_events supervisor_pool_events = {

@@ -17,6 +17,7 @@
 #include "supervisor/reset.h"
 #include "supervisor/signals.h"
 #include "supervisor/start.h"
+#include "common/trust.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/tally.h"
 #include "supervisor/worker_pool.h"
@@ -34,6 +35,9 @@ struct supervisor {
 	struct ev_loop *loop;
 	struct start start;
 	struct lts_api *api;
+	struct trust trust;
+	int64_t trust_ms;   /* when it was last looked at */
+	bool trust_is_said; /* that it cannot be read */
 	struct keys *keys;
 	struct worker_pool *pool;
 	struct lease_book *book;
@@ -80,6 +84,10 @@ void supervisor_say_ready(struct supervisor *s);
 void supervisor_reload(struct supervisor *s);
 /* The next worker that is to be started anew, if none is at it. */
 void supervisor_renew_workers(struct supervisor *s, int64_t now_ms);
+void supervisor_start_trust(struct supervisor *s);
+/* Reads the certificates to trust again, if they have changed, and hands them on; later than the
+ * last look by a second at least, unless it is to be now. */
+void supervisor_look_at_trust(struct supervisor *s, bool now);
 /* Hands the present credentials to the client and to the workers. */
 enum lts_err supervisor_use_credentials(struct supervisor *s) LTS_MUST_USE;
 

@@ -57,6 +57,47 @@ supervisor_renew_workers(struct supervisor *s, int64_t now_ms)
 				 s->options->process_timeout_ms);
 }
 
+/* ---- certificates ---- */
+
+enum { TRUST_LOOK_MS = 1000 };
+
+void
+supervisor_look_at_trust(struct supervisor *s, bool now)
+{
+	struct buf why;
+	int64_t now_ms = clock_boot_ms();
+	if (!now && now_ms - s->trust_ms < TRUST_LOOK_MS)
+		return;
+	s->trust_ms = now_ms;
+	buf_init(&why, 0);
+	bool first = !s->trust.fd;
+	enum lts_err err = trust_look(&s->trust, &why);
+	if (!err) {
+		lts_api_trust(s->api, trust_path(&s->trust));
+		s->trust_is_said = false;
+		if (!first)
+			log_info(s->log, "certificates read again",
+				 LOG_TEXT("path", s->trust.file));
+		if (s->pool)
+			worker_pool_configure(s->pool);
+	} else if (err != LTS_AGAIN && !s->trust_is_said) {
+		log_warn(s->log, "certificates cannot be read; the former ones stay in use",
+			 LOG_TEXT("text", why.data));
+		s->trust_is_said = true;
+	}
+	buf_fini(&why);
+}
+
+void
+supervisor_start_trust(struct supervisor *s)
+{
+	char *url = options_endpoint_url(s->options);
+	if (strncmp(url, "https:", 6) == 0)
+		trust_init(&s->trust, s->options->ca_file);
+	free(url);
+	supervisor_look_at_trust(s, true);
+}
+
 /* ---- what changed ---- */
 
 /* The consumers behind `count` stay members of the group until we end: it knows no leave, and a

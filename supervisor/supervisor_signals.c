@@ -45,6 +45,7 @@ on_signal_reload(void *arg)
 	struct supervisor *s = arg;
 	notify_reloading(s->notify, clock_mono_ms());
 	log_reopen(s->log);
+	supervisor_look_at_trust(s, true);
 	worker_pool_configure(s->pool); /* they open theirs again, also if the rest is refused */
 	supervisor_reload(s);
 	if (s->ready)

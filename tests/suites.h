@@ -16,7 +16,7 @@
 	X(sim_options) X(backoff) \
 	X(stage_clock) X(http_head) \
 	X(http) X(http_calls) X(http_part) \
-	X(http_tls) X(http_address) X(lts_wire) \
+	X(http_tls) X(http_address) X(trust) X(lts_wire) \
 	X(lts_wire_parse) X(lts_api) \
 	X(lts_api_life) X(options_value) X(options_reload) \
 	X(options_check) X(json) \
@@ -59,7 +59,7 @@
 	X(stops) X(poison) \
 	X(slow) X(restarts) \
 	X(hosts) X(shards) X(early) X(doubts) \
-	X(signals) X(bad_service) X(odd_answers) \
+	X(signals) X(bad_service) X(odd_answers) X(names) \
 	X(gaps) X(refusals) \
 	X(pipes) X(footprint) \
 	X(disks) X(exhausted) X(rescale) \

@@ -23,7 +23,6 @@ sandbox_of(const struct options *options)
 		.state_dir = options->state_dir,
 		.sink_dir = has_dir ? options->sink + sizeof(file) - 1 : NULL,
 		.log_file = options->log_file,
-		.ca_file = options->ca_file,
 	};
 }
 

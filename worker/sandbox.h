@@ -19,7 +19,7 @@ struct options;
 struct sandbox {
 	bool wanted;
 	const char *state_dir, *sink_dir;
-	const char *log_file, *ca_file; /* their directories, for they may be replaced */
+	const char *log_file; /* its directory, for it may be replaced */
 };
 
 /* What these options ask for. Borrows their texts. */

@@ -126,8 +126,6 @@ add_rules(int ruleset, const struct sandbox *sandbox, uint64_t known)
 	if (!err)
 		err = allow_resolver(ruleset);
 	if (!err)
-		err = allow_around(ruleset, sandbox->ca_file, reads);
-	if (!err)
 		err = allow_around(ruleset, sandbox->log_file, writes & known);
 	if (!err)
 		err = allow(ruleset, sandbox->state_dir, writes & known);

@@ -21,6 +21,7 @@
 #include "state/worker_record.h"
 #include "worker/child.h"
 #include "worker/fault.h"
+#include "worker/handed.h"
 #include "worker/holdings.h"
 #include "worker/parent.h"
 #include "worker/processor.h"
@@ -46,6 +47,7 @@ struct worker {
 	char *deadletter_dir;
 	struct sandbox sandbox;
 	struct lts_api *api;
+	struct trust trust; /* as it was handed over */
 	struct delivery *delivery;
 	struct holdings *holdings;
 	struct ev_async wake;
@@ -205,24 +207,6 @@ refuse(struct worker *w, const char *what, const char *text)
 	end(w, EXIT_USAGE);
 }
 
-static void
-open_logs(struct worker *w)
-{
-	enum log_format format = (enum log_format)w->options.log_format;
-	enum log_level level = (enum log_level)w->options.log_level;
-	log_destroy(&w->log);
-	w->log = log_create(w->name.text);
-	if (!w->options.log_file || log_add_file(w->log, w->options.log_file, level, format))
-		log_add_fd(w->log, STDERR_FILENO, level, format);
-	if (!w->options.is_test)
-		return;
-	char *path = xasprintf("%s/debug.log", w->options.state_dir);
-	if (log_add_file(w->log, path, LOG_LEVEL_DEBUG, format))
-		log_warn(w->log, "no debug log", LOG_TEXT("path", path),
-			 LOG_TEXT("text", strerror(errno)));
-	free(path);
-}
-
 /* A command for each batch is a process for each: they are worth it only when they are large. */
 static bool
 joins(const struct worker *w)
@@ -338,8 +322,10 @@ configure(struct worker *w, const struct message_config *m)
 	w->slot = m->slot;
 	w->name = m->name;
 	memcpy(w->instance, m->instance, sizeof(w->instance));
-	open_logs(w);
+	log_destroy(&w->log);
+	w->log = handed_logs(&w->options, w->name.text, m->log_fd);
 	w->api = lts_api_from_options(w->loop, &w->options);
+	handed_trust(&w->trust, m->trust_fd, w->api);
 	if (take_credentials(w, m)) {
 		refuse(w, "credentials", "not printable, empty or too long");
 		goto out;
@@ -361,7 +347,8 @@ configure_again(struct worker *w, const struct message_config *m)
 {
 	struct options fresh;
 	struct buf why;
-	log_reopen(w->log);
+	handed_logs_again(w->log, m->log_fd);
+	handed_trust(&w->trust, m->trust_fd, w->api);
 	buf_init(&why, 0);
 	options_init(&fresh);
 	char *text = xstrndup(m->options, m->options_len);
@@ -490,6 +477,7 @@ worker_run(bool keys_locked)
 		delivery_destroy(&w.delivery);
 	free(w.deadletter_dir);
 	lts_api_destroy(&w.api);
+	trust_fini(&w.trust);
 	parent_destroy(&w.parent);
 	options_fini(&w.options);
 	fault_watch(NULL);

@@ -102,6 +102,51 @@ START_TEST(full_socket_queues_and_later_flushes_keep_the_order)
 }
 END_TEST
 
+static enum lts_err
+send_config(struct channel *channel, int log_fd, int trust_fd)
+{
+	struct message m = { MSG_CONFIG,
+			     .config = { .options = "",
+					 .ak = "",
+					 .sk = "",
+					 .token = "",
+					 .log_fd = log_fd,
+					 .trust_fd = trust_fd } };
+	return channel_send(channel, &m);
+}
+
+/* Also where its owner has closed it before there was room. */
+START_TEST(descriptors_come_with_their_message_and_go_with_the_next)
+{
+	struct message m;
+	char byte = 'x';
+	int ends[2], fd;
+	uint64_t sent = 0;
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	ck_assert_int_eq(send_config(ours, 0, ends[1]), LTS_OK);
+	ck_assert_int_eq(channel_receive(theirs, &m), LTS_OK);
+	ck_assert_int_eq(m.config.log_fd, 0);
+	fd = m.config.trust_fd;
+	ck_assert(fd > 0 && fd != ends[1] && fcntl(fd, F_GETFD) == FD_CLOEXEC);
+	while (!channel_wants_write(ours))
+		ck_assert_int_eq(send_number(ours, sent++), LTS_OK);
+	ck_assert_int_eq(send_config(ours, ends[1], ends[0]), LTS_OK);
+	close(ends[1]);
+	for (uint64_t i = 0; i < sent; i++) {
+		expect_number(theirs, i);
+		ck_assert_int_eq(channel_flush(ours), LTS_OK);
+	}
+	ck_assert_int_eq(channel_receive(theirs, &m), LTS_OK);
+	ck_assert(m.config.log_fd > 0 && m.config.trust_fd > 0);
+	ck_assert_int_eq(write(m.config.log_fd, &byte, 1), 1);
+	ck_assert_int_eq(read(m.config.trust_fd, &byte, 1), 1);
+	fd = m.config.log_fd;
+	ck_assert_int_eq(channel_receive(theirs, &m), LTS_AGAIN);
+	ck_assert_int_eq(fcntl(fd, F_GETFD), -1);
+	close(ends[0]);
+}
+END_TEST
+
 START_TEST(peer_that_never_reads_is_gone_at_the_ceiling)
 {
 	enum lts_err err = LTS_OK;
@@ -207,6 +252,7 @@ suite_channel(void)
 	tcase_add_test(tc, messages_arrive_whole_and_in_order_both_ways);
 	tcase_add_test(tc, nothing_there_is_again);
 	tcase_add_test(tc, full_socket_queues_and_later_flushes_keep_the_order);
+	tcase_add_test(tc, descriptors_come_with_their_message_and_go_with_the_next);
 	tcase_add_test(tc, peer_that_never_reads_is_gone_at_the_ceiling);
 	tcase_add_test(tc, closed_peer_is_closed);
 	tcase_add_test(tc, closed_peer_ends_what_is_queued);

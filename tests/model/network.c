@@ -317,6 +317,17 @@ lts_api_from_options(struct ev_loop *loop, const struct options *options)
 }
 
 void
+lts_api_trust(struct lts_api *api, const char *ca_file)
+{
+}
+
+const char *
+http_system_ca_file(void)
+{
+	return NULL;
+}
+
+void
 lts_api_destroy(struct lts_api **api)
 {
 	if (*api)

@@ -43,6 +43,7 @@ struct sim_time {
 struct sim_request {
 	const char *method;
 	const char *target; /* as on the wire */
+	const char *address; /* of ours, that it came to */
 	const char *date, *authorization, *content_type, *content_encoding, *security_token;
 	const char *body;
 	size_t body_len;

@@ -107,6 +107,8 @@ matches(const struct sim_rule *rule, const struct sim_subject *subject)
 	if ((rule->shard >= 0 && !speaks_of(subject, rule->shard)) ||
 	    (rule->list && subject->shard >= 0))
 		return false;
+	if (rule->at && (!subject->address || strcmp(rule->at, subject->address) != 0))
+		return false;
 	return !rule->consumer ||
 	       (subject->consumer && strcmp(rule->consumer, subject->consumer) == 0);
 }

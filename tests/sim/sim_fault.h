@@ -1,7 +1,8 @@
 /*
  * sim_fault.h - what lts-sim does wrong on purpose, as rules in text.
  *
- * One rule a line: KIND [shard=S] [list] [consumer=NAME] [p=0..1] [after=N] [count=N] ACTION...
+ * One rule a line:
+ *   KIND [shard=S] [list] [consumer=NAME] [at=ADDRESS] [p=0..1] [after=N] [count=N] ACTION...
  * KIND is heartbeat, checkpoint_read, checkpoint_write, cursor, batch, ingest or any. `p`
  * is the chance, `after` lets the first N pass, `count` ends the rule after N times. The
  * actions stand in sim_fault_help(). Chance depends on seed, rule, shard and how many
@@ -71,7 +72,7 @@ struct sim_subject {
 	int shard;             /* < 0: none, or several: */
 	const unsigned *among; /* borrowed */
 	size_t n_among;
-	const char *consumer; /* may be NULL */
+	const char *consumer, *address; /* may be NULL */
 };
 
 /* Counts the request against the rules and gathers what they want. */

@@ -30,6 +30,7 @@ struct option {
 static const char *const tls_words[] = { "on",         "off", "expired", "wrong_host",
 					 "unknown_ca", "old", NULL };
 static const char *const date_words[] = { "short", "full", NULL };
+static const char *const address_words[] = { "127.0.0.1", "127.0.0.0/8", NULL };
 
 static const struct option table[] = {
 	{ "shards", KIND_NUMBER, AT(shards), 1, SIM_SHARDS_MAX, NULL, "4",
@@ -42,6 +43,8 @@ static const struct option table[] = {
 	  "records a second from the start on, over all shards" },
 	{ "port", KIND_NUMBER, AT(port), 0, 65535, NULL, "0",
 	  "port on 127.0.0.1; 0: a free one" },
+	{ "address", KIND_WORD, AT(address), 0, 0, address_words, "127.0.0.1",
+	  "where it listens: 127.0.0.1, or 127.0.0.0/8 (see at= below)" },
 	{ "tls", KIND_WORD, AT(tls), 0, 0, tls_words, "on",
 	  "on, off (plain http), expired, wrong_host, unknown_ca, old (TLS 1.1)" },
 	{ "tls_dir", KIND_TEXT, AT(tls_dir), 0, 0, NULL, "",

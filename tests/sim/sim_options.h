@@ -26,6 +26,7 @@ struct sim_options {
 	int64_t consumer_timeout_ms; /* given in seconds, fractions allowed */
 	int64_t tls;                 /* enum sim_tls_mode */
 	int64_t sign_date;           /* 0 short, 1 full */
+	int64_t address;             /* 0: 127.0.0.1 alone, 1: all of 127.0.0.0/8 */
 	const char *tls_dir, *project_id, *group_id, *stream_id, *consumer_group_name;
 	const char *region, *ak, *sk, *security_token;
 	bool exit_with_parent, help;

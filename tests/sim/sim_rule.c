@@ -62,8 +62,9 @@ sim_fault_help(void)
 {
 	return "Faults (--fault RULE, repeatable; POST /sim/faults: one rule a line, "
 	       "replaces all):\n"
-	       "  KIND [shard=S] [list] [consumer=NAME] [p=0..1] [after=N] [count=N] "
+	       "  KIND [shard=S] [list] [consumer=NAME] [at=ADDRESS] [p=0..1] [after=N] [count=N] "
 	       "ACTION...\n"
+	       "  at: of those where it listens, the one that the request came to\n"
 	       "  KIND: heartbeat checkpoint_read checkpoint_write cursor batch ingest "
 	       "any\n"
 	       "  shard=S               also a write that has S among others; list: no one "
@@ -170,6 +171,10 @@ set_condition(struct sim_rule *rule, const char *name, const char *value, bool *
 	if (strcmp(name, "consumer") == 0) {
 		rule->consumer = value;
 		return value ? NULL : "needs a name";
+	}
+	if (strcmp(name, "at") == 0) {
+		rule->at = value;
+		return value ? NULL : "needs an address";
 	}
 	if (strcmp(name, "p") == 0) {
 		char *end = NULL;

@@ -12,7 +12,7 @@ struct sim_rule {
 	int kind;      /* SIM_KINDS: any */
 	int64_t shard; /* -1: any; a write of several has it when one of them is it */
 	bool list;     /* only requests that do not speak of one shard */
-	const char *consumer;
+	const char *consumer, *at;
 	double p;
 	int64_t after, count; /* count < 0: no end */
 	uint64_t matched, struck;

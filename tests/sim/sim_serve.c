@@ -142,6 +142,7 @@ serve_service(struct sim *sim, const struct sim_request *request, const struct s
 	struct sim_effect effect, say = { 0 };
 	struct sim_subject subject = { .kind = answer->kind,
 				       .shard = -1,
+				       .address = request->address,
 				       .consumer = sim_target_query(target, "consumer_name") };
 	sim_subject_of(sim, request, target, &subject, among);
 	sim_faults_apply(sim->faults, &subject, &effect);

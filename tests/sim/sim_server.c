@@ -70,13 +70,29 @@ header(struct MHD_Connection *connection, const char *name)
 	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
+/* Of ours, that the client came to. */
+static void
+put_local_address(struct MHD_Connection *connection, char out[INET_ADDRSTRLEN])
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct sockaddr_in in;
+	socklen_t len = sizeof(in);
+	out[0] = '\0';
+	if (info && getsockname(info->connect_fd, (struct sockaddr *)&in, &len) == 0)
+		(void)inet_ntop(AF_INET, &in.sin_addr, out, INET_ADDRSTRLEN);
+}
+
 static void
 serve(struct sim_server *server, struct sim_exchange *exchange, const char *method)
 {
 	struct MHD_Connection *connection = exchange->connection;
+	char address[INET_ADDRSTRLEN];
+	put_local_address(connection, address);
 	const struct sim_request request = {
 		.method = method,
 		.target = exchange->target,
+		.address = address,
 		.date = header(connection, "X-Sdk-Date"),
 		.authorization = header(connection, "Authorization"),
 		.content_type = header(connection, "Content-Type"),
@@ -122,13 +138,22 @@ on_request(void *arg, struct MHD_Connection *connection, const char *url, const 
 	return sim_exchange_reply(exchange);
 }
 
+/* Nobody but this machine. */
+static enum MHD_Result
+on_connect(void *arg, const struct sockaddr *peer, socklen_t len)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)peer;
+	return ntohl(in->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET ? MHD_YES : MHD_NO;
+}
+
 static struct MHD_Daemon *
 start_daemon(struct sim_server *server, const struct sim_tls *tls, uint16_t port)
 {
 	struct sockaddr_in address = {
 		.sin_family = AF_INET,
 		.sin_port = htons(port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_addr.s_addr =
+			htonl(server->sim->options->address ? INADDR_ANY : INADDR_LOOPBACK),
 	};
 	struct MHD_OptionItem tls_items[] = {
 		{ MHD_OPTION_HTTPS_MEM_CERT, 0, tls ? tls->certificate.data : NULL },
@@ -139,7 +164,7 @@ start_daemon(struct sim_server *server, const struct sim_tls *tls, uint16_t port
 	};
 	struct MHD_OptionItem *plain_items = &tls_items[3];
 	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (tls ? MHD_USE_TLS : 0U);
-	return MHD_start_daemon(flags, port, NULL, NULL, on_request, server, MHD_OPTION_ARRAY,
+	return MHD_start_daemon(flags, port, on_connect, NULL, on_request, server, MHD_OPTION_ARRAY,
 				tls ? tls_items : plain_items, MHD_OPTION_SOCK_ADDR,
 				(struct sockaddr *)&address, MHD_OPTION_LISTENING_ADDRESS_REUSE,
 				1U, MHD_OPTION_URI_LOG_CALLBACK, on_target, server,

@@ -90,7 +90,8 @@ static bool
 make_server(struct pair *server, const struct pair *ca, enum sim_tls_mode mode)
 {
 	const char *names = mode == SIM_TLS_WRONG_HOST ? "DNS:elsewhere.invalid"
-						       : "IP:127.0.0.1,DNS:localhost";
+						       : "IP:127.0.0.1,DNS:localhost,"
+						       "DNS:service.lts-sim.test";
 	return make_pair(server, "lts-sim", -2, mode == SIM_TLS_EXPIRED ? 1 : 366) &&
 	       X509_set_issuer_name(server->certificate,
 				    X509_get_subject_name(ca->certificate)) &&

@@ -60,7 +60,7 @@ START_TEST(write_of_several_has_each_of_its_shards_and_a_list_no_one)
 {
 	const unsigned among[] = { 1, 3 };
 	struct sim_effect effect;
-	struct sim_subject write = { SIM_CHECKPOINT_WRITE, -1, among, 2, NULL };
+	struct sim_subject write = { SIM_CHECKPOINT_WRITE, -1, among, 2, NULL, NULL };
 	set_rules("checkpoint_write shard=3 status=404\ncheckpoint_write shard=2 latency=5\n"
 		  "checkpoint_read list empty");
 	sim_faults_apply(faults, &write, &effect);

@@ -24,8 +24,8 @@ struct patience patience_begin(const char *what, int64_t allowed_ms);
 /* A moment's pause; fails the test once the allowed time is over. */
 void patience_pass(struct patience *patience);
 
-/* until("the shard is finished", is_finished(...)); asks again and again, for a minute.
- */
+/* until("the shard is finished", is_finished(...)); asks again and again, for a minute, or for
+ * $TEST_PATIENCE_S seconds if that is less. */
 #define until(what, condition) until_within(PATIENCE_MS, what, condition)
 /* The same where how long it takes is part of what is claimed. */
 #define until_within(ms, what, condition)                                            \

@@ -78,6 +78,18 @@ START_TEST(html_for_a_write_that_was_not_made_moves_nothing)
 }
 END_TEST
 
+START_TEST(compressed_answers_are_undone_and_cut_ones_refused)
+{
+	struct one_host h;
+	begin(&h, "--tls off --shards 4 --records 5000 --consumer_timeout 3",
+	      "any gzip\nbatch p=0.2 truncate=300\nbatch p=0.05 gzip_bomb=200000000\n"
+	      "checkpoint_read p=0.3 truncate=10",
+	      "--consumer_count 2 --end_time end --consume_batch_size 200");
+	one_host_expect_drained(&h, 4, 5000);
+	one_host_end(&h);
+}
+END_TEST
+
 /* It lists what it holds as long as its leases live: an empty list would give that away. */
 START_TEST(member_that_holds_shards_never_lists_nothing)
 {
@@ -159,6 +171,7 @@ suite_odd_answers(void)
 	tcase_add_test(tc, odd_entries_of_others_spoil_only_themselves);
 	tcase_add_test(tc, write_that_is_answered_with_text_counts_once_it_was_read_back);
 	tcase_add_test(tc, html_for_a_write_that_was_not_made_moves_nothing);
+	tcase_add_test(tc, compressed_answers_are_undone_and_cut_ones_refused);
 	tcase_add_test(tc, member_that_holds_shards_never_lists_nothing);
 	tcase_add_test(tc, position_that_cannot_be_read_is_never_taken_for_none);
 	tcase_add_test(tc, member_that_the_service_has_forgotten_joins_anew_and_repeats_nothing);

@@ -66,28 +66,13 @@ forget_gone(struct group *g, struct questions *of)
 	of->n = n;
 }
 
-/* The later question about a shard stands for the earlier one that waits. */
-static bool
-is_waiting(struct questions *in, const struct question *question)
-{
-	for (size_t i = 0; i < in->n; i++) {
-		if (!shard_id_equal(&in->list[i].shard, &question->shard))
-			continue;
-		if (question->number > in->list[i].number)
-			in->list[i].number = question->number;
-		return true;
-	}
-	return false;
-}
-
 static void
 add_question(struct group *g, struct questions *to, const struct question *question, bool first)
 {
-	if (is_waiting(to, question))
-		return;
-	if (to->n == to->cap)
+	bool full = to->n == to->cap;
+	if (full)
 		forget_gone(g, to);
-	if (2 * to->n >= to->cap) {
+	if (full && 2 * to->n >= to->cap) { /* else it would be gone through too often */
 		to->cap = to->cap ? 2 * to->cap : 16;
 		to->list = xreallocarray(to->list, to->cap, sizeof(*to->list));
 	}
@@ -194,9 +179,8 @@ on_ask(struct ev_loop *loop, struct ev_timer *timer, int events)
 void
 group_ask_service(struct group *g, const struct shard_id *shard, uint64_t number, bool again)
 {
-	struct question question = { *shard, number };
-	if (!is_waiting(&g->singly, &question))
-		add_question(g, again ? &g->singly : &g->asked, &question, again);
+	add_question(g, again ? &g->singly : &g->asked, &(struct question){ *shard, number },
+		     again);
 	ev_timer_start(g->config.loop, &g->ask);
 }
 

@@ -396,8 +396,7 @@ book_on_tick(struct lease_book *book, int64_t now_ms)
 		struct entry *e = &book->entries[i];
 		if (e->finished || e->stuck) /* the end of a run waits for this */
 			lease_publish_one(book, e, now_ms);
-		if ((e->know == KNOW_ASKED || e->doubtful) &&
-		    now_ms - e->asked_ms >= e->ask_again_ms)
+		if ((e->know == KNOW_ASKED || e->doubtful) && lease_entry_may_ask(book, e, now_ms))
 			lease_entry_ask(book, e, now_ms);
 	}
 	lease_publish_starts(book, now_ms);

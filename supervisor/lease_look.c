@@ -57,12 +57,23 @@ lease_entry_ask(struct lease_book *book, struct entry *e, int64_t now_ms)
 	e->ask_again_ms = e->ask_again_ms ? 2 * e->ask_again_ms : LOOK_ASK_AGAIN_MS;
 	if (e->ask_again_ms > longest_ms)
 		e->ask_again_ms = longest_ms;
-	book->ops->ask_service(book->arg, &e->shard, ++book->questions, e->look.none);
+	e->look.asked = ++book->questions;
+	book->ops->ask_service(book->arg, &e->shard, book->questions, e->look.none);
+}
+
+/* Each question is answered, be it by a failure; for longer than that nobody waits. */
+bool
+lease_entry_may_ask(const struct lease_book *book, const struct entry *e, int64_t now_ms)
+{
+	int64_t since_ms = now_ms - e->asked_ms;
+	return !e->ask_again_ms || since_ms >= book->config.timeout_ms / 3 ||
+	       (!e->look.asked && since_ms >= e->ask_again_ms);
 }
 
 void
 lease_entry_ask_anew(struct lease_book *book, struct entry *e)
 {
+	e->look.asked = 0;
 	e->asked_from = book->questions + 1;
 	e->ask_again_ms = 0;
 }
@@ -107,9 +118,8 @@ can_look(const struct entry *e)
 static void
 look(struct lease_book *book, struct entry *e, int64_t now_ms)
 {
-	if (!can_look(e) || (e->ask_again_ms && now_ms - e->asked_ms < e->ask_again_ms))
-		return;
-	lease_entry_ask(book, e, now_ms);
+	if (can_look(e) && lease_entry_may_ask(book, e, now_ms))
+		lease_entry_ask(book, e, now_ms);
 }
 
 void
@@ -265,6 +275,8 @@ book_on_service(struct lease_book *book, const struct shard_id *shard, uint64_t 
 		enum lts_err err, const struct cursor *cursor, bool ours, int64_t now_ms)
 {
 	struct entry *e = lease_entry_find(book, shard);
+	if (e && question == e->look.asked)
+		e->look.asked = 0;
 	if (!e || err || question < e->asked_from)
 		return; /* asked again by the tick */
 	e->ask_again_ms = 0;

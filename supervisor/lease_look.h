@@ -14,6 +14,7 @@ enum {
 };
 
 struct look {
+	uint64_t asked; /* the question that is not answered yet; 0: none */
 	bool none;   /* one answer said that there is no checkpoint: a second one decides */
 	bool wanted; /* a look */
 	bool seen;   /* where it stands, since our last write */
@@ -35,6 +36,7 @@ struct entry;
 
 /* Asks where the service stands; only what is asked from now on says so. */
 void lease_entry_ask(struct lease_book *book, struct entry *e, int64_t now_ms);
+bool lease_entry_may_ask(const struct lease_book *book, const struct entry *e, int64_t now_ms);
 void lease_entry_ask_anew(struct lease_book *book, struct entry *e);
 /* A grant: nothing is known. */
 void lease_look_begin(struct lease_book *book, struct entry *e);

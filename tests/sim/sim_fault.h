@@ -52,6 +52,7 @@ struct sim_effect {
 	int64_t empty; /* batch, checkpoint_read: none */
 	int64_t same_next, back; /* batch: next = start; next N records back */
 	int64_t sparse; /* checkpoint_read: of the list only every N-th shard */
+	int64_t placed; /* checkpoint_read: there stands the shard that is asked for */
 	int64_t hold_ms, part; /* checkpoint_write: done so much later; of its list so many */
 	int64_t truncate; /* with has_truncate: so many bytes of the body, then the end */
 	bool has_truncate;

@@ -48,6 +48,7 @@ static const struct action actions[] = {
 	{ "same_next", ACTION_FLAG, AT(same_next), NULL },
 	{ "back", ACTION_NUMBER, AT(back), NULL },
 	{ "sparse", ACTION_NUMBER, AT(sparse), NULL },
+	{ "placed", ACTION_NUMBER, AT(placed), NULL },
 	{ "hold", ACTION_NUMBER, AT(hold_ms), NULL },
 	{ "part", ACTION_NUMBER, AT(part), NULL },
 	{ "truncate", ACTION_NUMBER, AT(truncate), NULL },
@@ -92,7 +93,9 @@ sim_fault_help(void)
 	       "nobody has heard of\n"
 	       "  empty | same_next | back=N   batch: no records | next = start | next N "
 	       "records back\n"
-	       "  empty | sparse=N      checkpoint_read: none | only every N-th shard\n"
+	       "  empty | sparse=N | placed=C   checkpoint_read: none | only every N-th shard | "
+	       "C for the one\n"
+	       "                        that is asked for, whether it is there or not\n"
 	       "  hold=MS | part=N      checkpoint_write: done that much later | only N of its "
 	       "shards;\n"
 	       "                        the answer is 200 at once, or what status or lose_reply "

@@ -102,6 +102,11 @@ serve_read(struct sim *sim, const struct sim_target *target, const struct sim_ef
 	bool one = wanted && wanted[0];
 	bool known = !one || !sim_stream_find(sim->stream, wanted, &only);
 	const char *comma = "";
+	if (one && effect->placed) {
+		sim_answer_printf(answer, "[{\"shard_id\":\"%s\",\"checkpoint\":%lld}]", wanted,
+				  (long long)effect->placed);
+		return;
+	}
 	sim_answer_printf(answer, "[");
 	for (unsigned i = 0; known && i < sim_stream_shards(sim->stream); i++) {
 		struct sim_shard_view view;

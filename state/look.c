@@ -1,9 +1,9 @@
 /*
  * look.c - reads an environment, live or dead, and says so when that cannot be.
  *
- * In lts-state. Owns the guard around reading. Must never disturb a running agent: it takes no
- * lock but LMDB's reader slot, gives that back, and cannot be stopped or interrupted while it has
- * it. Held by tests/state/test_lts_state.c.
+ * In lts-state. Owns the guard around reading. Must never disturb a running agent: it copies
+ * the environment's file (state/store_look.h), and where it must be LMDB's reader after all, it
+ * cannot be stopped by the terminal or interrupted meanwhile. Held by tests/state/test_lts_state.c.
  */
 #include "state/look.h"
 
@@ -32,7 +32,7 @@ on_signal_end(int signo)
 	_exit(EXIT_FAILED);
 }
 
-/* LMDB neither gives up on a lock nor survives all damage, so reading it ends the process
+/* A disk may not answer, and LMDB does not survive all damage, so reading it ends the process
  * in both cases. What could stop or end the process from outside waits: a stopped reader
  * would stop others. */
 static enum lts_err
@@ -110,8 +110,8 @@ static enum exit_code
 read_or_say(look_reader *read, const char *path, const char *data, void *out)
 {
 	char *stuck =
-		xasprintf("lts-state: %s: no answer within %d s: the state's lock is held by a "
-			  "stopped process (continue or end it), or %s is damaged\n",
+		xasprintf("lts-state: %s: no answer within %d s: its disk does not answer, or %s "
+			  "is damaged\n",
 			  path, (int)READ_LIMIT_S, data);
 	char *damaged = xasprintf("lts-state: %s: damaged, reading it failed\n", data);
 	text_stuck = stuck;

@@ -8,7 +8,7 @@
 #include "state/snapshot.h"
 
 /* Reads all of it; frees with snapshot_fini. Else says on stderr why it cannot be read and what
- * to do. Ends the process when LMDB waits for a stopped process, or falls over damage. */
+ * to do. Ends the process when the disk does not answer, or LMDB falls over damage. */
 enum exit_code look_read(const char *state_dir, struct snapshot *out) LTS_MUST_USE;
 /* The same of a backup's file. */
 enum exit_code look_read_file(const char *file, struct snapshot *out) LTS_MUST_USE;

@@ -15,6 +15,9 @@
 #include "common/xalloc.h"
 #include "state/human.h"
 #include "state/identity.h"
+#include "state/store_look.h"
+
+enum { READ_TRIES = 3 };
 
 struct reading {
 	struct snapshot *snapshot;
@@ -190,11 +193,6 @@ read_tables(struct store *store, struct snapshot *s)
 {
 	struct store_txn txn = { 0 };
 	enum lts_err err = store_read_begin(store, &txn);
-	if (err == LTS_AGAIN) {
-		/* Every slot is taken; those of the dead may be freed without harm. */
-		store_check_readers(store);
-		err = store_read_begin(store, &txn);
-	}
 	if (!err)
 		s->newer_schema = identity_newer(&txn);
 	for (int t = 0; t < STORE_TABLES && !err && !s->newer_schema; t++) {
@@ -224,6 +222,8 @@ read_all(const char *path, enum store_mode mode, struct snapshot *out)
 		return err;
 	err = read_tables(store, &s);
 	store_close(&store);
+	if (mode == STORE_READ)
+		store_look_readers(path, &s.usage);
 	if (err) {
 		snapshot_fini(&s);
 		return err;
@@ -241,7 +241,17 @@ read_all(const char *path, enum store_mode mode, struct snapshot *out)
 enum lts_err
 snapshot_read(const char *state_dir, struct snapshot *out)
 {
-	return read_all(state_dir, STORE_READ, out);
+	enum lts_err err = LTS_BADDATA;
+	/* What is damaged is so when it is read again; a disk of another host's may show a page
+	 * that is half new. */
+	for (int tries = 0; tries < READ_TRIES && err == LTS_BADDATA; tries++) {
+		err = read_all(state_dir, STORE_READ, out);
+		if (!err && out->n_problems && tries + 1 < READ_TRIES) {
+			snapshot_fini(out);
+			err = LTS_BADDATA;
+		}
+	}
+	return err;
 }
 
 enum lts_err

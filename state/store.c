@@ -6,11 +6,10 @@
  * and never keep a transaction open over I/O other than its own. Held by
  * tests/state/test_store.c.
  */
-#include "state/store.h"
+#include "state/store_inside.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,29 +18,14 @@
 #include <unistd.h>
 
 #include "common/xalloc.h"
+#include "state/store_look.h"
 
 enum {
-	STORE_READERS_MAX = 1024,
 	/* A record is under 1 KiB; 10,000 events, 4,096 shards and LMDB's copies stay
 	   under 32 MiB. */
 	STORE_MAP_BYTES = 64 << 20,
 	STORE_LOCK_BYTES = STORE_READERS_MAX * 64 + 128, /* as LMDB lays it out */
 	STORE_FULL_BYTES = 64 << 10,
-};
-
-struct file_id {
-	dev_t dev;
-	ino_t ino;
-	off_t bytes;
-};
-
-struct store {
-	MDB_env *env;
-	MDB_dbi dbi[STORE_TABLES];
-	MDB_txn *reader; /* kept between reads, reset */
-	char *data_path, *lock_path;
-	struct file_id data_id, lock_id;
-	bool read_only;
 };
 
 const char *
@@ -53,8 +37,8 @@ store_table_name(enum store_table table)
 	return names[table];
 }
 
-static enum lts_err
-from_mdb(int rc)
+enum lts_err
+store_from_mdb(int rc)
 {
 	switch (rc) {
 	case MDB_SUCCESS:
@@ -68,6 +52,7 @@ from_mdb(int rc)
 	case EFBIG:
 		return LTS_NOSPACE;
 	case MDB_READERS_FULL:
+	case EAGAIN: /* another pid namespace's process has our number */
 		return LTS_AGAIN;
 	case MDB_CORRUPTED:
 	case MDB_PAGE_NOTFOUND:
@@ -116,7 +101,8 @@ open_tables(struct store *store, enum store_mode mode)
 {
 	MDB_txn *txn;
 	bool create = mode == STORE_CREATE;
-	int rc = mdb_txn_begin(store->env, NULL, create ? 0 : MDB_RDONLY, &txn);
+	/* A worker's takes no reader slot: the dead may have them all. */
+	int rc = mdb_txn_begin(store->env, NULL, store->read_only ? MDB_RDONLY : 0, &txn);
 	if (rc)
 		return rc;
 	for (int t = 0; t < STORE_TABLES && !rc; t++)
@@ -130,7 +116,7 @@ open_tables(struct store *store, enum store_mode mode)
 }
 
 static int
-open_env(struct store *store, const char *state_dir, enum store_mode mode)
+open_env(struct store *store, const char *path, enum store_mode mode)
 {
 	struct file_id ignored;
 	unsigned flags = MDB_NOTLS | (store->read_only ? MDB_RDONLY : 0);
@@ -147,10 +133,31 @@ open_env(struct store *store, const char *state_dir, enum store_mode mode)
 	if (!rc)
 		rc = mdb_env_set_mapsize(store->env, STORE_MAP_BYTES);
 	if (!rc)
-		rc = mdb_env_open(store->env, state_dir, flags, 0600);
+		rc = mdb_env_open(store->env, path, flags, 0600);
 	if (!rc)
 		rc = open_tables(store, mode);
 	return rc;
+}
+
+/* As a copy; where that cannot be, because commits come too fast, as a reader of LMDB's. */
+static enum lts_err
+open_look(struct store *store, const char *state_dir)
+{
+	int fd;
+	enum lts_err err = store_look_copy(state_dir, &fd);
+	if (err == LTS_AGAIN)
+		return store_from_mdb(open_env(store, state_dir, STORE_READ));
+	if (err)
+		return err;
+	char *path = xasprintf("/proc/self/fd/%d", fd);
+	int rc = open_env(store, path, STORE_FILE);
+	if (rc == ENOENT) { /* no /proc */
+		mdb_env_close(store->env);
+		rc = open_env(store, state_dir, STORE_READ);
+	}
+	close(fd);
+	free(path);
+	return store_from_mdb(rc);
 }
 
 /* LMDB writes into a mapping of the lock file: on a full disk a hole in it would be SIGBUS. */
@@ -198,8 +205,12 @@ store_open(const char *state_dir, enum store_mode mode, struct store **out)
 		goto out;
 	if (mode == STORE_WRITE && !file_id(store->lock_path, &ignored))
 		goto out;
-	err = from_mdb(mode == STORE_CREATE ? create_env(store, state_dir, st.st_size == 0)
-					    : open_env(store, state_dir, mode));
+	if (mode == STORE_READ)
+		err = open_look(store, state_dir);
+	else
+		err = store_from_mdb(mode == STORE_CREATE
+					     ? create_env(store, state_dir, st.st_size == 0)
+					     : open_env(store, state_dir, mode));
 	if (err)
 		goto out;
 	err = LTS_SYS;
@@ -255,9 +266,13 @@ store_read_begin(struct store *store, struct store_txn *out)
 		rc = mdb_txn_renew(store->reader);
 	else
 		rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &store->reader);
+	if (rc == MDB_READERS_FULL) { /* the dead keep theirs until somebody asks */
+		store_check_readers(store);
+		rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &store->reader);
+	}
 	if (!rc)
 		*out = (struct store_txn){ .store = store, .txn = store->reader };
-	return from_mdb(rc);
+	return store_from_mdb(rc);
 }
 
 enum lts_err
@@ -269,7 +284,17 @@ store_write_begin(struct store *store, struct store_txn *out)
 	int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
 	if (!rc)
 		*out = (struct store_txn){ .store = store, .txn = txn, .write = true };
-	return from_mdb(rc);
+	return store_from_mdb(rc);
+}
+
+/* Remembers which of the two had no room. */
+static enum lts_err
+from_write(struct store *store, int rc)
+{
+	enum lts_err err = store_from_mdb(rc);
+	if (err == LTS_NOSPACE)
+		store->map_full = rc == MDB_MAP_FULL || rc == MDB_TXN_FULL;
+	return err;
 }
 
 static bool
@@ -289,7 +314,7 @@ store_commit(struct store_txn *txn)
 	 * all: what the next commit needs, it writes anew. */
 	if (rc == EIO && disk_is_full(txn->store))
 		rc = ENOSPC;
-	enum lts_err err = from_mdb(rc);
+	enum lts_err err = from_write(txn->store, rc);
 	/* Inside a commit the only system calls are its writes and its fdatasync. */
 	return err == LTS_SYS || err == LTS_NOTFOUND ? LTS_SYNC : err;
 }
@@ -322,7 +347,7 @@ store_get(struct store_txn *txn, enum store_table table, struct store_key key,
 		*data_out = v.mv_data;
 		*len_out = v.mv_size;
 	}
-	return from_mdb(rc);
+	return store_from_mdb(rc);
 }
 
 enum lts_err
@@ -331,14 +356,14 @@ store_put(struct store_txn *txn, enum store_table table, struct store_key key,
 {
 	MDB_val k = as_val(key);
 	MDB_val v = { .mv_size = value->len, .mv_data = (void *)(uintptr_t)value->data };
-	return from_mdb(mdb_put(txn->txn, txn->store->dbi[table], &k, &v, 0));
+	return from_write(txn->store, mdb_put(txn->txn, txn->store->dbi[table], &k, &v, 0));
 }
 
 enum lts_err
 store_delete(struct store_txn *txn, enum store_table table, struct store_key key)
 {
 	MDB_val k = as_val(key);
-	return from_mdb(mdb_del(txn->txn, txn->store->dbi[table], &k, NULL));
+	return from_write(txn->store, mdb_del(txn->txn, txn->store->dbi[table], &k, NULL));
 }
 
 enum lts_err
@@ -348,12 +373,12 @@ store_edge(struct store_txn *txn, enum store_table table, bool last, struct stor
 	MDB_val k, v;
 	int rc = mdb_cursor_open(txn->txn, txn->store->dbi[table], &cursor);
 	if (rc)
-		return from_mdb(rc);
+		return store_from_mdb(rc);
 	rc = mdb_cursor_get(cursor, &k, &v, last ? MDB_LAST : MDB_FIRST);
 	mdb_cursor_close(cursor);
 	if (!rc)
 		*key_out = (struct store_key){ k.mv_data, k.mv_size };
-	return from_mdb(rc);
+	return store_from_mdb(rc);
 }
 
 enum lts_err
@@ -363,14 +388,14 @@ store_each(struct store_txn *txn, enum store_table table, store_visit *visit, vo
 	MDB_val k, v;
 	int rc = mdb_cursor_open(txn->txn, txn->store->dbi[table], &cursor);
 	if (rc)
-		return from_mdb(rc);
+		return store_from_mdb(rc);
 	enum lts_err err = LTS_OK;
 	while (!err && !(rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)))
 		err = visit(arg, (struct store_key){ k.mv_data, k.mv_size }, v.mv_data,
 			    v.mv_size);
 	mdb_cursor_close(cursor);
 	if (!err && rc != MDB_NOTFOUND)
-		err = from_mdb(rc);
+		err = store_from_mdb(rc);
 	return err;
 }
 
@@ -381,7 +406,7 @@ store_count(struct store_txn *txn, enum store_table table, uint64_t *count_out)
 	int rc = mdb_stat(txn->txn, txn->store->dbi[table], &st);
 	if (!rc)
 		*count_out = st.ms_entries;
-	return from_mdb(rc);
+	return store_from_mdb(rc);
 }
 
 void
@@ -404,5 +429,5 @@ store_usage(struct store *store, struct store_usage *out)
 enum lts_err
 store_copy(struct store *store, int fd)
 {
-	return from_mdb(mdb_env_copyfd2(store->env, fd, MDB_CP_COMPACT));
+	return store_from_mdb(mdb_env_copyfd2(store->env, fd, MDB_CP_COMPACT));
 }

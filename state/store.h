@@ -2,7 +2,7 @@
  * store.h - the LMDB environment in state_dir: opening it, transactions, five tables of
  * records.
  *
- * The only place that includes <lmdb.h>. A store belongs to one thread. Everything read
+ * Only state/store*.c include <lmdb.h>. A store belongs to one thread. Everything read
  * is copied out before the transaction ends. Who may write what: state/schema.h.
  */
 #ifndef STATE_STORE_H
@@ -22,7 +22,7 @@ enum store_table {
 enum store_mode {
 	STORE_CREATE, /* the supervisor at start-up: makes what is missing */
 	STORE_WRITE,  /* a worker: must exist */
-	STORE_READ,   /* lts-state: must exist, nothing is written but its reader slot */
+	STORE_READ,   /* lts-state: must exist; all of it as it was when it was opened */
 	STORE_FILE,   /* lts-state: a backup, one file in place of a directory; as STORE_READ */
 };
 
@@ -46,7 +46,8 @@ enum lts_err store_open(const char *state_dir, enum store_mode mode,
 void store_close(struct store **store);
 
 /* Reading takes the reader slot on first use and keeps it: later reads take no lock.
- * LTS_AGAIN: no slot is left; store_check_readers may free some. */
+ * LTS_AGAIN: no slot is left, and none of the dead's; or, with another pid namespace's processes
+ * about, somebody has our pid. */
 enum lts_err store_read_begin(struct store *store, struct store_txn *out) LTS_MUST_USE;
 /* Waits for the write lock. LTS_BADDATA: not intact, see store_is_intact. */
 enum lts_err store_write_begin(struct store *store, struct store_txn *out) LTS_MUST_USE;
@@ -85,9 +86,14 @@ enum lts_err store_count(struct store_txn *txn, enum store_table table,
 struct store_usage {
 	uint64_t map_bytes, used_bytes, used_pages;
 	uint32_t readers, readers_max;
+	uint32_t oldest_pid; /* the reader that keeps the oldest transaction; 0: none does */
+	uint64_t oldest_transaction;
 	uint64_t transactions;
 };
 void store_usage(struct store *store, struct store_usage *out);
+/* After LTS_NOSPACE: what is full, and who keeps it so. For people; NUL-terminated in out[size].
+ * Takes a reader slot if there is one. */
+void store_explain_full(struct store *store, char *out, size_t size);
 /* Writes all of it as of now to an empty file, without the pages that are free. Takes a reader
  * slot and no other lock; writers go on. */
 enum lts_err store_copy(struct store *store, int fd) LTS_MUST_USE;

@@ -9,6 +9,7 @@
 #include "supervisor/start.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@
 	"is damaged or not ours: lts-state --state_dir %s verify says where, rebuild " \
 	"sets it aside and lets the agent go on from the checkpoints at the service"
 
-enum { START_READ_S = 60 };
+enum { START_READ_S = 60, START_LOOK_MS = 500 };
 
 static void
 copy(char *to, size_t room, const char *from)
@@ -170,6 +171,24 @@ open_and_claim(struct start *start, const struct options *options, struct buf *w
 	return err;
 }
 
+/* Live readers have every slot, or one in another pid namespace has our pid: not for ever. */
+static enum lts_err
+await_reader_slot(struct start *start, const char *state_dir)
+{
+	enum lts_err err = LTS_AGAIN;
+	fprintf(stderr,
+		"lts-supervisor: the state in '%s': no reader slot is free: waiting until other "
+		"programs have read it\n",
+		state_dir);
+	while (err == LTS_AGAIN) {
+		poll(NULL, 0, START_LOOK_MS);
+		start_guard(start, true);
+		err = take_reader_slot(start->store);
+		start_guard(start, false);
+	}
+	return err;
+}
+
 enum exit_code
 start_open(struct start *start, const struct options *options, struct buf *why_out)
 {
@@ -182,6 +201,8 @@ start_open(struct start *start, const struct options *options, struct buf *why_o
 	start_guard(start, true);
 	err = open_and_claim(start, options, why_out);
 	start_guard(start, false);
+	if (err == LTS_AGAIN)
+		err = await_reader_slot(start, options->state_dir);
 	return err ? explain_state(err, options->state_dir, why_out) : EXIT_DONE;
 }
 

@@ -28,7 +28,7 @@
 	X(message) X(channel) \
 	X(board) X(board_cells) X(listen_at) X(schema) \
 	X(schema_versions) X(backup) X(rebuild) X(diff) \
-	X(store) X(store_processes) \
+	X(store) X(store_processes) X(store_look) \
 	X(identity) X(lease) \
 	X(checkpoint) X(worker_record) \
 	X(human) X(dump) X(place) X(reset) X(take_reset) X(state_lock) \

@@ -60,9 +60,7 @@ committer_create(const struct committer_config *config, struct committer **out,
 	stage(c, BOARD_WAIT_LOCK, NULL);
 	enum lts_err err = store_open(config->state_dir, STORE_WRITE, &c->store);
 	if (err) {
-		enum lts_err ignored =
-			buf_printf(why_out, "state environment in '%s'", config->state_dir);
-		(void)ignored;
+		(void)!buf_printf(why_out, "state environment in '%s'", config->state_dir);
 	} else {
 		store_check_readers(c->store);
 		err = processor_is_named(config->sink.spec)
@@ -264,12 +262,13 @@ committer_close(struct committer *c, struct lease *lease, enum lease_state state
 		return err;
 	track->close = track->gone ? LEASE_RELEASED : state;
 	track->end_ns = end_ns;
+	track->close_ms = clock_mono_ms();
 	committer_mark_dirty(c, track, 0);
 	return LTS_OK;
 }
 
-static void
-undirty(struct committer *c, struct track *track)
+void
+committer_undirty(struct committer *c, struct track *track)
 {
 	struct track **at = &c->dirty;
 	while (*at && *at != track)
@@ -288,7 +287,7 @@ committer_forget(struct committer *c, struct lease *lease)
 	struct track *track = lease->delivery_side;
 	if (!track)
 		return;
-	undirty(c, track);
+	committer_undirty(c, track);
 	process_close(c, track, PROCESSOR_LEASE_LOST);
 	process_free(track);
 	if (track->stream)
@@ -460,6 +459,8 @@ committer_commit(struct committer *c, committer_report *report, void *arg)
 	if (err) {
 		c->self.commits--;
 		c->due_ms = clock_mono_ms() + COMMIT_RETRY_MS;
+		if (err == LTS_NOSPACE)
+			committer_stop_without_room(c, report, arg);
 		return err;
 	}
 	board_add(&c->config.board->counters.commits, 1);

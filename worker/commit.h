@@ -75,6 +75,8 @@ void committer_stuck(struct committer *c, struct lease *lease, const char *why);
  * LEASE_FINISHED, as it is not saved up to its end (`why_out`). */
 enum lts_err committer_close(struct committer *c, struct lease *lease, enum lease_state state,
 			     int64_t end_ns, struct buf *why_out) LTS_MUST_USE;
+/* After LTS_NOSPACE, what is full: see store_explain_full. */
+void committer_explain_full(struct committer *c, char *out, size_t size);
 /* Forgets the shard. What was not committed was never there. */
 void committer_forget(struct committer *c, struct lease *lease);
 

@@ -31,6 +31,7 @@ struct track {
 	bool gap;
 	enum lease_state close;
 	int64_t end_ns;
+	int64_t close_ms; /* when its closing was asked for */
 };
 
 struct committer {
@@ -54,6 +55,9 @@ enum board_stage committer_inside(const struct committer *c);
 enum lts_err committer_open_sink(struct committer *c, struct track *track,
 				 const struct lease_taken *taken,
 				 struct buf *why_out) LTS_MUST_USE;
+void committer_undirty(struct committer *c, struct track *track);
+/* Of worker/commit_full.c. */
+void committer_stop_without_room(struct committer *c, committer_report *report, void *arg);
 void committer_die(struct committer *c, enum exit_code code, const char *what)
 	__attribute__((noreturn));
 

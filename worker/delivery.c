@@ -178,6 +178,11 @@ do_batch(struct delivery *d, struct delivery_order *order)
 	struct buf why;
 	int64_t due_ms = 0;
 	buf_init(&why, sizeof(done.why) - 1);
+	/* What cannot be committed is not delivered: it would come again, without bound. */
+	if (d->no_space && !order->began_ns && order->batch->n_records &&
+	    delivery_park(d, order, clock_mono_ms() + BLOCKED_RETRY_MS, LTS_NOSPACE,
+			  "no space in the state"))
+		return false;
 	if (!order->began_ns)
 		order->began_ns = clock_mono_ns();
 	done.err = committer_submit(d->committer, order->batch, &due_ms, &why);
@@ -293,6 +298,25 @@ obey(struct delivery *d, struct delivery_order *order)
 }
 
 static void
+say_space(struct delivery *d, bool some, enum lts_err err)
+{
+	char why[200];
+	bool before = d->no_space;
+	d->no_space = err == LTS_NOSPACE;
+	if (d->no_space) {
+		committer_explain_full(d->committer, why, sizeof(why));
+		board_wait(d->config.board, BOARD_WANT_STATE, why, clock_boot_ms());
+	} else {
+		board_go_on(d->config.board, BOARD_WANT_STATE);
+	}
+	if (d->no_space && !before)
+		log_error(d->config.log, "commits and deliveries pause: there is no space",
+			  LOG_TEXT("text", why));
+	else if (!err && some && before)
+		log_info(d->config.log, "there is space in the state again");
+}
+
+static void
 commit(struct delivery *d)
 {
 	bool some = committer_due_ms(d->committer) != INT64_MAX;
@@ -300,16 +324,7 @@ commit(struct delivery *d)
 	enum lts_err err = committer_commit(d->committer, on_committer_report, d);
 	if (some && !err)
 		board_observe(d->config.board, BOARD_LATENCY_COMMIT, clock_mono_ns() - began_ns);
-	if (err == LTS_NOSPACE && !d->no_space)
-		log_error(d->config.log, "no space in the state: commits pause until there is");
-	else if (!err && d->no_space)
-		log_info(d->config.log, "there is space in the state again");
-	d->no_space = err == LTS_NOSPACE;
-	if (d->no_space)
-		board_wait(d->config.board, BOARD_WANT_STATE,
-			   "no space in the state: commits pause until there is", clock_boot_ms());
-	else
-		board_go_on(d->config.board, BOARD_WANT_STATE);
+	say_space(d, some, err);
 	if (err)
 		return; /* due again in a while */
 	for (; d->flushes; d->flushes--)

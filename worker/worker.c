@@ -105,6 +105,8 @@ on_wake(struct ev_loop *loop, struct ev_async *watcher, int events)
 	struct worker *w = watcher->data;
 	struct delivery_done done;
 	while (delivery_next(w->delivery, &done)) {
+		if (done.kind == DELIVERY_CLOSE && done.err == LTS_NOSPACE && w->draining)
+			w->exit = EXIT_FAILED; /* not committed: left for the next run */
 		if (done.kind == DELIVERY_STOP)
 			end(w, w->exit);
 		else if (done.kind == DELIVERY_OPENED)
@@ -416,10 +418,8 @@ on_parent_message(void *arg, const struct message *m)
 static void
 start_watchers(struct worker *w)
 {
-	static const struct parent_events events = {
-		.message = on_parent_message,
-		.gone = on_parent_gone,
-	};
+	static const struct parent_events events = { .message = on_parent_message,
+						     .gone = on_parent_gone };
 	ev_async_init(&w->wake, on_wake);
 	ev_timer_init(&w->beat, on_beat, 0, WORKER_BEAT_MS / 1e3);
 	ev_init(&w->last, on_last);

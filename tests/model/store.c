@@ -93,6 +93,12 @@ store_check_readers(struct store *store)
 {
 }
 
+void
+store_explain_full(struct store *store, char *out, size_t size)
+{
+	snprintf(out, size, "full");
+}
+
 /* ---- transactions ---- */
 
 enum lts_err

@@ -119,7 +119,7 @@ START_TEST(start_on_a_disk_with_little_space_is_a_clear_error_and_harms_nothing)
 		begin(&h, "--tls off --shards 2 --records 100", "--end_time end");
 		until("it ends, or waits for space, or has enough",
 		      process_has_ended(&h.agent.process) ||
-			      agent_said(&h.agent, "pause until there is") ||
+			      agent_said(&h.agent, "pause") ||
 			      agent_committed(&h.agent) == 200);
 		bool ended = process_has_ended(&h.agent.process) && agent_wait(&h.agent) != 0;
 		if (ended) {

@@ -19,6 +19,7 @@
 
 #include "common/xalloc.h"
 #include "tests/support/one_host.h"
+#include "tests/support/state_env.h"
 #include "tests/support/terminal.h"
 #include "tests/support/tmpdir.h"
 
@@ -182,20 +183,17 @@ START_TEST(state_that_is_not_there_yet_is_waited_for)
 }
 END_TEST
 
-/* What LMDB's reader waits for, held here as a stopped process would. */
-START_TEST(stuck_lock_is_said_and_holds_no_key_up)
+START_TEST(silent_disk_is_said_and_holds_no_key_up)
 {
 	struct one_host h;
 	struct terminal t;
-	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	begin(&h, &t);
-	agent_stop(&h.agent); /* a worker would wait as well */
-	char *path = tmpdir_path(h.scenario.dir, "host.st/lock.mdb");
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	ck_assert_int_eq(fcntl(fd, F_SETLKW, &all), 0);
+	agent_stop(&h.agent); /* it has the file open */
+	char *path = tmpdir_path(h.scenario.dir, "host.st");
+	int fd = state_env_silence(path);
 	terminal_type(&t, "s");
 	until("it is shown", terminal_shows(&t, "by OWNER")); /* at once, while a look hangs */
-	until("it is said", terminal_shows(&t, "lock is held by a stopped process"));
+	until("it is said", terminal_shows(&t, "its disk does not answer"));
 	close(fd);
 	until("it goes on", terminal_shows(&t, "state_dir host.st, instance"));
 	free(path);
@@ -207,13 +205,11 @@ START_TEST(leaving_while_a_look_hangs_gives_the_terminal_back_first)
 {
 	struct one_host h;
 	struct terminal t;
-	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	begin(&h, &t);
 	agent_stop(&h.agent);
-	char *path = tmpdir_path(h.scenario.dir, "host.st/lock.mdb");
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	ck_assert_int_eq(fcntl(fd, F_SETLKW, &all), 0);
-	until("looks hang", terminal_shows(&t, "lock is held by a stopped process"));
+	char *path = tmpdir_path(h.scenario.dir, "host.st");
+	int fd = state_env_silence(path);
+	until("looks hang", terminal_shows(&t, "its disk does not answer"));
 	terminal_type(&t, "q");
 	until_within(2000 * PATIENCE_SLOWNESS, "the terminal is as it was",
 		     terminal_is_as_before(&t))
@@ -358,7 +354,7 @@ suite_watch(void)
 	tcase_add_test(tc, ctrl_z_gives_the_terminal_back_and_fg_takes_it_again);
 	tcase_add_test(tc, dead_agent_is_said_and_a_new_one_too);
 	tcase_add_test(tc, state_that_is_not_there_yet_is_waited_for);
-	tcase_add_test(tc, stuck_lock_is_said_and_holds_no_key_up);
+	tcase_add_test(tc, silent_disk_is_said_and_holds_no_key_up);
 	tcase_add_test(tc, leaving_while_a_look_hangs_gives_the_terminal_back_first);
 	tcase_add_loop_test(tc, damage_is_said_and_does_not_end_it, 0, 2);
 	tcase_add_test(tc, watched_agent_drains_as_any);

@@ -105,18 +105,13 @@ look(void)
 	return s;
 }
 
-/* As LMDB's own lock by a process that stands still. */
 START_TEST(state_that_cannot_be_read_in_time_is_not_taken_for_damaged)
 {
-	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	char *path = tmpdir_path(env.dir, "lock.mdb");
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	ck_assert_int_eq(fcntl(fd, F_SETLK, &all), 0);
+	int fd = state_env_silence(env.dir);
 	ck_assert_int_eq(run("rebuild --state_dir ."), 1);
 	ck_assert_ptr_nonnull(strstr(program.errors, "not read within 5 s"));
 	ck_assert_ptr_null(set_aside());
 	close(fd);
-	free(path);
 	struct snapshot s = look();
 	ck_assert_uint_eq(s.n_checkpoints, SHARDS);
 	snapshot_fini(&s);

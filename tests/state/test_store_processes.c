@@ -137,6 +137,9 @@ START_TEST(read_sees_one_moment)
 	ck_assert_uint_eq(len, 3);
 	ck_assert_mem_eq(data, "old", 3);
 	store_abort(&txn);
+	expect_value(env.store, "0", "old"); /* that of its opening */
+	store_close(&env.store);
+	ck_assert_int_eq(store_open(env.dir, STORE_READ, &env.store), LTS_OK);
 	expect_value(env.store, "0", "new");
 }
 END_TEST
@@ -173,11 +176,13 @@ START_TEST(writer_killed_inside_a_transaction_blocks_nobody)
 	put_committed(env.store, "0", "old");
 	store_close(&env.store); /* never open across a fork */
 	pid_t pid = start_writer_that_stays_inside();
-	ck_assert_int_eq(store_open(env.dir, STORE_WRITE, &env.store), LTS_OK);
-	expect_value(env.store, "0", "old"); /* reading waits for no writer */
+	ck_assert_int_eq(store_open(env.dir, STORE_READ, &env.store), LTS_OK);
+	expect_value(env.store, "0", "old"); /* looking waits for no writer */
+	store_close(&env.store);
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	int64_t before_ms = clock_mono_ms();
+	ck_assert_int_eq(store_open(env.dir, STORE_WRITE, &env.store), LTS_OK);
 	put_committed(env.store, "1", "next");
 	ck_assert_int_lt(clock_mono_ms() - before_ms, 1000);
 	expect_value(env.store, "0", "old");
@@ -197,7 +202,7 @@ START_TEST(slots_of_dead_readers_are_freed_on_request)
 		if (pid == 0) {
 			struct store *store;
 			struct store_txn txn;
-			_exit(store_open(env.dir, STORE_READ, &store) ||
+			_exit(store_open(env.dir, STORE_WRITE, &store) ||
 			      store_read_begin(store, &txn));
 		}
 		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
@@ -226,7 +231,7 @@ leave_dead_readers(void)
 		if (pid == 0) {
 			struct store *store;
 			struct store_txn txn;
-			_exit(store_open(env.dir, STORE_READ, &store) ||
+			_exit(store_open(env.dir, STORE_WRITE, &store) ||
 			      store_read_begin(store, &txn));
 		}
 		ck_assert_int_eq(waitpid(pid, &status, 0), pid);

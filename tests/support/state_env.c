@@ -6,10 +6,13 @@
 #include "tests/support/state_env.h"
 
 #include <check.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/xalloc.h"
+#include "tests/support/patience.h"
 #include "tests/support/tmpdir.h"
 
 void
@@ -24,6 +27,17 @@ state_env_fini(struct state_env *env)
 {
 	store_close(&env->store);
 	tmpdir_remove(&env->dir);
+}
+
+int
+state_env_silence(const char *dir)
+{
+	char *path = tmpdir_path(dir, "data.mdb");
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	sigaction(SIGIO, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+	until("nobody else has it open", fcntl(fd, F_SETLEASE, F_WRLCK) == 0);
+	free(path);
+	return fd;
 }
 
 struct shard_id

@@ -21,6 +21,10 @@ struct state_env {
 void state_env_init(struct state_env *env);
 void state_env_fini(struct state_env *env);
 
+/* From now on data.mdb does not open, as on a disk that does not answer, until the descriptor is
+ * closed, or for 45 seconds. Waits until nobody has it open. */
+int state_env_silence(const char *dir);
+
 /* Claims it, and takes shards "0" to n - 1 at cursor 100 under the epochs 1.1 to 1.n. */
 void state_env_hold(struct state_env *env, uint32_t n);
 void state_env_put_checkpoint(struct state_env *env, const struct checkpoint_record *record);

@@ -1,0 +1,86 @@
+/*
+ * store_room.c - what is used of the environment's map, and who keeps the rest of it.
+ *
+ * In workers' delivery threads and in lts-state. Owns nothing. Must never end a reader: its pid may
+ * be another namespace's. It is named. Held by tests/state/test_store_room.c.
+ */
+#include "state/store_inside.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { FREE_DBI = 0 }; /* LMDB's own: pages by the transaction that freed them */
+
+struct oldest {
+	uint32_t pid;
+	uint64_t transaction;
+};
+
+/* A line of mdb_reader_list: the pid, the thread, the transaction or "-". */
+static int
+on_reader(const char *line, void *arg)
+{
+	struct oldest *oldest = arg;
+	uint32_t pid;
+	uint64_t transaction;
+	if (sscanf(line, "%" SCNu32 " %*s %" SCNu64, &pid, &transaction) == 2 &&
+	    (!oldest->pid || transaction < oldest->transaction))
+		*oldest = (struct oldest){ pid, transaction };
+	return 0;
+}
+
+void
+store_oldest_reader(MDB_env *env, uint32_t *pid_out, uint64_t *transaction_out)
+{
+	struct oldest oldest = { 0, 0 };
+	mdb_reader_list(env, on_reader, &oldest);
+	*pid_out = oldest.pid;
+	*transaction_out = oldest.transaction;
+}
+
+/* Pages that transactions from `first` on have freed; 0 also when it cannot be told. */
+static uint64_t
+pages_freed_since(struct store *store, uint64_t first)
+{
+	struct store_txn txn = { 0 };
+	MDB_cursor *cursor = NULL;
+	MDB_val k, v;
+	uint64_t pages = 0, transaction, n;
+	if (store_read_begin(store, &txn))
+		return 0;
+	if (!mdb_cursor_open(txn.txn, FREE_DBI, &cursor))
+		while (!mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) {
+			memcpy(&transaction, k.mv_data, sizeof(transaction));
+			memcpy(&n, v.mv_data, sizeof(n));
+			pages += transaction >= first ? n : 0;
+		}
+	if (cursor)
+		mdb_cursor_close(cursor);
+	store_abort(&txn);
+	return pages;
+}
+
+void
+store_explain_full(struct store *store, char *out, size_t size)
+{
+	uint32_t pid;
+	uint64_t transaction;
+	struct store_usage usage;
+	if (!store->map_full) {
+		snprintf(out, size, "no space on the disk of the state");
+		return;
+	}
+	store_usage(store, &usage);
+	store_oldest_reader(store->env, &pid, &transaction);
+	if (pid)
+		snprintf(out, size,
+			 "no space in the state, %" PRIu64 " MiB: the reader with pid %" PRIu32
+			 " keeps %" PRIu64 " pages, those freed in %" PRIu64
+			 " transactions: continue or end it",
+			 usage.map_bytes >> 20, pid, pages_freed_since(store, transaction),
+			 usage.transactions - transaction);
+	else
+		snprintf(out, size, "no space in the state: all of %" PRIu64 " MiB is in use",
+			 usage.map_bytes >> 20);
+}

@@ -159,7 +159,9 @@ ask_singly(struct group *g)
 		if (lease_book_has(g->config.book, &g->singly.list[n].shard))
 			read_checkpoints(g, &g->singly.list[n], 1, false);
 	g->singly.n -= n;
-	memmove(g->singly.list, g->singly.list + n, g->singly.n * sizeof(*g->singly.list));
+	if (g->singly.n) /* else there may be no list */
+		memmove(g->singly.list, g->singly.list + n,
+			g->singly.n * sizeof(*g->singly.list));
 }
 
 static void

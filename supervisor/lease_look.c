@@ -4,7 +4,7 @@
  *
  * Runs in the supervisor, part of the lease book. Pure. One answer proves nothing: a write that
  * was held on its way may land after later ones, and a list may be short. Must never take one
- * answer's silence for "no checkpoint" when nothing of ours says where to go on, nor have anything
+ * answer's word for "no checkpoint", nor have anything
  * written over what is not one of our own last cursors. Held by tests/supervisor/test_lease_look.c.
  */
 #include "supervisor/lease_entry.h"
@@ -154,14 +154,12 @@ lease_look_is_seen(struct lease_book *book, struct entry *e, int64_t now_ms)
 	return false;
 }
 
-/* What the service says of a shard that nobody on this host has a position of. */
+/* With a position of our own, too: another host may have moved on. */
 static bool
 is_to_be_asked_again(struct lease_book *book, struct entry *e, const struct cursor *cursor,
 		     int64_t now_ms)
 {
-	struct checkpoint_record record;
-	if (!cursor_is_none(cursor) || e->look.none ||
-	    book->ops->committed(book->arg, &e->shard, &record) != LTS_NOTFOUND)
+	if (!cursor_is_none(cursor) || e->look.none)
 		return false;
 	e->look.none = true;
 	lease_entry_ask_anew(book, e);
@@ -196,6 +194,14 @@ static bool
 is_left_out(const struct entry *e, const struct cursor *cursor)
 {
 	return e->look.grouped && cursor_equal(cursor, &e->look.before);
+}
+
+/* The same, of any write: what we found at the grant, and have gone on from. */
+static bool
+is_as_found(const struct entry *e, const struct cursor *cursor, bool ours)
+{
+	return cursor_equal(cursor, &e->look.before) && cursor_equal(cursor, &e->service) &&
+	       ours == e->service_is_ours;
 }
 
 static void
@@ -245,7 +251,8 @@ compare(struct lease_book *book, struct entry *e, const struct cursor *cursor, b
 	e->look.seen = true;
 	if (same)
 		e->published_ms = now_ms;
-	else if (none || is_left_out(e, cursor) || (ours && is_wrote(e, cursor)))
+	else if (none || is_left_out(e, cursor) || is_as_found(e, cursor, ours) ||
+		 (ours && is_wrote(e, cursor)))
 		on_older(book, e, cursor, now_ms);
 	else
 		note_other(book, e);

@@ -446,7 +446,7 @@ holdings_check_deadlines(struct holdings *h, int64_t now_ms)
 		next = TAILQ_NEXT(holding, all);
 		if (atomic_load(&holding->lease.deadline_ms) > now_ms)
 			continue;
-		if (place.stage == BOARD_SUBMIT &&
+		if ((place.stage == BOARD_SUBMIT || place.stage == BOARD_WRITE) &&
 		    shard_id_equal(&place.shard, &holding->lease.shard))
 			return false;
 		shard_on_gone(holding->shard, now_ms);

@@ -21,11 +21,21 @@ struct shard_state {
 	char owner[128]; /* when last looked */
 	uint64_t period, granted_at;
 	double base, rate; /* records at the start, and in each burst */
+	int64_t leaving_us, read_us; /* it was wanted back then; its owner last read of it */
+	int64_t odd_us;              /* the service last said something odd of it */
+	int64_t refused_us;          /* until then its checkpoints are refused */
 };
 
 struct name {
 	char text[128];
 	int host;
+};
+
+struct held { /* a write that is on its way still, though it was answered */
+	struct held *next;
+	struct consumer_name name;
+	size_t n;
+	struct sim_checkpoint list[SHARDS_MAX];
 };
 
 static struct {
@@ -34,6 +44,7 @@ static struct {
 	struct shard_state shards[SHARDS_MAX];
 	struct name names[NAMES_MAX];
 	int n_names;
+	struct held *held; /* all that ever were */
 } service;
 
 static int64_t
@@ -58,6 +69,8 @@ void
 service_end(void)
 {
 	sim_group_destroy(&service.group);
+	for (struct held *held; (held = service.held); world_free(held))
+		service.held = held->next;
 }
 
 /* ---- who is who ---- */
@@ -93,6 +106,10 @@ look(void)
 		struct shard_state *shard = &service.shards[i];
 		sim_group_shard(service.group, (unsigned)i, &view);
 		const char *owner = view.owner ? view.owner : "";
+		if (!view.leaving)
+			shard->leaving_us = 0;
+		else if (!shard->leaving_us)
+			shard->leaving_us = the_world->now_us;
 		if (strcmp(owner, shard->owner) == 0)
 			continue;
 		trace("service: shard %d is %s's now", i, owner[0] ? owner : "nobody");
@@ -222,15 +239,32 @@ heartbeat(struct lts_request *r)
 	r->answer.shards = r->shards;
 }
 
+/* One answer in so many is odd; of one shard not twice within a while, which is what a client may
+ * count on. */
+static bool
+is_odd(uint32_t n, int shard)
+{
+	struct shard_state *s = &service.shards[shard];
+	if (the_world->calm || draw(n) || the_world->now_us - s->odd_us < 20 * SECOND)
+		return false;
+	s->odd_us = the_world->now_us;
+	return true;
+}
+
 static void
 read_checkpoints(struct lts_request *r)
 {
 	struct sim_shard_view view;
+	bool is_short = !r->n && !the_world->calm && !draw(6);
+	uint32_t one_in = 1 + draw(3);
 	for (int i = 0; i < the_world->shards; i++) {
 		struct lts_checkpoint *at = &r->checkpoints[r->answer.n_checkpoints];
 		sim_group_shard(service.group, (unsigned)i, &view);
-		if (!view.has_checkpoint || (r->n && shard_number(&r->list[0].shard) != i))
+		if (!view.has_checkpoint || (r->n && shard_number(&r->list[0].shard) != i) ||
+		    (is_short && !draw(one_in)) || (r->n && is_odd(30, i)))
 			continue;
+		if (view.owner && host_of_name(view.owner) == r->host)
+			service.shards[i].read_us = the_world->now_us;
 		r->answer.n_checkpoints++;
 		snprintf(at->shard.text, sizeof(at->shard.text), "%d", i);
 		snprintf(at->cursor.text, sizeof(at->cursor.text), "%llu",
@@ -240,17 +274,88 @@ read_checkpoints(struct lts_request *r)
 	r->answer.checkpoints = r->checkpoints;
 }
 
+/* An owner that has looked since it was asked to let go cannot know of what lands behind that. */
+static bool
+comes_too_late(const struct held *held)
+{
+	for (size_t i = 0; i < held->n; i++) {
+		const struct shard_state *s = &service.shards[held->list[i].shard];
+		if (s->leaving_us && s->read_us >= s->leaving_us)
+			return true;
+	}
+	return false;
+}
+
+static void
+land(void *arg)
+{
+	struct held *held = arg;
+	look();
+	enum lts_err err = LTS_GONE;
+	if (!comes_too_late(held))
+		err = sim_group_write(service.group, &held->name, held->list, held->n, now_ms(),
+				      now_ms());
+	trace("service: a held write lands, shard %u at %llu: %s", held->list[0].shard,
+	      (unsigned long long)held->list[0].index, lts_err_name(err));
+}
+
+static void
+hold(const struct lts_request *r, const struct sim_checkpoint *list)
+{
+	struct held *held = world_new(sizeof(*held));
+	held->next = service.held;
+	service.held = held;
+	held->name = r->name;
+	held->n = r->n;
+	memcpy(held->list, list, r->n * sizeof(*list));
+	trace("service: holds a write of host %d, shard %u at %llu", r->host, list[0].shard,
+	      (unsigned long long)list[0].index);
+	world_after(some_time(MS, 5 * SECOND), land, held);
+}
+
+/* LTS_OK: none of them is. */
+static enum lts_err
+refusal(struct lts_request *r, const struct sim_checkpoint *list)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		struct shard_state *s = &service.shards[list[i].shard];
+		bool odd = is_odd(100, (int)list[i].shard);
+		if (once_in(400))
+			s->refused_us = the_world->now_us + some_time(SECOND, 60 * SECOND);
+		if (the_world->calm || (!odd && the_world->now_us >= s->refused_us))
+			continue;
+		if (!odd) /* its last checkpoint may be given up */
+			host_has_trouble(r->host);
+		r->answer.status = 400;
+		snprintf(r->answer.code, sizeof(r->answer.code), "%s",
+			 draw(3) ? "LTS.0009" : "LTS.0208");
+		return draw(2) ? LTS_INVALID : LTS_NOTFOUND;
+	}
+	return LTS_OK;
+}
+
 static void
 write_checkpoints(struct lts_request *r)
 {
 	struct sim_checkpoint list[SHARDS_MAX];
 	uint64_t back = sim_group_regressions(service.group);
+	size_t n = r->n;
 	for (size_t i = 0; i < r->n; i++) {
 		list[i].shard = (unsigned)shard_number(&r->list[i].shard);
 		list[i].index = cursor_number(&r->list[i].cursor);
 		truth_on_publish(r->host, (int)list[i].shard, list[i].index);
 	}
-	r->answer.err = sim_group_write(service.group, &r->name, list, r->n, now_ms(), now_ms());
+	r->answer.err = refusal(r, list);
+	if (r->answer.err)
+		return;
+	if (!the_world->calm && !draw(40)) {
+		hold(r, list);
+		r->reply_lost |= once_in(2);
+		return;
+	}
+	if (n > 1 && !the_world->calm && !draw(20))
+		n = 1 + draw((uint32_t)n); /* the rest is left out */
+	r->answer.err = sim_group_write(service.group, &r->name, list, n, now_ms(), now_ms());
 	trace("service: host %d writes shard %s at %s%s: %s", r->host, r->list[0].shard.text,
 	      r->list[0].cursor.text, r->n > 1 ? " and more" : "", lts_err_name(r->answer.err));
 	if (sim_group_regressions(service.group) != back)

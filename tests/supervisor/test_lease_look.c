@@ -68,13 +68,16 @@ START_TEST(checkpoint_that_only_the_second_answer_names_is_gone_on_from)
 }
 END_TEST
 
-START_TEST(no_checkpoint_is_believed_at_once_of_what_we_have_a_position_of)
+START_TEST(no_checkpoint_is_asked_for_twice_also_of_what_we_have_a_position_of)
 {
 	book_bed_commit(&bed, "C", 1, "c5");
 	bed.committed[bed.n_committed - 1].epoch.value = 1;
 	book_bed_heartbeat(&bed, 1, "C");
 	book_bed_service_once(&bed, "C", "", false);
-	book_bed_expect(&bed, "ask C\nassign C w0 e3\n");
+	book_bed_expect(&bed, "ask C\n");
+	book_bed_tick(&bed, 1000);
+	book_bed_service_once(&bed, "C", "c9", false);
+	book_bed_expect(&bed, "ask C\nassign C w0 e3 service=c9\n");
 }
 END_TEST
 
@@ -119,6 +122,23 @@ START_TEST(checkpoint_of_another_name_is_left_though_it_was_once_ours)
 	book_bed_publish(&bed);
 	book_bed_expect(&bed, "");
 	book_bed_expect_note(&bed, "A checkpoint at the service is not ours");
+}
+END_TEST
+
+/* Our first write was answered and is not there (yet): what stands there is no news. */
+START_TEST(checkpoint_of_another_that_we_went_on_from_is_written_over)
+{
+	book_bed_heartbeat(&bed, 1, "C");
+	book_bed_service(&bed, "C", "c5", false);
+	book_bed_message(&bed, 0, MSG_HELD, "C", 3);
+	book_bed_commit(&bed, "C", 3, "c6");
+	book_bed_publish(&bed);
+	book_bed_written(&bed, "C", "c6", LTS_OK);
+	book_bed_tick(&bed, BED_TIMEOUT_MS / 2);
+	buf_clear(&bed.said);
+	bed.said.data[0] = '\0';
+	book_bed_service(&bed, "C", "c5", false);
+	book_bed_expect(&bed, "told C w0 e3 c5\npublish h1 C=c6\n");
 }
 END_TEST
 
@@ -297,10 +317,11 @@ suite_lease_look(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, no_checkpoint_is_believed_when_it_is_said_twice_a_second_apart);
 	tcase_add_test(tc, checkpoint_that_only_the_second_answer_names_is_gone_on_from);
-	tcase_add_test(tc, no_checkpoint_is_believed_at_once_of_what_we_have_a_position_of);
+	tcase_add_test(tc, no_checkpoint_is_asked_for_twice_also_of_what_we_have_a_position_of);
 	tcase_add_test(tc, what_is_published_is_looked_at_from_time_to_time);
 	tcase_add_test(tc, older_checkpoint_of_ours_is_written_over_and_the_holder_is_told);
 	tcase_add_test(tc, checkpoint_of_another_name_is_left_though_it_was_once_ours);
+	tcase_add_test(tc, checkpoint_of_another_that_we_went_on_from_is_written_over);
 	tcase_add_test(tc, checkpoint_of_our_name_that_we_did_not_publish_of_late_is_left);
 	tcase_add_test(tc, eighth_last_is_written_over);
 	tcase_add_test(tc, look_that_was_asked_for_before_the_last_write_says_nothing);

@@ -367,6 +367,32 @@ START_TEST(reopen_follows_the_name_or_keeps_the_old_file)
 }
 END_TEST
 
+START_TEST(file_that_was_handed_over_gives_way_to_the_next)
+{
+	char text[1000];
+	int first[2], second[2];
+	struct log *log = log_create("w");
+
+	open_pipe(first);
+	open_pipe(second);
+	ck_assert_int_eq(log_hand_again(log, second[1]), LTS_NOTFOUND);
+	ck_assert_int_eq(log_add_handed(log, first[1], LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT), LTS_OK);
+	log_info(log, "one");
+	log_reopen(log);
+	ck_assert_int_eq(log_hand_again(log, second[1]), LTS_OK);
+	log_info(log, "two");
+	drain(first[0], text, sizeof(text));
+	ck_assert(strstr(text, "one") && !strstr(text, "two"));
+	drain(second[0], text, sizeof(text));
+	ck_assert(strstr(text, "two") && !strstr(text, "one"));
+	log_destroy(&log);
+	for (int i = 0; i < 2; i++) {
+		close(first[i]);
+		close(second[i]);
+	}
+}
+END_TEST
+
 START_TEST(file_that_cannot_be_opened_is_an_error)
 {
 	struct log *log = log_create("supervisor");
@@ -452,6 +478,7 @@ suite_log(void)
 	tcase_add_test(way, full_socket_drops_and_recovers);
 	tcase_add_test(way, levels_below_the_least_stay_out);
 	tcase_add_test(way, reopen_follows_the_name_or_keeps_the_old_file);
+	tcase_add_test(way, file_that_was_handed_over_gives_way_to_the_next);
 	tcase_add_test(way, file_that_cannot_be_opened_is_an_error);
 	tcase_add_test(way, disk_full_is_a_drop);
 	tcase_add_test(line, held_back_lines_are_told_with_the_next);

@@ -198,12 +198,12 @@ static enum exit_code
 check_sink(const struct options *o, bool was_root)
 {
 	static const char file[] = "file:";
+	enum exit_code sink = EXIT_DONE; /* null, stdout */
 	if (strncmp(o->sink, file, strlen(file)) == 0)
-		return check_own_dir("sink", o->sink + strlen(file), was_root);
-	if (!strchr(o->sink, ':'))
-		return EXIT_DONE; /* null, stdout */
-	return worse(check_code(o->sink),
-		     check_own_dir("deadletter_dir", o->deadletter_dir, was_root));
+		sink = check_own_dir("sink", o->sink + strlen(file), was_root);
+	else if (strchr(o->sink, ':'))
+		sink = check_code(o->sink);
+	return worse(sink, check_own_dir("deadletter_dir", o->deadletter_dir, was_root));
 }
 
 static enum exit_code

@@ -22,7 +22,7 @@
 	X(options_check) X(json) \
 	X(credentials) X(options) X(options_file) \
 	X(log) X(log_rate) X(json_skip) \
-	X(batch_scan) X(batch_scan_cjson) \
+	X(batch_scan) X(batch_scan_cjson) X(batch_sift) \
 	X(record_text) X(basics) \
 	X(make_dirs) X(pack) X(protect) X(child_env) \
 	X(message) X(channel) \
@@ -41,9 +41,9 @@
 	X(metrics_text) X(metrics_shards) X(metrics_http) X(metrics_file) \
 	X(state_dir) X(shard) \
 	X(shard_end) X(shard_life) \
-	X(shard_walk) X(shard_suspect) X(shard_early) X(batch_head) X(idle_pace) \
+	X(shard_walk) X(shard_suspect) X(shard_doubt) X(shard_early) X(batch_head) X(idle_pace) \
 	X(shard_waits) X(fault) X(holdings_lag) X(record_time) \
-	X(commit) X(commit_lease) X(process) X(process_manual) \
+	X(commit) X(commit_lease) X(append) X(process) X(process_manual) \
 	X(delivery) X(segment) \
 	X(attempt) X(dead_letter) X(asides) X(sandbox) \
 	X(sink_file) X(sink_crash) \

@@ -32,7 +32,8 @@ cut(struct attempt *a, size_t len)
 static size_t
 front(const struct attempt *a)
 {
-	return a->n_aside ? *a->aside : a->n;
+	size_t end = a->n_aside ? *a->aside : a->n;
+	return a->n_bad && a->bad->index < end ? a->bad->index : end;
 }
 
 static void
@@ -40,6 +41,19 @@ pass_asides(struct attempt *a)
 {
 	for (; a->n_aside && *a->aside <= a->done; a->aside++, a->n_aside--)
 		a->done += *a->aside == a->done;
+	for (; a->n_bad && a->bad->index < a->done; a->bad++, a->n_bad--)
+		;
+}
+
+/* One that nobody needs to try is in front of us. */
+static bool
+meet_bad(struct attempt *a)
+{
+	if (!a->n_bad || a->bad->index != a->done)
+		return false;
+	a->poison = true;
+	a->to = a->done + 1;
+	return true;
 }
 
 /* The piece of which workers have died is in front of us. */
@@ -74,6 +88,8 @@ next_piece(struct attempt *a)
 	a->once = a->bad_end > a->done;
 	if (!a->once)
 		a->bad_end = 0;
+	if (meet_bad(a))
+		return;
 	a->to = a->once && a->bad_end < front(a) ? a->bad_end : front(a);
 	if (a->to - a->done > a->most)
 		a->to = a->done + a->most;
@@ -83,6 +99,13 @@ next_piece(struct attempt *a)
 		a->to = a->suspect.first < a->to ? a->suspect.first : a->to;
 	else
 		meet_suspect(a);
+}
+
+void
+attempt_set_bad(struct attempt *a, const struct bad_record *bad, size_t n_bad)
+{
+	a->bad = bad;
+	a->n_bad = n_bad;
 }
 
 void
@@ -109,7 +132,17 @@ attempt_is_over(const struct attempt *a)
 bool
 attempt_is_last(const struct attempt *a)
 {
-	return a->to + a->n_aside == a->n;
+	size_t at = a->to, aside = 0, bad = 0;
+	for (; at < a->n; at++) {
+		for (; aside < a->n_aside && a->aside[aside] < at; aside++)
+			;
+		for (; bad < a->n_bad && a->bad[bad].index < at; bad++)
+			;
+		if (!(aside < a->n_aside && a->aside[aside] == at) &&
+		    !(bad < a->n_bad && a->bad[bad].index == at))
+			return false;
+	}
+	return true;
 }
 
 void

@@ -12,6 +12,7 @@
 
 #include "common/backoff.h"
 #include "common/message.h"
+#include "worker/batch_scan.h"
 
 struct attempt {
 	struct backoff backoff;
@@ -23,6 +24,8 @@ struct attempt {
 	size_t bad_end;      /* something in [done, bad_end) was refused; 0: not known */
 	const size_t *aside; /* records that are passed over, in their order: the caller's... */
 	size_t n_aside;      /* ...so many are still ahead */
+	const struct bad_record *bad; /* records that are poison untried: as `aside` */
+	size_t n_bad;
 	bool once;           /* the piece was cut off: it is tried once, then cut again */
 	bool poison;         /* the piece is one record, and that is enough */
 	unsigned failed;     /* attempts with this piece */
@@ -36,6 +39,8 @@ void attempt_init(struct attempt *a, unsigned max, uint64_t seed);
  * records that are in no piece, for they are done with. */
 void attempt_begin(struct attempt *a, size_t n, size_t done, const struct suspect *suspect,
 		   const size_t *aside, size_t n_aside);
+/* Of the batch that begins next; borrowed, until it is over. */
+void attempt_set_bad(struct attempt *a, const struct bad_record *bad, size_t n_bad);
 bool attempt_is_over(const struct attempt *a);
 /* Nothing will be tried behind this piece. */
 bool attempt_is_last(const struct attempt *a);

@@ -33,9 +33,41 @@ batch_destroy(struct batch **batch)
 		else
 			buf_fini(&one->body);
 		free(one->records);
+		free(one->bad);
+		free(one->good);
 		free(one);
 	}
 	*batch = NULL;
+}
+
+const struct bad_record *
+batch_bad(const struct batch *batch, size_t index)
+{
+	size_t low = 0, high = batch->n_bad;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (batch->bad[middle].index < index)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < batch->n_bad && batch->bad[low].index == index ? &batch->bad[low] : NULL;
+}
+
+static void
+join_bad(struct batch *batch, struct batch *next)
+{
+	if (next->n_bad)
+		batch->bad = xreallocarray(batch->bad, batch->n_bad + next->n_bad,
+					   sizeof(*batch->bad));
+	for (size_t i = 0; i < next->n_bad; i++) {
+		batch->bad[batch->n_bad + i] = next->bad[i];
+		batch->bad[batch->n_bad + i].index += batch->n_records;
+	}
+	batch->n_bad += next->n_bad;
+	free(next->bad);
+	next->bad = NULL;
+	next->n_bad = 0;
 }
 
 void
@@ -44,6 +76,7 @@ batch_join(struct batch *batch, struct batch *next)
 	if (!cursor_equal(&batch->to, &next->from) || batch->gap || next->gap || next->joined)
 		abort();
 	size_t n = batch->n_records + next->n_records;
+	join_bad(batch, next);
 	if (next->n_records) {
 		batch->records = xreallocarray(batch->records, n, sizeof(*batch->records));
 		memcpy(batch->records + batch->n_records, next->records,

@@ -19,6 +19,12 @@ struct batch {
 	struct batch *joined;   /* the one that was joined last, for its body; NULL: none */
 	struct record *records; /* point into body, and into those of the joined */
 	size_t n_records;
+	struct bad_record *bad; /* those that are for the dead letters; by their index */
+	size_t n_bad;
+	struct record *good; /* the others, for whoever needs them alone; NULL: not made */
+	bool doubtful; /* the answer was not all it should be: it is to be said twice... */
+	bool whole;    /* ...of which the bad records are all */
+	bool buried;   /* its bad records are dead letters, though not committed */
 	size_t bytes;   /* of the bodies and the array; what the budget counts */
 	bool gap;       /* not records: the service had dropped those behind `from` */
 	size_t counted; /* records that the board has counted already as delivered, dead or
@@ -29,6 +35,8 @@ struct batch {
 
 struct batch *batch_create(struct lease *lease, const struct cursor *from);
 void batch_destroy(struct batch **batch);
+/* Why a record of it is bad; NULL: it is not. */
+const struct bad_record *batch_bad(const struct batch *batch, size_t index);
 /* Takes `next`, which starts where `batch` ends, behind its records. No gaps. */
 void batch_join(struct batch *batch, struct batch *next);
 

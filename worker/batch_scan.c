@@ -39,8 +39,11 @@ struct run {
 	const char *count_at; /* NULL: not seen; so with the others */
 	const char *next_at;
 	const char *logs_at;
-	bool logs_null;
+	bool logs_null, count_null;
+	size_t n_members; /* of the log in hand */
 };
+
+const char BATCH_SCAN_EMPTY[] = "{}";
 
 void
 batch_scan_init(struct batch_scan *scan)
@@ -78,23 +81,42 @@ add_record(struct run *run, const char *text, const char *end)
 	return true;
 }
 
+/* The record is [text, text_end), and `end` what it stands in. */
+static const char *
+put_record(struct run *run, const char *text, const char *text_end, const char *end)
+{
+	if (!end || add_record(run, text, text_end))
+		return end;
+	run->err = LTS_TOOBIG;
+	return json_skip_fail(&run->skip, end, "at most 65536 records");
+}
+
+static const char *
+put_empty(struct run *run, const char *end)
+{
+	return put_record(run, BATCH_SCAN_EMPTY, BATCH_SCAN_EMPTY + 2, end);
+}
+
+static bool
+begins_null(const struct run *run, const char *p)
+{
+	return p < run->skip.end && *p == 'n';
+}
+
 /* A member of one log: its labels are a record, the rest is passed over. */
 static const char *
 on_log_member(void *arg, const char *key, size_t key_len, const char *value)
 {
 	struct run *run = arg;
+	run->n_members++;
 	if (!json_text_is(key, key_len, "labels"))
 		return json_skip_value(&run->skip, value, DEPTH_LABELS);
+	if (begins_null(run, value))
+		return put_empty(run, json_skip_value(&run->skip, value, DEPTH_LABELS));
 	size_t breaks = run->skip.line_breaks;
 	const char *end = json_skip_object(&run->skip, value, DEPTH_LABELS, NULL, NULL);
-	if (!end)
-		return NULL;
 	run->breaks_in_records += run->skip.line_breaks - breaks;
-	if (!add_record(run, value, end)) {
-		run->err = LTS_TOOBIG;
-		return json_skip_fail(&run->skip, value, "at most 65536 records");
-	}
-	return end;
+	return put_record(run, value, end, end);
 }
 
 static const char *
@@ -102,7 +124,12 @@ on_log(void *arg, const char *log)
 {
 	struct run *run = arg;
 	size_t before = run->n_records;
+	if (begins_null(run, log))
+		return put_empty(run, json_skip_value(&run->skip, log, DEPTH_LOG));
+	run->n_members = 0;
 	const char *end = json_skip_object(&run->skip, log, DEPTH_LOG, on_log_member, run);
+	if (end && !run->n_members)
+		return put_empty(run, end);
 	if (end && run->n_records != before + 1)
 		return json_skip_fail(&run->skip, log, "exactly one labels in a log");
 	return end;
@@ -111,7 +138,7 @@ on_log(void *arg, const char *log)
 static const char *
 read_logs(struct run *run, const char *p)
 {
-	run->logs_null = p < run->skip.end && *p == 'n';
+	run->logs_null = begins_null(run, p);
 	if (run->logs_null)
 		return json_skip_value(&run->skip, p, DEPTH_MEMBER);
 	return json_skip_array(&run->skip, p, DEPTH_MEMBER, on_log, run);
@@ -129,23 +156,31 @@ is_plain_integer(const char *text, const char *end)
 	return true;
 }
 
+bool
+batch_scan_count(const char *p, const char *end, uint64_t *count_out)
+{
+	uint64_t count = 0;
+	if (!is_plain_integer(p, end))
+		return false;
+	/* Above the ceiling one number is as wrong as another. */
+	for (; p < end && count <= BATCH_SCAN_RECORDS_MAX; p++)
+		count = count * 10 + (uint64_t)(*p - '0');
+	*count_out = count;
+	return true;
+}
+
 static const char *
 read_count(struct run *run, const char *p)
 {
 	const char *end = json_skip_value(&run->skip, p, DEPTH_MEMBER);
-	if (!end)
-		return NULL;
-	if (!is_plain_integer(p, end))
+	run->count_null = begins_null(run, p);
+	if (end && !run->count_null && !batch_scan_count(p, end, &run->count))
 		return json_skip_fail(&run->skip, p, "an integer as count");
-	/* Above the ceiling one number is as wrong as another. */
-	for (; p < end && run->count <= BATCH_SCAN_RECORDS_MAX; p++)
-		run->count = run->count * 10 + (uint64_t)(*p - '0');
 	return end;
 }
 
-/* The value at [p, end) as a cursor; false if it can be none. */
-static bool
-parse_next(const char *p, const char *end, struct cursor *cursor_out)
+bool
+batch_scan_next(const char *p, const char *end, struct cursor *cursor_out)
 {
 	char text[CURSOR_TEXT_MAX * ESCAPE_MAX + 1];
 	size_t len = (size_t)(end - p);
@@ -168,7 +203,7 @@ static const char *
 read_next(struct run *run, const char *p)
 {
 	const char *end = json_skip_value(&run->skip, p, DEPTH_MEMBER);
-	if (end && !parse_next(p, end, &run->next))
+	if (end && !batch_scan_next(p, end, &run->next))
 		return json_skip_fail(&run->skip, p, "a cursor of at most 63 characters as next");
 	return end;
 }
@@ -201,18 +236,19 @@ read_body(struct run *run)
 	if (!p)
 		return false;
 	p = json_skip_space(skip, p);
+	bool counted = run->count_at && !run->count_null;
 	if (p != skip->end)
 		json_skip_fail(skip, p, "nothing after the object");
-	else if (run->count_at && run->count != run->n_records)
+	else if (counted && run->count != run->n_records)
 		json_skip_fail(skip, run->count_at, "count to be the number of logs");
-	else if ((!run->logs_at || run->logs_null) && !run->count_at)
+	else if ((!run->logs_at || run->logs_null) && !counted)
 		json_skip_fail(skip, run->logs_at ? run->logs_at : p, "logs, or a count of 0");
 	return skip->fault == NULL;
 }
 
 /* A raw line break in valid JSON stands between tokens, so a space means the same. */
-static void
-put_on_one_line(char *text, size_t len)
+void
+batch_scan_unbreak(char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		if (text[i] == '\n' || text[i] == '\r')
@@ -236,7 +272,9 @@ batch_scan_run(struct batch_scan *scan, char *body, size_t len, struct batch_fau
 		return run.err;
 	}
 	for (size_t i = 0; run.breaks_in_records && i < run.n_records; i++)
-		put_on_one_line(body + (scan->array[i].text - body), scan->array[i].len);
+		if (scan->array[i].text != BATCH_SCAN_EMPTY)
+			batch_scan_unbreak(body + (scan->array[i].text - body),
+					   scan->array[i].len);
 	*view_out = (struct batch_view){ scan->array, run.n_records, run.next };
 	return LTS_OK;
 }

@@ -13,7 +13,10 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/make_dirs.h"
 #include "common/xalloc.h"
+#include "worker/append.h"
+#include "worker/letters.h"
 
 enum { COMMIT_RETRY_MS = 1000, COMMIT_LAZY_MS = 1000 };
 
@@ -66,6 +69,8 @@ committer_create(const struct committer_config *config, struct committer **out,
 		err = processor_is_named(config->sink.spec)
 			      ? process_create(c, why_out)
 			      : sink_create(&config->sink, &c->sink, why_out);
+		if (!err && config->sandbox.letters_dir) /* before the sandbox is closed */
+			(void)!make_dirs(config->sandbox.letters_dir, 0750);
 	}
 	stage(c, BOARD_IDLE, NULL);
 	if (err)
@@ -85,6 +90,8 @@ committer_destroy(struct committer **committer)
 		c->processor->ops->destroy(&c->processor);
 	if (c->sink)
 		c->sink->ops->destroy(&c->sink);
+	if (c->letters)
+		c->letters->ops->destroy(&c->letters);
 	store_close(&c->store);
 	free(c->moves);
 	free(c);
@@ -180,7 +187,6 @@ committer_submit(struct committer *c, struct batch *batch, int64_t *due_ms_out,
 		 struct buf *why_out)
 {
 	struct track *track = batch->lease->delivery_side;
-	enum lts_err err = LTS_OK;
 	if (track->gone || atomic_load(&track->lease->deadline_ms) <= clock_boot_ms()) {
 		if (!c->processor)
 			committer_give_up(c, batch->lease);
@@ -188,32 +194,7 @@ committer_submit(struct committer *c, struct batch *batch, int64_t *due_ms_out,
 	}
 	if (c->processor)
 		return process_batch(c, batch, due_ms_out, why_out);
-	if (!cursor_equal(&batch->from, &track->reached))
-		abort(); /* the loop hands them over in order, each where the last one ended */
-	if (batch->n_records) {
-		atomic_store(&c->config.board->records, (uint32_t)batch->n_records);
-		board_enter(c->config.board, committer_inside(c), &track->lease->shard,
-			    &batch->from, clock_boot_ms());
-		err = c->sink->ops->submit(track->stream, batch->records, batch->n_records,
-					   why_out);
-		stage(c, BOARD_IDLE, NULL);
-	}
-	if (err == LTS_SYNC)
-		committer_die(c, EXIT_SYNC_FAILED, "sink could not be synced");
-	else if (err == LTS_CLOSED)
-		committer_die(c, EXIT_UNREAD, "nobody reads the sink any more");
-	if (err == LTS_AGAIN)
-		*due_ms_out = INT64_MAX;
-	if (err)
-		return err;
-	track->reached = batch->to;
-	track->reached_done = 0;
-	track->gap |= batch->gap;
-	track->records += batch->n_records;
-	for (size_t i = 0; i < batch->n_records; i++)
-		track->bytes += batch->records[i].len + 1;
-	committer_mark_dirty(c, track, clock_mono_ms() + c->config.interval_ms);
-	return LTS_OK;
+	return append_batch(c, track, batch, due_ms_out, why_out);
 }
 
 void
@@ -253,7 +234,7 @@ committer_close(struct committer *c, struct lease *lease, enum lease_state state
 		struct buf *why_out)
 {
 	struct track *track = lease->delivery_side;
-	if (!track || (track->gone && !track->stream))
+	if (!track || (track->gone && !track->stream && !track->letters))
 		return LTS_GONE;
 	bool finished = state == LEASE_FINISHED && !track->gone;
 	enum lts_err err = process_end(
@@ -281,6 +262,14 @@ committer_undirty(struct committer *c, struct track *track)
 		c->due_ms = INT64_MAX;
 }
 
+static void
+close_streams(struct committer *c, struct track *track)
+{
+	if (track->stream)
+		c->sink->ops->close(&track->stream);
+	letters_close(c, track);
+}
+
 void
 committer_forget(struct committer *c, struct lease *lease)
 {
@@ -290,8 +279,7 @@ committer_forget(struct committer *c, struct lease *lease)
 	committer_undirty(c, track);
 	process_close(c, track, PROCESSOR_LEASE_LOST);
 	process_free(track);
-	if (track->stream)
-		c->sink->ops->close(&track->stream);
+	close_streams(c, track);
 	free(track);
 	lease->delivery_side = NULL;
 }
@@ -313,11 +301,10 @@ flush_sinks(struct committer *c)
 	struct checkpoint_move *move = c->moves;
 	for (struct track *t = c->dirty; t; t = t->next_dirty, move++) {
 		errno = 0;
-		if (t->stream && !t->held) {
-			stage(c, BOARD_FLUSH, t);
-			if (c->sink->ops->flush(t->stream, t->close != 0, &t->position))
-				committer_die(c, EXIT_SYNC_FAILED, "sink could not be synced");
-		}
+		stage(c, BOARD_FLUSH, t);
+		if (t->stream && c->sink->ops->flush(t->stream, t->close != 0, &t->position))
+			committer_die(c, EXIT_SYNC_FAILED, "sink could not be synced");
+		letters_flush(c, t, t->close != 0);
 		*move = (struct checkpoint_move){ .shard = t->lease->shard,
 						  .epoch = t->lease->epoch,
 						  .from = t->committed,
@@ -325,6 +312,8 @@ flush_sinks(struct committer *c)
 						  .from_done = t->committed_done,
 						  .to_done = t->reached_done,
 						  .position = t->position,
+						  .letters = t->letters_position,
+						  .has_letters = true,
 						  .records = t->records,
 						  .bytes = t->bytes,
 						  .dead_letters = t->dead_letters,
@@ -362,8 +351,7 @@ lose(struct committer *c, struct track *t, committer_report *report, void *arg)
 	t->gone = true;
 	t->close = 0;
 	process_close(c, t, PROCESSOR_LEASE_LOST);
-	if (t->stream)
-		c->sink->ops->close(&t->stream);
+	close_streams(c, t);
 	report(arg, t->lease, LTS_GONE, closing);
 }
 
@@ -380,18 +368,18 @@ fall_back(struct committer *c, struct track *t, committer_report *report, void *
 	process_close(c, t, PROCESSOR_LEASE_LOST);
 	t->reached = t->committed;
 	t->reached_done = t->committed_done;
-	t->held = false;
 	t->position = t->safe;
 	t->records = t->bytes = t->dead_letters = 0;
 	t->published.text[0] = '\0';
 	t->gap = false;
+	enum lts_err err = letters_fall_back(c, t, &why), other = LTS_OK;
 	if (t->stream) {
 		c->sink->ops->close(&t->stream);
-		if (c->sink->ops->open(c->sink, &t->lease->shard, t->safe, &t->stream, &why))
-			log_warn(c->config.log, "not sealed",
-				 LOG_TEXT("shard", t->lease->shard.text),
-				 LOG_TEXT("text", why.data));
+		other = c->sink->ops->open(c->sink, &t->lease->shard, t->safe, &t->stream, &why);
 	}
+	if (err || other)
+		log_warn(c->config.log, "not sealed", LOG_TEXT("shard", t->lease->shard.text),
+			 LOG_TEXT("text", why.data));
 	buf_fini(&why);
 	if (t->close) {
 		t->close = LEASE_RELEASED;
@@ -426,13 +414,16 @@ settle(struct committer *c, struct track *t, const struct checkpoint_move *move,
 	t->committed = move->to;
 	t->committed_done = move->to_done;
 	t->safe = move->position;
+	t->letters_safe = move->letters;
 	t->records = t->bytes = t->dead_letters = 0;
 	process_committed(c, t);
 	t->gap = false;
 	t->published = (struct cursor){ 0 };
 	enum lts_err err = t->stream ? c->sink->ops->committed(t->stream) : LTS_OK;
+	enum lts_err letters = letters_committed(c, t);
 	if (err == LTS_SYNC)
 		committer_die(c, EXIT_SYNC_FAILED, "sink directory could not be synced");
+	err = err ? err : letters;
 	if (err) /* BADDATA: it was removed or replaced under us */
 		log_error(c->config.log, "segment not sealed",
 			  LOG_TEXT("shard", t->lease->shard.text),
@@ -442,8 +433,7 @@ settle(struct committer *c, struct track *t, const struct checkpoint_move *move,
 		return;
 	}
 	t->close = 0;
-	if (t->stream)
-		c->sink->ops->close(&t->stream);
+	close_streams(c, t);
 	report(arg, t->lease, t->gone ? LTS_GONE : err, true); /* BADDATA: no finish */
 }
 

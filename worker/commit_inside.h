@@ -1,6 +1,6 @@
 /*
  * commit_inside.h - the committer's inside, for its own files: commit.c (takes, appends and
- * commits) and process.c (the user's code between the records and their commit).
+ * commits), process.c (the user's code between the records and their commit) and letters.c.
  */
 #ifndef WORKER_COMMIT_INSIDE_H
 #define WORKER_COMMIT_INSIDE_H
@@ -14,7 +14,7 @@
 struct track {
 	struct track *next_dirty;
 	struct lease *lease;
-	struct sink_stream *stream; /* NULL once closed */
+	struct sink_stream *stream; /* of a plain sink; NULL once closed */
 	struct process *process;    /* with a processor only */
 	bool dirty;                 /* in the committer's list */
 	bool gone; /* no longer ours: it does not move; what is committed is sealed */
@@ -23,7 +23,9 @@ struct track {
 	struct sink_position position;         /* of the last flush */
 	struct sink_position safe;             /* of the last commit */
 	struct asides asides;                  /* dead letters ahead of `reached` */
-	bool held; /* dead letters behind `position` are not behind `reached`: no flush */
+	struct sink_stream *letters; /* NULL: none yet, or closed */
+	struct sink_position letters_position, letters_safe;
+	bool held; /* dead letters that are not behind `reached`: no flush of them */
 	uint64_t records, bytes; /* between committed and reached */
 	uint64_t dead_letters;   /* between them */
 	uint32_t attempts;       /* that failed behind them */
@@ -37,8 +39,9 @@ struct track {
 struct committer {
 	struct committer_config config;
 	struct store *store;
-	struct sink *sink;           /* with a processor the file of its dead letters */
-	struct processor *processor; /* NULL: a plain sink */
+	struct sink *sink;           /* a plain one; NULL: a processor */
+	struct processor *processor;
+	struct sink *letters; /* NULL: not needed yet */
 	struct worker_record self;
 	struct track *dirty;
 	size_t n_dirty;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "worker/letters.h"
 #include "worker/process.h"
 
 enum { TURNS_LET_GO_MS = 500 };
@@ -18,7 +19,7 @@ enum { TURNS_LET_GO_MS = 500 };
 enum board_stage
 committer_inside(const struct committer *c)
 {
-	return c->sink->ops->user_code ? BOARD_SUBMIT : BOARD_WRITE;
+	return c->sink && c->sink->ops->user_code ? BOARD_SUBMIT : BOARD_WRITE;
 }
 
 enum lts_err
@@ -26,15 +27,16 @@ committer_open_sink(struct committer *c, struct track *track, const struct lease
 		    struct buf *why_out)
 {
 	enum lts_err err = LTS_OK;
-	if (!track->stream) {
-		board_enter(c->config.board, committer_inside(c), &track->lease->shard,
-			    &track->committed, clock_boot_ms());
+	board_enter(c->config.board, committer_inside(c), &track->lease->shard, &track->committed,
+		    clock_boot_ms());
+	if (c->sink && !track->stream)
 		err = c->sink->ops->open(c->sink, &track->lease->shard, track->position,
 					 &track->stream, why_out);
-		board_enter(c->config.board, BOARD_IDLE, NULL, NULL, clock_boot_ms());
-	}
 	if (err == LTS_SYNC)
 		committer_die(c, EXIT_SYNC_FAILED, "sink could not be synced");
+	if (!err)
+		err = letters_take(c, track, &taken->checkpoint, why_out);
+	board_enter(c->config.board, BOARD_IDLE, NULL, NULL, clock_boot_ms());
 	if (!err && c->processor)
 		err = process_open(c, track, &taken->checkpoint, why_out);
 	if (err == LTS_NOSPACE)

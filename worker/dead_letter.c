@@ -7,6 +7,7 @@
 #include "worker/dead_letter.h"
 
 #include <cjson/cJSON.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 
 #include "common/buf.h"
@@ -17,10 +18,20 @@
 #include "worker/json_skip.h"
 #include "worker/json_text.h"
 
+static char *
+base64(const struct record *record)
+{
+	char *text = xmalloc((record->len + 2) / 3 * 4 + 1);
+	EVP_EncodeBlock((unsigned char *)text, (const unsigned char *)record->text,
+			(int)record->len);
+	return text;
+}
+
 char *
 dead_letter_print(const struct dead_letter *letter)
 {
-	char *text = xstrndup(letter->record.text, letter->record.len);
+	char *text = letter->raw ? base64(&letter->record)
+				 : xstrndup(letter->record.text, letter->record.len);
 	cJSON *tree = cJSON_CreateObject();
 	cJSON_AddStringToObject(tree, "shard", letter->shard.text);
 	cJSON_AddStringToObject(tree, "cursor", letter->cursor.text);
@@ -28,7 +39,10 @@ dead_letter_print(const struct dead_letter *letter)
 	cJSON_AddNumberToObject(tree, "attempts", (double)letter->attempts);
 	cJSON_AddStringToObject(tree, "error", letter->error);
 	cJSON_AddStringToObject(tree, "time", human_time(clock_wall_ns()).text);
-	cJSON_AddRawToObject(tree, "record", text);
+	if (letter->raw)
+		cJSON_AddStringToObject(tree, "record_base64", text);
+	else
+		cJSON_AddRawToObject(tree, "record", text);
 	char *line = cJSON_PrintUnformatted(tree);
 	cJSON_Delete(tree);
 	free(text);
@@ -42,6 +56,7 @@ dead_letter_print(const struct dead_letter *letter)
 struct reading {
 	struct json_skip skip;
 	struct record record; /* text NULL: not met yet */
+	bool raw;             /* it is bytes that are no record */
 };
 
 static const char *
@@ -50,9 +65,11 @@ on_member(void *arg, const char *key, size_t key_len, const char *value)
 	struct reading *r = arg;
 	size_t breaks = r->skip.line_breaks;
 	const char *end = json_skip_value(&r->skip, value, 1);
-	if (!end || !json_text_is(key, key_len, "record"))
+	bool raw = json_text_is(key, key_len, "record_base64");
+	if (!end || (!raw && !json_text_is(key, key_len, "record")))
 		return end;
-	if (r->record.text || *value != '{' || r->skip.line_breaks != breaks)
+	r->raw = raw;
+	if (r->record.text || *value != (raw ? '"' : '{') || r->skip.line_breaks != breaks)
 		return json_skip_fail(&r->skip, value, "one record, an object on one line");
 	r->record = (struct record){ value, (size_t)(end - value) };
 	return end;
@@ -60,7 +77,7 @@ on_member(void *arg, const char *key, size_t key_len, const char *value)
 
 /* The whole line is JSON, and the record is found. */
 static bool
-find_record(const char *line, size_t len, struct record *out)
+find_record(const char *line, size_t len, struct record *out, bool *raw_out)
 {
 	struct reading r = { .record = { NULL, 0 } };
 	json_skip_init(&r.skip, JSON_SKIP_BEST, line, len);
@@ -68,6 +85,7 @@ find_record(const char *line, size_t len, struct record *out)
 	p = p ? json_skip_object(&r.skip, p, 0, on_member, &r) : NULL;
 	p = p ? json_skip_space(&r.skip, p) : NULL;
 	*out = r.record;
+	*raw_out = r.raw;
 	return p == line + len && r.record.text;
 }
 
@@ -101,7 +119,7 @@ enum lts_err
 dead_letter_read(const char *line, size_t len, struct dead_letter *out)
 {
 	struct dead_letter letter = { .error = NULL };
-	if (!find_record(line, len, &letter.record))
+	if (!find_record(line, len, &letter.record, &letter.raw))
 		return LTS_BADDATA;
 	cJSON *tree = parse_rest(line, len, &letter.record);
 	const char *shard = json_text(tree, "shard"), *cursor = json_text(tree, "cursor");
@@ -110,8 +128,8 @@ dead_letter_read(const char *line, size_t len, struct dead_letter *out)
 		     get_number(tree, "index", &letter.index) &&
 		     get_number(tree, "attempts", &letter.attempts);
 	cJSON_Delete(tree);
-	if (!whole)
-		return LTS_BADDATA;
+	if (!whole || letter.raw)
+		return whole ? LTS_INVALID : LTS_BADDATA;
 	*out = letter;
 	return LTS_OK;
 }

@@ -2,14 +2,16 @@
  * fetch.c - from an HTTP answer to a batch.
  *
  * Runs on the worker's loop. Owns the request under way. Must never hand on a body that
- * the scanner did not take whole: a malformed answer is an error and moves nothing. Held
- * by tests/worker/test_batch_scan.c and the scenarios of bad answers.
+ * the scanner did not take whole, but as a doubtful batch, and as that only what has certain ends:
+ * a malformed answer is an error and moves nothing. Held by tests/worker/test_batch_scan.c,
+ * test_batch_sift.c and the scenarios of bad answers.
  */
 #include "worker/fetch.h"
 
 #include <stdio.h>
 
 #include "common/clock.h"
+#include "worker/batch_sift.h"
 
 static struct shard_answer
 begin_answer(struct fetch *fetch, const struct lts_answer *from)
@@ -45,38 +47,62 @@ on_api_cursor(void *arg, struct lts_answer *from)
 	fetch->done(fetch, &answer);
 }
 
+static struct batch *
+make_batch(struct fetch *fetch, struct buf *body, size_t n_records, const struct cursor *next)
+{
+	struct batch *batch = batch_create(fetch->lease, &fetch->from);
+	batch->body = *body;
+	buf_init(body, 0);
+	batch->api = fetch->env->api;
+	batch->n_records = n_records;
+	batch->bytes = batch->body.cap + n_records * sizeof(*batch->records);
+	batch->to = *next;
+	board_add(&fetch->env->board->counters.fetched_records, batch->n_records);
+	board_add(&fetch->env->board->counters.fetched_bytes, batch->body.len);
+	return batch;
+}
+
+/* Whatever can be read of a body that is not all it should be. */
+static struct batch *
+sift_batch(struct fetch *fetch, struct buf *body)
+{
+	struct batch_sift sift;
+	if (batch_sift_run(body->data, body->len, &sift))
+		return NULL;
+	struct batch *batch = make_batch(fetch, body, sift.n_records, &sift.next);
+	batch->records = sift.records;
+	batch->bad = sift.bad;
+	batch->n_bad = sift.n_bad;
+	batch->bytes += sift.n_bad * sizeof(*sift.bad);
+	batch->doubtful = true;
+	batch->whole = sift.whole;
+	return batch;
+}
+
 static enum lts_err
-make_batch(struct fetch *fetch, struct lts_answer *from, struct shard_answer *answer, char *text,
+read_batch(struct fetch *fetch, struct buf *body, struct shard_answer *answer, char *text,
 	   size_t room)
 {
 	struct batch_fault fault = { 0 };
 	struct batch_view view;
 	struct batch_scan *scan = &fetch->env->scan;
-	enum lts_err err = batch_scan_run(scan, from->body->data, from->body->len, &fault, &view);
-	if (err) {
-		snprintf(text, room, "malformed batch: at byte %zu of %zu: expected %s",
-			 fault.offset, from->body->len, fault.expected);
-		return err;
+	enum lts_err err = batch_scan_run(scan, body->data, body->len, &fault, &view);
+	if (!err) {
+		answer->batch = make_batch(fetch, body, view.n_records, &view.next);
+		answer->batch->records = view.n_records ? batch_scan_take_records(scan) : NULL;
+		return LTS_OK;
 	}
-	struct batch *batch = batch_create(fetch->lease, &fetch->from);
-	batch->body = *from->body;
-	buf_init(from->body, 0);
-	batch->api = fetch->env->api;
-	batch->n_records = view.n_records;
-	batch->bytes = batch->body.cap + view.n_records * sizeof(*view.records);
-	batch->records = view.n_records ? batch_scan_take_records(scan) : NULL;
-	batch->to = view.next;
-	answer->batch = batch;
-	board_add(&fetch->env->board->counters.fetched_records, batch->n_records);
-	board_add(&fetch->env->board->counters.fetched_bytes, batch->body.len);
-	return LTS_OK;
+	snprintf(text, room, "malformed batch: at byte %zu of %zu: expected %s", fault.offset,
+		 body->len, fault.expected);
+	answer->batch = err == LTS_BADDATA ? sift_batch(fetch, body) : NULL;
+	return answer->batch ? LTS_OK : err;
 }
 
 static void
 on_api_batch(void *arg, struct lts_answer *from)
 {
 	struct fetch *fetch = arg;
-	char text[400];
+	char text[400] = "";
 	struct shard_answer answer = begin_answer(fetch, from);
 	if (!from->err)
 		board_observe(fetch->env->board, BOARD_LATENCY_FETCH,
@@ -84,7 +110,7 @@ on_api_batch(void *arg, struct lts_answer *from)
 	if (from->err)
 		describe(from, text, sizeof(text));
 	else
-		answer.err = make_batch(fetch, from, &answer, text, sizeof(text));
+		answer.err = read_batch(fetch, from->body, &answer, text, sizeof(text));
 	answer.text = text;
 	fetch->done(fetch, &answer);
 }

@@ -15,20 +15,9 @@
 #include "common/clock.h"
 #include "common/xalloc.h"
 #include "worker/asides.h"
+#include "worker/letters.h"
 
 enum { PROCESS_COMMIT_MS = 50, PROCESS_LAZY_MS = 500 };
-
-static enum lts_err
-create_dead_letters(struct committer *c, struct buf *why_out)
-{
-	char *spec = xasprintf("file:%s", c->config.process.deadletter_dir);
-	struct sink_config config = { .spec = spec,
-				      .instance = c->config.sink.instance,
-				      .format = RECORD_LABELS };
-	enum lts_err err = sink_create(&config, &c->sink, why_out);
-	free(spec);
-	return err;
-}
 
 enum lts_err
 process_create(struct committer *c, struct buf *why_out)
@@ -42,7 +31,7 @@ process_create(struct committer *c, struct buf *why_out)
 								: c->config.state_dir,
 					   .max_body_bytes = c->config.process.max_body_bytes };
 	enum lts_err err = processor_create(&config, &c->processor, why_out);
-	return err ? err : create_dead_letters(c, why_out);
+	return err ? err : letters_create(c, why_out);
 }
 
 /* ---- the calls ---- */
@@ -139,9 +128,10 @@ void
 process_save(struct committer *c, struct track *t, bool at_once)
 {
 	struct process *p = t->process;
-	if (t->held && c->sink->ops->flush(t->stream, false, &t->position))
-		committer_die(c, EXIT_SYNC_FAILED, "dead letters could not be synced");
-	t->held = false;
+	if (t->held) {
+		t->held = false;
+		letters_flush(c, t, false);
+	}
 	if (p->lost)
 		t->asides.n = 0;
 	asides_move(&t->asides, p->place, p->done);
@@ -303,6 +293,7 @@ begin_batch(struct committer *c, struct track *t, struct batch *batch)
 		suspect = t->lease->suspect;
 		t->lease->suspect.attempts = 0;
 	}
+	attempt_set_bad(&p->attempt, batch->bad, batch->n_bad);
 	attempt_begin(&p->attempt, batch->n_records, skip, &suspect, p->aside, n_aside);
 	p->careful = suspect.attempts > 0;
 	p->error[0] = '\0';

@@ -10,13 +10,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "worker/append.h"
 #include "worker/asides.h"
 #include "worker/dead_letter.h"
+#include "worker/letters.h"
 
 static char *
 dead_letter(const struct track *t, const struct batch *batch)
 {
 	const struct process *p = t->process;
+	const struct bad_record *bad = batch_bad(batch, p->attempt.done);
+	if (bad)
+		return append_letter(batch, bad);
 	return dead_letter_print(
 		&(struct dead_letter){ .shard = t->lease->shard,
 				       .cursor = batch->from,
@@ -70,6 +75,9 @@ enum lts_err
 process_put_aside(struct committer *c, struct track *t, struct batch *batch, struct buf *why_out)
 {
 	struct process *p = t->process;
+	const struct bad_record *bad = batch_bad(batch, p->attempt.done);
+	if (bad)
+		append_why(bad, p->error, sizeof(p->error));
 	bool died = !p->error[0];
 	if (died)
 		snprintf(p->error, sizeof(p->error), "%u workers died or hung over it",
@@ -81,10 +89,8 @@ process_put_aside(struct committer *c, struct track *t, struct batch *batch, str
 			       why_out);
 	char *text = dead_letter(t, batch);
 	struct record line = { text, strlen(text) };
-	enum lts_err err = c->sink->ops->submit(t->stream, &line, 1, why_out);
+	enum lts_err err = letters_put(c, t, &line, 1, why_out);
 	free(text);
-	if (err == LTS_SYNC)
-		committer_die(c, EXIT_SYNC_FAILED, "dead letters could not be synced");
 	if (err)
 		return err;
 	say_poison(c, t, batch, "put aside");

@@ -212,7 +212,20 @@ collect(struct replayer *r)
 	}
 }
 
-/* It is copied as it is. */
+static void
+say_malformed(struct replayer *r, const char *line, size_t len, bool whole)
+{
+	struct dead_letter letter;
+	bool raw = whole && dead_letter_read(line, len, &letter) == LTS_INVALID;
+	log_error(r->log, raw ? "record failed again" : "not a dead letter",
+		  LOG_UINT("line", line_number(r)),
+		  LOG_TEXT("text", raw	 ? "its bytes are no record: see record_base64"
+				   : whole ? NULL
+					   : "its end is missing"),
+		  LOG_TEXT("next", r->file.failed));
+}
+
+/* What cannot be sent is copied as it is. */
 static enum lts_err
 put_malformed(struct replayer *r)
 {
@@ -227,9 +240,7 @@ put_malformed(struct replayer *r)
 		return listen_until(r, clock_mono_ms() + REPLAY_NO_SPACE_MS);
 	if (err)
 		return err;
-	log_error(r->log, "not a dead letter", LOG_UINT("line", line_number(r)),
-		  LOG_TEXT("text", whole ? NULL : "its end is missing"),
-		  LOG_TEXT("next", r->file.failed));
+	say_malformed(r, line, len - whole, whole);
 	return done_with(r, r->file.offset + len, 0, 1);
 }
 

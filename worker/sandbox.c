@@ -22,6 +22,7 @@ sandbox_of(const struct options *options)
 		.wanted = options->sandbox && !processor_is_named(options->sink),
 		.state_dir = options->state_dir,
 		.sink_dir = has_dir ? options->sink + sizeof(file) - 1 : NULL,
+		.letters_dir = options->deadletter_dir,
 		.log_file = options->log_file,
 	};
 }

@@ -18,7 +18,7 @@ struct options;
 /* The directories that it goes on writing to, and what else it reads; borrowed, NULL: none. */
 struct sandbox {
 	bool wanted;
-	const char *state_dir, *sink_dir;
+	const char *state_dir, *sink_dir, *letters_dir;
 	const char *log_file; /* its directory, for it may be replaced */
 };
 

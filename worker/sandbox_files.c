@@ -129,6 +129,8 @@ add_rules(int ruleset, const struct sandbox *sandbox, uint64_t known)
 		err = allow_around(ruleset, sandbox->log_file, writes & known);
 	if (!err)
 		err = allow(ruleset, sandbox->state_dir, writes & known);
+	if (!err)
+		err = allow(ruleset, sandbox->letters_dir, writes & known);
 	return err ? err : allow(ruleset, sandbox->sink_dir, writes & known);
 }
 

@@ -63,6 +63,7 @@ shard_destroy(struct shard **shard)
 		return;
 	batch_destroy(&(*shard)->ready);
 	batch_destroy(&(*shard)->early.batch);
+	shard_doubt_forget(&(*shard)->doubt);
 	free(*shard);
 	*shard = NULL;
 }

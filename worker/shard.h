@@ -45,7 +45,7 @@ struct shard_answer {
 	int64_t retry_after_ms; /* -1: not said */
 	int64_t service_ns;     /* Date; 0: none */
 	size_t size;            /* of the body, TOOBIG too; 0: not said */
-	const char *text;       /* for people, when err */
+	const char *text;       /* for people, when err, or when the batch is doubtful */
 	struct cursor cursor;   /* fetch_cursor */
 	struct batch *batch;    /* fetch_batch: the shard's now; `to` none: no next */
 };

@@ -63,7 +63,7 @@ shard_on_early_head(struct shard *s, const struct batch_head *head)
 	s->early.head = *head;
 }
 
-/* Only what it brought is kept: an error counts when it is asked for in its turn. */
+/* Only what it brought is kept: an error, or a doubt, counts when it is asked for in its turn. */
 void
 shard_on_early_answer(struct shard *s, struct shard_answer *answer)
 {
@@ -71,7 +71,12 @@ shard_on_early_answer(struct shard *s, struct shard_answer *answer)
 	if (early->how != EARLY_ASKED)
 		abort(); /* what was cancelled does not answer */
 	early->how = EARLY_HERE;
-	if (answer->err) {
+	if (answer->batch && answer->batch->doubtful) {
+		s->ops->charge(s->arg, s, answer->batch->bytes);
+		s->ops->drop(s->arg, s, answer->batch);
+		answer->batch = NULL;
+	}
+	if (answer->err || !answer->batch) {
 		shard_early_drop(s);
 		return;
 	}

@@ -130,6 +130,15 @@ on_ahead(struct shard *s, bool is_behind)
 	s->ops->take(s->arg, s, &(struct cursor){ 0 }, is_behind ? ahead : LEASE_FROM_SERVICE);
 }
 
+void
+shard_retry(struct shard *s, enum lts_err err, const char *text, int64_t retry_after_ms)
+{
+	int64_t delay_ms = backoff_next_ms(&s->backoff, retry_after_ms);
+	s->failing = true;
+	s->ops->trouble(s->arg, s, err, text, delay_ms);
+	wait_for(s, delay_ms);
+}
+
 static void
 on_ahead_answer(struct shard *s, struct shard_answer *answer)
 {
@@ -137,6 +146,8 @@ on_ahead_answer(struct shard *s, struct shard_answer *answer)
 	bool is_behind = batch->n_records > 0;
 	answer->batch = NULL;
 	s->ops->charge(s->arg, s, batch->bytes);
+	if (!shard_believes(s, batch, answer->text))
+		return;
 	s->ops->drop(s->arg, s, batch);
 	on_ahead(s, is_behind);
 }
@@ -191,15 +202,6 @@ shard_fetch_more(struct shard *s, int64_t now_ms)
 		fetch_towards_end(s, now_ms);
 	else
 		ask_next(s, now_ms);
-}
-
-static void
-retry(struct shard *s, enum lts_err err, const char *text, int64_t retry_after_ms)
-{
-	int64_t delay_ms = backoff_next_ms(&s->backoff, retry_after_ms);
-	s->failing = true;
-	s->ops->trouble(s->arg, s, err, text, delay_ms);
-	wait_for(s, delay_ms);
 }
 
 /* A batch that was fetched without an end must not hold what came in after end_time. */
@@ -291,9 +293,12 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 	}
 	if (batch->n_records && !makes_progress(s, batch)) {
 		s->ops->drop(s->arg, s, batch);
-		retry(s, LTS_BADDATA, "an answer with records and no new position", -1);
+		shard_retry(s, LTS_BADDATA, "an answer with records and no new position", -1);
 		return;
 	}
+	if (!shard_believes(s, batch, answer->text))
+		return;
+	shard_doubt_forget(&s->doubt);
 	backoff_reset(&s->backoff);
 	s->failing = false;
 	s->resumed = false;
@@ -324,7 +329,7 @@ on_expired(struct shard *s, const char *text)
 	shard_unreserve(s);
 	if (s->resumed) {
 		s->what = FETCH_RESUME;
-		retry(s, LTS_EXPIRED, text, -1);
+		shard_retry(s, LTS_EXPIRED, text, -1);
 	} else {
 		shard_ask_cursor(s, FETCH_RESUME);
 	}
@@ -340,7 +345,7 @@ on_least_too_big(struct shard *s)
 	if (!s->ready && ++s->too_big == SHARD_TOO_BIG_TRIES)
 		shard_get_stuck(s, LTS_TOOBIG, text);
 	else
-		retry(s, LTS_TOOBIG, text, -1);
+		shard_retry(s, LTS_TOOBIG, text, -1);
 }
 
 /* Above what was reserved for it, or above max_body_bytes. */
@@ -377,10 +382,12 @@ on_error(struct shard *s, const struct shard_answer *answer, int64_t now_ms)
 		on_expired(s, answer->text);
 	} else if (answer->err == LTS_TOOBIG && s->what == FETCH_BATCH) {
 		on_too_big(s, answer->size);
+	} else if (answer->err == LTS_BADDATA && s->what == FETCH_BATCH) {
+		shard_on_unread(s, answer->text);
 	} else {
 		if (answer->err == LTS_INVALID)
 			s->suspect.attempts = 0; /* it was the bound, maybe */
-		retry(s, answer->err, answer->text, answer->retry_after_ms);
+		shard_retry(s, answer->err, answer->text, answer->retry_after_ms);
 	}
 }
 

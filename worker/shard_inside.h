@@ -7,6 +7,7 @@
 
 #include "common/backoff.h"
 #include "worker/shard.h"
+#include "worker/shard_doubt.h"
 
 /* What is being asked for, or waited for before it is asked for. */
 enum fetch_what {
@@ -58,20 +59,19 @@ struct shard {
 	struct cursor end;     /* none: not known yet, or no end */
 	unsigned empties;      /* empty answers in a row that did not move */
 	unsigned too_big;      /* answers in a row above max_body_bytes, with the least limit */
+	struct shard_doubt doubt;
 	bool at_end;
 	uint64_t passed[SHARD_PASSED]; /* hashes of the last starts, to notice a circle */
 	unsigned n_passed;
 	bool resumed;             /* over a gap, and no batch has come since */
 	bool in_hand, failing;    /* a batch is with the delivery thread; errors only, of late */
 	uint64_t answers, orders; /* that came back; for shard_waits */
-	bool closing;             /* the last commit was asked for */
-	bool taken;               /* the delivery thread knows the shard */
+	bool closing, taken;      /* the last commit was asked for; the delivery thread knows us */
 	struct batch *ready;      /* fetched ahead */
 	int64_t ready_due_ms;     /* joined: when it has lingered long enough... */
-	bool pressed;             /* ...or nothing more is to be joined to it */
+	bool pressed; /* ...or nothing more is to be joined to it */
 	struct shard_early early;
-	size_t reserved;   /* for the request under way, which may not bring more */
-	size_t room_bytes; /* what the next will be given */
+	size_t reserved, room_bytes; /* for the answer under way; for the next */
 	unsigned limit;
 	struct suspect suspect; /* ahead of us, or where we stand; attempts 0: none */
 	enum lease_state close; /* how it is let go */
@@ -94,7 +94,7 @@ unsigned shard_join_limit(const struct shard *s, unsigned limit); /* of records,
 void shard_set_room(struct shard *s, size_t bytes);
 void shard_lower_limit(struct shard *s, size_t size);
 void shard_raise_limit(struct shard *s, const struct batch *batch);
-
+void shard_retry(struct shard *s, enum lts_err err, const char *text, int64_t retry_after_ms);
 void shard_early_drop(struct shard *s);
 /* What was asked for early is now what is under way, or answered. False: it was not. */
 bool shard_early_take(struct shard *s, int64_t now_ms);

@@ -26,6 +26,7 @@ commit_bed_init(struct commit_bed *bed)
 	state_env_init(&bed->env);
 	store_close(&bed->env.store);
 	bed->sink_dir = tmpdir_make();
+	bed->letters_dir = tmpdir_make();
 	snprintf(bed->spec, sizeof(bed->spec), "file:%s", bed->sink_dir);
 	ck_assert_int_eq(board_create(&bed->board_fd, &bed->board), LTS_OK);
 	bed->log = log_create("test");
@@ -36,6 +37,7 @@ commit_bed_init(struct commit_bed *bed)
 		.log = bed->log,
 		.self = { .slot = 3, .pid = 555 },
 		.interval_ms = HOUR_MS,
+		.process = { .deadletter_dir = bed->letters_dir },
 	};
 	buf_init(&bed->why, 0);
 	buf_init(&bed->said, 0);
@@ -54,6 +56,7 @@ commit_bed_fini(struct commit_bed *bed)
 	board_unmap(&bed->board);
 	close(bed->board_fd);
 	tmpdir_remove(&bed->sink_dir);
+	tmpdir_remove(&bed->letters_dir);
 	state_env_fini(&bed->env);
 }
 
@@ -107,25 +110,37 @@ commit_bed_batch(struct lease *lease, const char *from, const char *to, unsigned
 	return batch;
 }
 
-char *
-commit_bed_content(struct commit_bed *bed, const char *shard)
+static char *
+content_of(const char *dir, const char *shard)
 {
 	struct dirent **list;
 	struct buf found;
 	size_t len;
 	buf_init(&found, 0);
 	ck_assert_int_eq(buf_put_text(&found, ""), LTS_OK);
-	int n = scandir(bed->sink_dir, &list, NULL, alphasort);
+	int n = scandir(dir, &list, NULL, alphasort);
 	for (int i = 0; i < n; free(list[i++])) {
 		const char *name = list[i]->d_name;
 		if (strncmp(name, shard, strlen(shard)) != 0 || name[strlen(shard)] != '-')
 			continue;
-		char *text = tmpdir_read(bed->sink_dir, name, &len);
+		char *text = tmpdir_read(dir, name, &len);
 		ck_assert_int_eq(buf_put(&found, text, len), LTS_OK);
 		free(text);
 	}
 	free(list);
 	return found.data;
+}
+
+char *
+commit_bed_content(struct commit_bed *bed, const char *shard)
+{
+	return content_of(bed->sink_dir, shard);
+}
+
+char *
+commit_bed_letters(struct commit_bed *bed, const char *shard)
+{
+	return content_of(bed->letters_dir, shard);
 }
 
 void

@@ -13,7 +13,7 @@
 
 struct commit_bed {
 	struct state_env env; /* its store is NULL while a committer may have it open */
-	char *sink_dir;
+	char *sink_dir, *letters_dir;
 	char spec[256];
 	struct board *board;
 	int board_fd;
@@ -52,6 +52,7 @@ void commit_bed_expect_reports(struct commit_bed *bed, const char *lines);
 /* All that the sink's files of the shard hold, final or not, in order; the caller frees.
  */
 char *commit_bed_content(struct commit_bed *bed, const char *shard);
+char *commit_bed_letters(struct commit_bed *bed, const char *shard); /* of its dead letters */
 /* "{\"n\":first}\n" ... */
 void commit_bed_expect(struct commit_bed *bed, const char *shard, unsigned first, unsigned last);
 void commit_bed_expect_checkpoint(struct commit_bed *bed, const char *shard, const char *cursor,

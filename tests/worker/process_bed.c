@@ -163,6 +163,7 @@ process_bed_try(struct process_bed *bed, const char *start)
 	commit->a.suspect = suspect;
 	commit_bed_open(commit);
 	/* The dead letters' sink is there; beside it stands who takes the rest. */
+	commit->committer->sink->ops->destroy(&commit->committer->sink);
 	commit->committer->processor = &bed->processor;
 	return commit_bed_take(commit, &commit->a, start);
 }
@@ -262,7 +263,7 @@ process_bed_dead(struct process_bed *bed, unsigned number)
 	char wanted[32];
 	unsigned n = 0;
 	snprintf(wanted, sizeof(wanted), "\"record\":{\"n\":%u}", number);
-	char *letters = commit_bed_content(&bed->commit, "A");
+	char *letters = commit_bed_letters(&bed->commit, "A");
 	for (const char *at = letters; (at = strstr(at, wanted)); at++)
 		n++;
 	free(letters);

@@ -102,7 +102,22 @@ static const char *const batches[] = {
 	"\"labels\":2},\"z\":[]}]}",
 	"{\"Next\":1,\"nex\":1,\"nextt\":1,\"next\":2,\"logs\":[]}",
 	"{\"x\":1,\"x\":2,\"logs\":[]}",
+	"{\"count\":null,\"logs\":[]}",
+	"{\"logs\":[null]}",
+	"{\"logs\":[{}]}",
+	"{\"logs\":[{\"labels\":null}]}",
+	"{\"logs\":[{\"labels\":{}},{}],\"count\":2}",
 };
+
+START_TEST(log_without_anything_is_an_empty_record)
+{
+	ck_assert(!run("{\"count\":4,\"logs\":[{\"labels\":\nnull},null,{},{\"labels\":{\n}}]}"));
+	ck_assert_uint_eq(view.n_records, 4);
+	for (size_t i = 0; i < 3; i++)
+		expect_record(i, "{}");
+	expect_record(3, "{ }");
+}
+END_TEST
 
 static const char *const no_batches[] = {
 	"",
@@ -123,18 +138,14 @@ static const char *const no_batches[] = {
 	"{\"logs\":0}",
 	"{\"logs\":false}",
 	"{\"logs\":[1]}",
-	"{\"logs\":[null]}",
 	"{\"logs\":[[]]}",
 	"{\"logs\":[\"{}\"]}",
-	"{\"logs\":[{}]}",
 	"{\"logs\":[{\"label\":{}}]}",
-	"{\"logs\":[{\"labels\":null}]}",
 	"{\"logs\":[{\"labels\":[]}]}",
 	"{\"logs\":[{\"labels\":\"{}\"}]}",
 	"{\"logs\":[{\"labels\":1}]}",
 	"{\"logs\":[{\"labels\":{},\"labels\":{}}]}",
 	"{\"logs\":[{\"labels\":{},\"l\\u0061bels\":{}}]}",
-	"{\"logs\":[{\"labels\":{}},{}]}",
 	"{\"logs\":[{\"labels\":{}},]}",
 	"{\"next\":1,\"logs\":[],\"next\":1}",
 	"{\"next\":1,\"logs\":[],\"\\u006eext\":1}",
@@ -147,7 +158,11 @@ static const char *const no_batches[] = {
 	"{\"count\":0,\"logs\":[{\"labels\":{}}]}",
 	"{\"logs\":[{\"labels\":{}}],\"count\":2}",
 	"{\"count\":\"0\",\"logs\":[]}",
-	"{\"count\":null,\"logs\":[]}",
+	"{\"count\":null}",
+	"{\"count\":null,\"logs\":null}",
+	"{\"logs\":[nul]}",
+	"{\"logs\":[{\"labels\":nul}]}",
+	"{\"logs\":[{\"labels\":null,\"labels\":null}]}",
 	"{\"count\":0.0,\"logs\":[]}",
 	"{\"count\":0e0,\"logs\":[]}",
 	"{\"count\":-0,\"logs\":[]}",
@@ -379,7 +394,7 @@ START_TEST(fault_says_where_and_what)
 		{ "{\"next\":1,\"next\":1}", 11, "next, count and logs only once" },
 		{ "{\"next\":-1}", 8, "a cursor of at most 63 characters as next" },
 		{ "{\"count\":3,\"logs\":[]}", 9, "count to be the number of logs" },
-		{ "{\"logs\":[{}]}", 9, "exactly one labels in a log" },
+		{ "{\"logs\":[{\"a\":1}]}", 9, "exactly one labels in a log" },
 		{ "{\"logs\":null}", 8, "logs, or a count of 0" },
 		{ "{\"logs\":[{\"labels\":{\"a\":\"\xff\"}}]}", 25, "UTF-8" },
 	};
@@ -402,6 +417,7 @@ suite_batch_scan(void)
 	tcase_add_test(tc, records_are_the_labels_byte_for_byte);
 	tcase_add_test(tc, this_is_a_batch);
 	tcase_add_test(tc, this_is_no_batch);
+	tcase_add_test(tc, log_without_anything_is_an_empty_record);
 	tcase_add_test(tc, next_is_a_cursor_or_none_or_refused);
 	tcase_add_test(tc, next_of_any_length_above_63_is_refused);
 	tcase_add_test(tc, keys_may_be_escaped);

@@ -167,7 +167,7 @@ static int
 note_order(void *arg, enum sys_spy_call call, const char *path, size_t *bytes)
 {
 	const struct commit_bed *commit = arg;
-	bool letters = path && strncmp(path, commit->sink_dir, strlen(commit->sink_dir)) == 0;
+	bool letters = path && strstr(path, commit->letters_dir) == path;
 	bool state = path && strncmp(path, commit->env.dir, strlen(commit->env.dir)) == 0;
 	bool sync = call == SPY_FSYNC || call == SPY_FDATASYNC;
 	char what = letters && call == SPY_FDATASYNC       ? 's'
@@ -225,7 +225,7 @@ static int
 no_space(void *arg, enum sys_spy_call call, const char *path, size_t *bytes)
 {
 	const struct commit_bed *commit = arg;
-	bool letters = path && strncmp(path, commit->sink_dir, strlen(commit->sink_dir)) == 0;
+	bool letters = path && strstr(path, commit->letters_dir) == path;
 	return letters && call == SPY_WRITE ? ENOSPC : 0;
 }
 

@@ -85,12 +85,13 @@ static void
 enter_files(void)
 {
 	char *state = make_dir("state"), *sink = make_dir("sink"), *log = make_dir("log"),
-	     *other = make_dir("other");
+	     *other = make_dir("other"), *letters = make_dir("letters");
 	char *log_file = tmpdir_path(log, "log");
 	tmpdir_write(log, "log", "", 0);
 	tmpdir_write(other, "file", "x", 1);
 	struct sandbox sandbox = {
-		.wanted = true, .state_dir = state, .sink_dir = sink, .log_file = log_file
+		.wanted = true, .state_dir = state, .sink_dir = sink, .letters_dir = letters,
+		.log_file = log_file
 	};
 	enum lts_err err = sandbox_files(&sandbox);
 	if (err == LTS_NOTFOUND)

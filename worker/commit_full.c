@@ -4,6 +4,7 @@
  * In a worker's delivery thread, part of the committer. Owns nothing. Must never take for committed
  * what is not: it comes again. Held by tests/scenario/exhausted.c.
  */
+#include "worker/letters.h"
 #include "worker/process.h"
 
 #include "common/clock.h"
@@ -40,6 +41,7 @@ committer_stop_without_room(struct committer *c, committer_report *report, void 
 		process_close(c, t, PROCESSOR_LEASE_LOST);
 		if (t->stream)
 			c->sink->ops->close(&t->stream);
+		letters_close(c, t);
 		report(arg, t->lease, LTS_NOSPACE, true);
 	}
 }

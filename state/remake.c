@@ -21,6 +21,7 @@
 #include "state/events.h"
 #include "state/identity.h"
 #include "state/lease.h"
+#include "state/renew.h"
 #include "state/worker_record.h"
 
 struct paths {
@@ -152,6 +153,17 @@ remake(const char *state_dir, const struct snapshot *records, const char *kept)
 	errno = saved;
 	paths_fini(&paths);
 	return err;
+}
+
+void
+remake_renew(struct snapshot *s, int64_t now_ns)
+{
+	renew_unowned(&s->identity);
+	for (size_t i = 0; i < s->n_checkpoints; i++)
+		renew_checkpoint(&s->checkpoints[i]);
+	for (size_t i = 0; i < s->n_leases; i++)
+		renew_lease(&s->leases[i], now_ns);
+	s->n_workers = 0;
 }
 
 char *

@@ -135,6 +135,23 @@ take_supervisor_lock(const struct state_dir *dir, struct buf *why)
 	return LTS_OK;
 }
 
+static int64_t
+modified_ns(int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return 0;
+	return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+}
+
+/* Each start writes the first, each start and end of a worker the second. */
+static int64_t
+last_used_ns(const struct state_dir *dir)
+{
+	int64_t a = modified_ns(dir->supervisor_fd), b = modified_ns(dir->generation_fd);
+	return a > b ? a : b;
+}
+
 static enum lts_err
 take_locks(struct state_dir *dir, struct buf *why)
 {
@@ -147,6 +164,7 @@ take_locks(struct state_dir *dir, struct buf *why)
 	enum lts_err err = take_supervisor_lock(dir, why);
 	if (err)
 		return err;
+	dir->used_ns = last_used_ns(dir);
 	int len = snprintf(holder, sizeof(holder), "%d\n", getpid());
 	if (ftruncate(dir->supervisor_fd, 0) < 0 ||
 	    pwrite(dir->supervisor_fd, holder, (size_t)len, 0) != len)

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/fallback.h"
 #include "common/xalloc.h"
 #include "state/checkpoint.h"
 #include "state/events.h"
@@ -102,7 +103,7 @@ static enum lts_err
 sync_dir(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool done = fd >= 0 && fsync(fd) == 0;
+	bool done = fd >= 0 && fallback_sync_dir(fd) == 0;
 	int saved = errno;
 	if (fd >= 0)
 		close(fd);

@@ -2,7 +2,7 @@
  * names.c - how the consumers of a host are called.
  *
  * In the supervisor and in lts-state. Pure. Must never call two consumers alike, nor one anew at
- * each start: a restart is the same member of the group. Held by tests/state/test_names.c.
+ * each start: a restart is the same member of the group. Held by tests/state/test_consumer_names.c.
  */
 #include "state/names.h"
 

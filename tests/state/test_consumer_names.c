@@ -1,5 +1,5 @@
 /*
- * test_names.c - holds state/names.c to what its header says.
+ * test_consumer_names.c - holds state/names.c to what its header says.
  */
 #include <check.h>
 #include <stdio.h>
@@ -117,10 +117,10 @@ START_TEST(names_that_only_begin_alike_are_not_owned)
 END_TEST
 
 Suite *
-suite_names(void)
+suite_consumer_names(void)
 {
-	Suite *suite = suite_create("names");
-	TCase *tc = tcase_create("names");
+	Suite *suite = suite_create("consumer_names");
+	TCase *tc = tcase_create("consumer_names");
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, plain_names_are_host_instance_index);
 	tcase_add_test(tc, uuids_are_version_5_of_the_plain_name);

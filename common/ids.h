@@ -22,7 +22,7 @@ struct cursor {
 	char text[64];
 };
 
-/* A member of the consumer group: see state/names.h. */
+/* A member of the consumer group: <host>-<instance>-<n>. */
 struct consumer_name {
 	char text[128];
 };

@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/fallback.h"
 #include "common/xalloc.h"
 
 static int
@@ -20,7 +19,7 @@ sync_parent(const char *path)
 {
 	char *up = xasprintf("%s/..", path);
 	int fd = open(up, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = fd < 0 ? -1 : fallback_sync_dir(fd);
+	int rc = fd < 0 ? -1 : fsync(fd);
 	if (fd >= 0)
 		close(fd);
 	free(up);

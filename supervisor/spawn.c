@@ -19,7 +19,6 @@
 
 #include "common/child_env.h"
 #include "common/descriptors.h"
-#include "common/fallback.h"
 #include "common/handoff.h"
 #include "common/xalloc.h"
 
@@ -51,7 +50,7 @@ place_fds(const struct spawn_fds *fds)
 	for (int i = 0; i < 4; i++)
 		if (dup2(from[i], HANDOFF_CHANNEL + i) < 0)
 			return -1;
-	return fallback_close_from(HANDOFF_END);
+	return close_range(HANDOFF_END, ~0u, 0);
 }
 
 static void

@@ -330,6 +330,8 @@ on_control_request(void *arg, struct control_peer *peer, const char *line, size_
 	cJSON *tree = json_parse_exact(line, len);
 	if (cJSON_IsTrue(json_member(tree, "behind")))
 		tell_behind(s->metrics, peer);
+	else if (cJSON_IsTrue(json_member(tree, "heard")))
+		tell_heard(s->book, clock_boot_ms(), peer);
 	else if (cJSON_IsTrue(json_member(tree, "waits")))
 		waits_tell(s->pool, clock_boot_ms(), peer);
 	else

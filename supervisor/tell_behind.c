@@ -1,8 +1,9 @@
 /*
- * tell_behind.c - a line on the control socket for each shard's lag.
+ * tell_behind.c - a line on the control socket for each shard: its lag, or where the service
+ * stands with it, as we last heard.
  *
  * Runs on the supervisor's loop. Owns nothing. Must never touch a shard: it only tells. Held by
- * tests/scenario/watch.c.
+ * tests/scenario/watch.c and doubts.c.
  */
 #include "supervisor/tell_behind.h"
 
@@ -11,6 +12,7 @@
 
 #include "common/ids.h"
 #include "supervisor/control.h"
+#include "supervisor/lease_book.h"
 #include "supervisor/metrics.h"
 
 static void
@@ -26,6 +28,24 @@ void
 tell_behind(struct metrics *metrics, struct control_peer *peer)
 {
 	metrics_each_behind(metrics, say, peer);
+	control_say(peer, "{\"done\":true}");
+	control_end(peer);
+}
+
+void
+tell_heard(const struct lease_book *book, int64_t now_ms, struct control_peer *peer)
+{
+	struct book_shard at;
+	char text[sizeof(at.shard.text) + sizeof(at.published.text) + 64];
+	for (size_t i = 0; i < lease_book_count(book); i++) {
+		lease_book_get(book, i, &at);
+		if (!at.published_ms)
+			continue;
+		snprintf(text, sizeof(text),
+			 "{\"shard\":\"%s\",\"published\":\"%s\",\"ms_ago\":%" PRId64 "}",
+			 at.shard.text, at.published.text, now_ms - at.published_ms);
+		control_say(peer, text);
+	}
 	control_say(peer, "{\"done\":true}");
 	control_end(peer);
 }

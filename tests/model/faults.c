@@ -181,6 +181,7 @@ told_to_stop(int host)
 	plan.down_until_us[host] = until_us(0, draw(3) ? 4 * SECOND : 2 * plan.timeout_us);
 	if (draw(2))
 		plan.workers[host] = 1 + (int)draw(WORKERS_MAX);
+	service_note_stop(host);
 	process_signal(p, SIGTERM);
 	if (!the_world->gentle && draw(8) == 0)
 		process_signal(p, SIGQUIT);

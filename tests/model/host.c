@@ -15,6 +15,7 @@
 #include "supervisor/metrics.h"
 #include "supervisor/supervisor.h"
 #include "tests/model/inside.h"
+#include "tests/model/service.h"
 
 enum { WORDS = 26 };
 
@@ -99,6 +100,7 @@ host_start(int host, int workers, int64_t timeout_ms)
 {
 	struct agent *agent = world_new(sizeof(*agent));
 	*agent = (struct agent){ host, workers, 20, timeout_ms };
+	service_note_start(host);
 	trace("host %d starts with %d workers", host, workers);
 	process_start(host, -1, NULL, run_agent, agent);
 }

@@ -73,6 +73,8 @@ uint64_t sink_durable(int host, int shard);
 void truth_begin(void);
 void truth_on_commit(int host, int shard, const struct checkpoint_record *was,
 		     const struct checkpoint_record *is, int64_t began_us);
+/* Nobody of the host may commit before it has taken the shard anew. */
+void truth_on_usurp(int host, int shard);
 void truth_on_publish(int host, int shard, uint64_t cursor);
 /* Everything below has been committed on some host. */
 uint64_t truth_covered(int shard);

@@ -33,6 +33,7 @@ struct name {
 
 struct held { /* a write that is on its way still, though it was answered */
 	struct held *next;
+	int pid; /* of who sent it */
 	struct consumer_name name;
 	size_t n;
 	struct sim_checkpoint list[SHARDS_MAX];
@@ -45,6 +46,7 @@ static struct {
 	struct name names[NAMES_MAX];
 	int n_names;
 	struct held *held; /* all that ever were */
+	int64_t stopping_us[HOSTS_MAX]; /* it was told to end then; 0: no */
 } service;
 
 static int64_t
@@ -274,13 +276,33 @@ read_checkpoints(struct lts_request *r)
 	r->answer.checkpoints = r->checkpoints;
 }
 
-/* An owner that has looked since it was asked to let go cannot know of what lands behind that. */
+void
+service_note_stop(int host)
+{
+	if (!service.stopping_us[host])
+		service.stopping_us[host] = the_world->now_us;
+}
+
+void
+service_note_start(int host)
+{
+	service.stopping_us[host] = 0;
+}
+
+/* An owner that has looked since it was asked to let go, or to end, cannot know of what lands
+ * behind that. */
 static bool
 comes_too_late(const struct held *held)
 {
+	int host = host_of_name(held->name.text);
+	int64_t stopping_us = service.stopping_us[host];
+	const struct process *p = process_of(host, -1);
+	if (the_world->gentle && (!p || p->pid != held->pid))
+		return true; /* a new life knows of its own writes only */
 	for (size_t i = 0; i < held->n; i++) {
 		const struct shard_state *s = &service.shards[held->list[i].shard];
-		if (s->leaving_us && s->read_us >= s->leaving_us)
+		if ((s->leaving_us && s->read_us >= s->leaving_us) ||
+		    (stopping_us && s->read_us >= stopping_us))
 			return true;
 	}
 	return false;
@@ -305,6 +327,7 @@ hold(const struct lts_request *r, const struct sim_checkpoint *list)
 	struct held *held = world_new(sizeof(*held));
 	held->next = service.held;
 	service.held = held;
+	held->pid = r->process ? r->process->pid : 0;
 	held->name = r->name;
 	held->n = r->n;
 	memcpy(held->list, list, r->n * sizeof(*list));

@@ -60,6 +60,9 @@ uint64_t service_checkpoint(int shard);
 uint64_t service_produced(int shard);
 /* Its consumers differ by at most one shard, and every shard is somebody's. */
 bool service_is_balanced(void);
+/* A host is told to end: what lands behind its last look nobody can know of. */
+void service_note_stop(int host);
+void service_note_start(int host);
 /* It wants the shard back, and gives it to somebody after that time. */
 void service_withdraw(int shard, int64_t time_us);
 

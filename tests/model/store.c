@@ -82,12 +82,6 @@ store_close(struct store **store)
 	*store = NULL;
 }
 
-uint64_t
-store_inode(const struct store *store)
-{
-	return 1;
-}
-
 bool
 store_is_intact(struct store *store)
 {
@@ -221,19 +215,6 @@ store_put(struct store_txn *txn, enum store_table table, struct store_key key,
 	return LTS_OK;
 }
 
-/* Only a copied state's workers are dropped, and no state is copied here. */
-enum lts_err
-store_edge(struct store_txn *txn, enum store_table table, bool last, struct store_key *key_out)
-{
-	return LTS_NOTFOUND;
-}
-
-enum lts_err
-store_delete(struct store_txn *txn, enum store_table table, struct store_key key)
-{
-	return LTS_NOTFOUND;
-}
-
 enum lts_err
 store_each(struct store_txn *txn, enum store_table table, store_visit *visit, void *arg)
 {
@@ -297,7 +278,16 @@ store_usurp(int host, int shard)
 						       .home = lease.home,
 						       .unbroken = true },
 				 &taken);
-	if (!err)
+	if (!err) {
+		/* Its epoch may be one that the supervisor hands out, too, as those of a second one
+		 * never are: the lease alone is its. */
+		int n = 0;
+		for (int i = 0; i < base->n_pending; i++)
+			if (base->pending[i].table != STORE_CHECKPOINTS)
+				base->pending[n++] = base->pending[i];
+		base->n_pending = n;
 		apply(base, host);
+		truth_on_usurp(host, shard);
+	}
 	base->n_pending = 0;
 }

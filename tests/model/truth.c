@@ -116,6 +116,12 @@ truth_on_commit(int host, int shard, const struct checkpoint_record *was,
 }
 
 void
+truth_on_usurp(int host, int shard)
+{
+	known.taker[host][shard] = 0;
+}
+
+void
 truth_on_publish(int host, int shard, uint64_t cursor)
 {
 	struct checkpoint_record record;

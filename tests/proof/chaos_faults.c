@@ -333,6 +333,12 @@ static const struct kind kinds[] = {
 	RULE("odd_shards", 2, 1500, "heartbeat odd=\"a b\""),
 	RULE("odd_checkpoints", 2, 1500,
 	     "checkpoint_read odd={\"shard_id\":[7],\"checkpoint\":1}"),
+	RULE("list_empty", 3, 1500, "checkpoint_read list empty"),
+	RULE("list_short", 3, 1500, "checkpoint_read list sparse=2"),
+	RULE("write_in_part", 3, 1500, "checkpoint_write p=0.5 part=1"),
+	/* Shorter than what two refusals in a row take: a last checkpoint is not given up. */
+	RULE("shard_refused", 2, 900, "checkpoint_write shard=1 status=400"),
+	RULE("write_refused_400", 2, 900, "checkpoint_write p=0.5 status=400 code=LTS.0208"),
 	RULE("write_answers_text", 3, 1500, "checkpoint_write p=0.5 say=success"),
 	RULE("compressed", 2, 1500, "any gzip"),
 	RULE("redirected", 2, 1500, "any p=0.2 redirect"),

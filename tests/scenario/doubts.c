@@ -8,6 +8,8 @@
 #include "tests/suites.h"
 
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "tests/support/agent.h"
 
@@ -68,11 +70,27 @@ expect_exact_over_a_move(struct ground *g)
 	agent_expect_sound(&g->b, &g->sim);
 }
 
+/* lts-state knows when the agent looked. */
+static void
+expect_heard(struct ground *g)
+{
+	char *out, *rest;
+	struct words words = { 0 };
+	words_add(&words, "lts-state");
+	words_add(&words, "diff");
+	words_add(&words, "--state_dir=%s/a.st", g->scenario.dir);
+	scenario_run(&g->scenario, &words, &out);
+	rest = strstr(out, "HEARD");
+	ck_assert_msg(rest && !strstr(rest, "-\n"), "%s", out);
+	words_fini(&words);
+	free(out);
+}
+
 #define LATE "checkpoint_write count=1 hold=2500 "
 
 START_TEST(write_that_lands_late_makes_no_planned_move_repeat)
 {
-	static const char *const answers[] = { LATE "status=200", LATE "status=504",
+	static const char *const answers[] = { LATE, LATE "status=504",
 					       LATE "lose_reply" };
 	struct ground g;
 	begin(&g, "--tls off --shards 4 --records 500 --rate 2000 --consumer_timeout 9",
@@ -88,6 +106,9 @@ START_TEST(write_that_lands_late_makes_no_planned_move_repeat)
 	sim_post(&g.sim, "/sim/rate?records=0");
 	flush(&g);
 	until("the held write has landed", sim_number(&g.sim, "late_regressions") > 0);
+	until("it is found, and written over",
+	      sim_published(&g.sim) == sim_number(&g.sim, "produced"));
+	expect_heard(&g);
 	expect_exact_over_a_move(&g);
 	end(&g);
 }

@@ -251,7 +251,8 @@ static const struct answer_row grants[] = {
 	{ "garbage=", "reason=BADDATA" },
 	{ "garbage={\"0\":\"0\"}", "reason=BADDATA" },
 	{ "garbage=[[\"0\"]]", "reason=BADDATA" },
-	{ "garbage=[null,true]", "reason=BADDATA" },
+	{ "garbage=[\"0\",null]", "reason=BADDATA" },
+	{ "garbage=[\"0\",true]", "reason=BADDATA" },
 	{ "garbage=[\"0\"", "reason=BADDATA" },
 	{ "garbage=[\"0\"][\"1\"]", "reason=BADDATA" },
 	{ "garbage=[\"\"]", "reason=BADDATA" },
@@ -292,10 +293,10 @@ static const struct answer_row positions[] = {
 };
 
 static const struct answer_row writes[] = {
-	{ "nest=100000", "reason=UNKNOWN" },
+	{ "nest=100000", "reason=BADDATA" },
 	{ "huge=" BYTES, "reason=UNKNOWN" },
 	{ "gzip_bomb=" BYTES, "reason=UNKNOWN" },
-	{ "html", "reason=UNKNOWN" },
+	{ "html", "reason=BADDATA" },
 	{ "redirect", "reason=BADDATA" },
 };
 

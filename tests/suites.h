@@ -69,7 +69,7 @@
 	X(manager) X(plugins) X(reload) X(keys) X(metrics) \
 	X(exec) X(manual) X(examples) \
 	X(commands) X(one_at_a_time) X(confined) X(users) X(cautions) X(online) X(hostile) \
-	X(replay) X(replay_stops) X(resets) X(watch)
+	X(replay) X(replay_stops) X(resets) X(reset_output) X(watch)
 /* clang-format on */
 
 #define DECLARE(name) Suite *suite_##name(void);

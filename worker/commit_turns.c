@@ -22,6 +22,29 @@ committer_inside(const struct committer *c)
 	return c->sink && c->sink->ops->user_code ? BOARD_SUBMIT : BOARD_WRITE;
 }
 
+static enum lts_err
+open_stream(struct committer *c, struct track *track, struct buf *why_out)
+{
+	return c->sink->ops->open(c->sink, &track->lease->shard, track->position, &track->stream,
+				  why_out);
+}
+
+/* An operator has sent the shard elsewhere: what the sink cannot go on from must not hold it. */
+static enum lts_err
+start_over(struct committer *c, struct track *track, struct buf *why_out)
+{
+	enum lts_err err = c->sink->ops->start_over(c->sink, &track->lease->shard,
+						     &track->position);
+	if (err)
+		return err == LTS_SYNC ? err : LTS_BADDATA;
+	log_warn(c->config.log, "the sink begins anew, as the shard was reset",
+		 LOG_TEXT("shard", track->lease->shard.text), LOG_TEXT("text", why_out->data));
+	buf_clear(why_out);
+	track->safe = track->position;
+	committer_mark_dirty(c, track, 0);
+	return open_stream(c, track, why_out);
+}
+
 enum lts_err
 committer_open_sink(struct committer *c, struct track *track, const struct lease_taken *taken,
 		    struct buf *why_out)
@@ -30,8 +53,9 @@ committer_open_sink(struct committer *c, struct track *track, const struct lease
 	board_enter(c->config.board, committer_inside(c), &track->lease->shard, &track->committed,
 		    clock_boot_ms());
 	if (c->sink && !track->stream)
-		err = c->sink->ops->open(c->sink, &track->lease->shard, track->position,
-					 &track->stream, why_out);
+		err = open_stream(c, track, why_out);
+	if (err == LTS_BADDATA && taken->origin == LEASE_FROM_RESET && c->sink->ops->start_over)
+		err = start_over(c, track, why_out);
 	if (err == LTS_SYNC)
 		committer_die(c, EXIT_SYNC_FAILED, "sink could not be synced");
 	if (!err)

@@ -248,6 +248,28 @@ segment_tidy(const struct segment_dir *dir, uint64_t number)
 	return err ? err : sync_dir(dir);
 }
 
+enum lts_err
+segment_abandon(const struct segment_dir *dir, uint64_t number, uint64_t *next_out)
+{
+	char part[SEGMENT_NAME_MAX], damaged[SEGMENT_NAME_MAX];
+	bool taken = true;
+	name_of(dir, number, ".log.part", part);
+	name_of(dir, number, ".log.part.damaged", damaged);
+	if (renameat(dir->fd, part, dir->fd, damaged) < 0 && errno != ENOENT)
+		return used_up_or_sys(errno);
+	while (taken) {
+		bool part_there = false;
+		enum lts_err err = look_for(dir, ++number, ".log", &taken);
+		if (!err)
+			err = look_for(dir, number, ".log.part", &part_there);
+		if (err)
+			return err;
+		taken |= part_there;
+	}
+	*next_out = number;
+	return sync_dir(dir);
+}
+
 bool
 segment_is_intact(const struct segment_dir *dir, uint64_t number, int fd, uint64_t len)
 {

@@ -28,6 +28,11 @@ struct sink_ops {
 	enum lts_err (*open)(struct sink *sink, const struct shard_id *shard,
 			     struct sink_position position, struct sink_stream **out,
 			     struct buf *why_out);
+	/* After LTS_BADDATA of `open`, for a shard that an operator has sent elsewhere: what is
+	 * left there is put out of the way, and *position is where to open instead. NULL: there
+	 * is no such way. */
+	enum lts_err (*start_over)(struct sink *sink, const struct shard_id *shard,
+				   struct sink_position *position);
 	/* Takes all of the records or none. LTS_NOSPACE: try again later; `why_out` says what is
 	 * used up. LTS_AGAIN: a reader or another worker is waited for; the same records once
 	 * more after a turn, or give_up. LTS_BADDATA: what was delivered has been touched by

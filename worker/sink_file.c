@@ -129,6 +129,19 @@ file_open(struct sink *sink, const struct shard_id *shard, struct sink_position 
 	return err;
 }
 
+static enum lts_err
+file_start_over(struct sink *sink, const struct shard_id *shard, struct sink_position *position)
+{
+	struct file_sink *self = (struct file_sink *)sink;
+	struct segment_dir dir;
+	uint64_t next;
+	segment_dir_init(&dir, self->dir_fd, shard, self->instance);
+	enum lts_err err = segment_abandon(&dir, position->segment, &next);
+	if (!err)
+		*position = (struct sink_position){ next, 0 };
+	return err;
+}
+
 /* A directory that was moved away, or made anew under its name, would take the records where
  * nobody looks for them. It may come back: the shard waits, as for space. */
 static enum lts_err
@@ -264,6 +277,7 @@ sink_file_create(const char *dir, const struct sink_config *config, struct sink 
 {
 	static const struct sink_ops ops = {
 		.open = file_open,
+		.start_over = file_start_over,
 		.submit = file_submit,
 		.flush = file_flush,
 		.committed = file_committed,

@@ -30,6 +30,7 @@ static void
 encode_config(struct packer *p, const struct message_config *m)
 {
 	pack_u32(p, m->slot);
+	pack_u8(p, m->thrift);
 	pack_text(p, m->instance);
 	pack_text(p, m->name.text);
 	pack_text(p, m->options);
@@ -49,6 +50,7 @@ decode_config(struct unpacker *u, struct message_config *m)
 {
 	size_t len;
 	m->slot = unpack_u32(u);
+	m->thrift = unpack_u8(u);
 	unpack_text(u, m->instance, sizeof(m->instance));
 	unpack_text(u, m->name.text, sizeof(m->name.text));
 	m->options = unpack_view(u, &m->options_len);

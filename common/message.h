@@ -32,6 +32,7 @@ enum fate { FATE_NONE, FATE_RELEASED, FATE_KILLED, FATE_DIED };
 
 struct message_config {
 	uint32_t slot;     /* this worker's index, 0 .. consumer_count - 1 */
+	uint8_t thrift;    /* so often there was too little memory: less is taken at a time */
 	char instance[16]; /* this installation's id */
 	struct consumer_name name;
 	const char *options; /* options_export's text */

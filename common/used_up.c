@@ -11,6 +11,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/memory_limit.h"
+
 bool
 used_up(int error)
 {
@@ -68,9 +70,8 @@ used_up_explain(int error, struct buf *out)
 					  limit_of(RLIMIT_FSIZE));
 		break;
 	case ENOMEM:
-		if (is_limited(RLIMIT_AS))
-			(void)!buf_printf(out, ": process %d may have %llu bytes (RLIMIT_AS)",
-					  (int)getpid(), limit_of(RLIMIT_AS));
+		(void)!buf_put_text(out, ": ");
+		memory_limit_explain(out);
 		break;
 	case ENOLCK:
 		(void)!buf_put_text(out, ": this file system gives no locks");

@@ -95,5 +95,6 @@ pool_send_config(struct pool_slot *s)
 	struct worker_pool *pool = s->pool;
 	struct message message = { .type = MSG_CONFIG };
 	pool->config.events->fill_config(pool->config.arg, s->slot.index, &message.config);
+	message.config.thrift = s->thrift;
 	pool_send_to(s, &message);
 }

@@ -27,6 +27,8 @@ struct pool_slot {
 	enum worker_end killed_for; /* if we kill it now, or did */
 	int64_t closed_ms;          /* when it closed its end of the channel; 0: it has not */
 	struct slot_exit exit;
+	uint8_t thrift;    /* see message_config */
+	int64_t thrift_ms; /* since when it is that */
 	struct channel *channel;
 	struct board *board;
 	int board_fd;
@@ -47,6 +49,7 @@ struct worker_pool {
 	uint64_t restarts[WORKER_ENDS];
 	pid_t spared; /* 0: none */
 	struct strays *strays;
+	uint64_t memory_kills; /* by the kernel, as far as they are known */
 };
 
 /* pool_channel.c */
@@ -54,6 +57,10 @@ void pool_on_readable(struct ev_loop *loop, struct ev_io *io, int events);
 void pool_on_writable(struct ev_loop *loop, struct ev_io *io, int events);
 void pool_send_to(struct pool_slot *s, const struct message *message);
 void pool_send_config(struct pool_slot *s);
+
+/* pool_thrift.c: its life is over; it lives. */
+void pool_thrift_on_end(struct pool_slot *s, int64_t now_ms);
+void pool_thrift_look(struct pool_slot *s, int64_t now_ms);
 
 /* pool_reap.c */
 void pool_on_signal_child(struct ev_loop *loop, struct ev_signal *watcher, int events);

@@ -9,6 +9,21 @@
 
 #include "common/clock.h"
 
+/* Shards that stopped loudly are told of once more, and fail the run: nobody has looked. */
+static void
+say_stuck(struct supervisor *s)
+{
+	struct book_shard shard;
+	for (size_t i = 0; i < lease_book_count(s->book); i++) {
+		lease_book_get(s->book, i, &shard);
+		if (!shard.stuck)
+			continue;
+		log_error(s->log, "stopped with a shard that is stuck",
+			  LOG_TEXT("shard", shard.shard.text), LOG_TEXT("text", shard.why));
+		s->exit = EXIT_FAILED;
+	}
+}
+
 /* One wish to stop may come as several signals: of a shell's timeout to the process and to its
  * group, of a terminal and of whoever passes on what it got. */
 enum { SAME_WISH_MS = 1000 };
@@ -20,6 +35,7 @@ on_signal_stop(void *arg)
 	int64_t now_ms = clock_boot_ms();
 	if (!s->told_to_stop_ms) { /* it may be about to end of its own accord */
 		s->told_to_stop_ms = now_ms;
+		say_stuck(s);
 		supervisor_begin_stop(s, "signal");
 		return;
 	}

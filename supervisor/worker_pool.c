@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/used_up.h"
 #include "common/xalloc.h"
 #include "supervisor/spawn.h"
 
@@ -28,6 +29,17 @@ enum {
 	POOL_LATE_MS = 1000,
 };
 
+static void
+say_not_started(const struct pool_slot *s)
+{
+	struct buf why;
+	buf_init(&why, 0);
+	used_up_explain(errno, &why);
+	log_error(s->pool->config.log, "cannot start a worker: tried again in a while",
+		  LOG_UINT("worker", s->slot.index), LOG_TEXT("text", why.data));
+	buf_fini(&why);
+}
+
 static bool
 op_spawn(void *arg, struct worker_slot *slot)
 {
@@ -36,18 +48,21 @@ op_spawn(void *arg, struct worker_slot *slot)
 	struct message_config who = { 0 };
 	int theirs, ours;
 	pool->config.events->fill_config(pool->config.arg, slot->index, &who);
-	if (channel_pair(&ours, &theirs))
+	if (channel_pair(&ours, &theirs)) {
+		say_not_started(s);
 		return false;
+	}
 	board_clear(s->board); /* in the totals by now, if there was a life */
 	s->retired = true;
 	atomic_store(&s->board->beat_ms, clock_boot_ms());
 	struct spawn_fds fds = { theirs, s->board_fd, pool->config.state_dir->generation_fd,
 				 pool->config.state_dir->stdout_fd };
 	enum lts_err err = spawn_worker(pool->program, who.name.text, &fds, &s->pid);
+	int saved = errno;
 	close(theirs);
+	errno = saved;
 	if (err) {
-		log_error(pool->config.log, "cannot start a worker",
-			  LOG_UINT("worker", slot->index), LOG_TEXT("text", strerror(errno)));
+		say_not_started(s);
 		close(ours);
 		s->pid = 0;
 		return false;
@@ -174,6 +189,7 @@ on_check(struct ev_loop *loop, struct ev_timer *timer, int events)
 		struct pool_slot *s = &pool->slots[i];
 		if (!s->pid || s->exited || s->slot.state == SLOT_KILLED)
 			continue;
+		pool_thrift_look(s, now_ms);
 		const char *why = overdue(s, now_ms);
 		if (!why)
 			continue;

@@ -62,7 +62,7 @@
 	X(signals) X(bad_service) X(odd_answers) X(names) \
 	X(gaps) X(refusals) \
 	X(pipes) X(footprint) \
-	X(disks) X(exhausted) X(rescale) \
+	X(disks) X(exhausted) X(limits) X(rescale) \
 	X(state_damage) X(backups) X(clocks) \
 	X(network) X(terminal) \
 	X(remains) X(output_files) \

@@ -139,7 +139,7 @@ op_reserve(void *arg, struct shard *shard, size_t bytes)
 	struct holdings *h = arg;
 	struct holding *holding = holding_of(shard), *other;
 	/* One batch may always exceed the budget, else a large one would never come. */
-	bool room = h->used_bytes == 0 || h->used_bytes + bytes <= h->config.budget_bytes;
+	bool room = h->used_bytes == 0 || h->used_bytes + bytes <= h->budget_bytes;
 	if (room && (h->serving || TAILQ_EMPTY(&h->no_room))) {
 		h->used_bytes += bytes;
 		return true;
@@ -465,6 +465,8 @@ holdings_create(const struct holdings_config *config)
 {
 	struct holdings *h = xcalloc(1, sizeof(*h));
 	h->config = *config;
+	h->budget_bytes = config->budget_bytes;
+	h->most_records = config->shard.batch_size;
 	h->config.shard.clock = &h->clock;
 	h->config.shard.pace = &h->pace;
 	h->fetch_env = (struct fetch_env){

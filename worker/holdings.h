@@ -34,6 +34,8 @@ struct holdings_config { /* pointers are borrowed for the holdings' life */
 };
 
 struct holdings *holdings_create(const struct holdings_config *config);
+/* Less at a time: a quarter of the budget and of the records for each step. */
+void holdings_set_thrift(struct holdings *holdings, unsigned thrift);
 void holdings_destroy(struct holdings **holdings);
 
 void holdings_assign(struct holdings *h, const struct message_assign *assign);

@@ -87,7 +87,7 @@ holding_fetch_early(void *arg, struct shard *shard, const struct cursor *from,
 		    const struct cursor *end, unsigned limit, size_t bytes)
 {
 	struct holdings *h = arg;
-	if (!TAILQ_EMPTY(&h->no_room) || h->used_bytes + bytes > h->config.budget_bytes)
+	if (!TAILQ_EMPTY(&h->no_room) || h->used_bytes + bytes > h->budget_bytes)
 		return false;
 	h->used_bytes += bytes;
 	fetch_batch(early_of(holding_of(shard)), from, end, limit, bytes);

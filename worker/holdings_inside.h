@@ -39,6 +39,8 @@ struct holding {
 
 struct holdings {
 	struct holdings_config config;
+	unsigned most_records; /* of a request, as configured */
+	size_t budget_bytes;   /* what thrift leaves of the configured one */
 	struct service_clock clock;
 	struct idle_pace pace;
 	struct fetch_env fetch_env;
@@ -50,6 +52,7 @@ struct holdings {
 	struct ev_timer room; /* fires in the next turn when bytes were released */
 	bool serving;         /* the queue for room, in its order */
 	bool draining;
+	bool warned; /* that there may be too few descriptors */
 	unsigned waiting[BOARD_REASONS]; /* so many shards, for each reason */
 };
 

@@ -5,8 +5,14 @@
  * common/stage_clock.c's. Must never call stuck what the sink is working on: that is
  * process_timeout's, and the supervisor's. Held by tests/scenario/slow.c.
  */
+#include "common/descriptors.h"
 #include "worker/holdings_inside.h"
 #include "worker/shard_waits.h"
+
+enum {
+	LEAST_RECORDS = 10,     /* the service takes no smaller limit */
+	OTHER_DESCRIPTORS = 96, /* 64 connections, and what a worker starts with */
+};
 
 /* The delivery thread owes an answer: what is it doing instead? */
 static enum stage
@@ -102,13 +108,36 @@ watch(struct holdings *h, struct holding *holding, bool space, int64_t now_ms)
 	     now_ms);
 }
 
+/* Each shard may have a file open, and the service's connections are as many again. */
+static void
+reckon(struct holdings *h)
+{
+	uint64_t needs = h->count + OTHER_DESCRIPTORS, limit = descriptors_limit();
+	if (h->warned || needs <= limit)
+		return;
+	h->warned = true;
+	log_warn(h->config.log, "the limit of descriptors may be too low for so many shards",
+		 LOG_UINT("shards", h->count), LOG_UINT("needs", needs),
+		 LOG_UINT("RLIMIT_NOFILE", limit));
+}
+
 void
 holdings_watch(struct holdings *h, int64_t now_ms)
 {
 	struct holding *holding;
 	bool space = true;
+	reckon(h);
 	TAILQ_FOREACH(holding, &h->all, all)
 	space &= !holding->blocked;
 	TAILQ_FOREACH(holding, &h->all, all)
 	watch(h, holding, space, now_ms);
+}
+
+/* One batch may always exceed the budget, so that with none left it is one at a time. */
+void
+holdings_set_thrift(struct holdings *h, unsigned thrift)
+{
+	unsigned records = h->most_records >> 2 * thrift;
+	h->budget_bytes = h->config.budget_bytes >> 2 * thrift;
+	h->config.shard.batch_size = records > LEAST_RECORDS ? records : LEAST_RECORDS;
 }

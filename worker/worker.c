@@ -9,13 +9,13 @@
 
 #include <errno.h>
 #include <ev.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/memory_limit.h"
 #include "common/options.h"
 #include "common/xalloc.h"
 #include "state/worker_record.h"
@@ -31,8 +31,6 @@ enum {
 	WORKER_BEAT_MS = 250,    /* at the most; see set_beat */
 	WORKER_ORPHAN_MS = 1000, /* what a worker without a supervisor may still take */
 	WORKER_LET_GO_MS = 5000,
-	WORKER_MMAP_BYTES = 1 << 20,
-	WORKER_TRIM_BYTES = 4 << 20,
 };
 
 struct worker {
@@ -334,6 +332,7 @@ configure(struct worker *w, const struct message_config *m)
 	}
 	start_delivery(w);
 	start_holdings(w);
+	holdings_set_thrift(w->holdings, m->thrift);
 	set_beat(w);
 	w->configured = true;
 	log_debug(w->log, "worker ready", LOG_INT("pid", getpid()),
@@ -359,6 +358,7 @@ configure_again(struct worker *w, const struct message_config *m)
 	free(text);
 	options_fini(&fresh);
 	buf_fini(&why);
+	holdings_set_thrift(w->holdings, m->thrift);
 	if (take_credentials(w, m))
 		log_error(w->log, "new credentials refused; the old ones stay in use");
 	else
@@ -443,20 +443,11 @@ log_counters(const struct worker *w, int64_t start_ms)
 		 LOG_INT("ms", clock_mono_ms() - start_ms));
 }
 
-/* What the budget counts is all that is held: large bodies leave no holes in the heap, as they
- * would once malloc has seen them come and go, and what is free on its top goes back. */
-static void
-bound_heap(void)
-{
-	mallopt(M_MMAP_THRESHOLD, WORKER_MMAP_BYTES);
-	mallopt(M_TRIM_THRESHOLD, WORKER_TRIM_BYTES);
-}
-
 enum exit_code
 worker_run(bool keys_locked)
 {
 	struct worker w = { .exit = EXIT_DONE, .keys_locked = keys_locked };
-	bound_heap();
+	memory_bound_heap();
 	w.loop = ev_loop_new(0); /* not the default one: that reaps children of its own accord */
 	w.log = log_create("worker");
 	log_add_fd(w.log, STDERR_FILENO, LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT);

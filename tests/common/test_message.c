@@ -18,6 +18,7 @@ static const struct epoch epochs[] = { { 1ull << 32 | 1 }, { 3ull << 32 | 17 }, 
 /* One of each type, with every field set to something that is not zero. */
 static const struct message samples[] = {
 	{ MSG_CONFIG, .config = { .slot = 7,
+				  .thrift = 2,
 				  .instance = "a1b2c3",
 				  .name = { "host-a1b2c3-7" },
 				  .options = "sink=null\nregion=r\n",

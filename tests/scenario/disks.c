@@ -155,7 +155,9 @@ START_TEST(sink_that_is_read_only_stops_its_shards_loudly_until_a_restart)
 		ck_assert_double_eq(agent_committed(&h.agent), 0);
 		ck_assert_double_eq(sim_published(&h.sim), 0);
 		small_disk_remount(&h.scenario, "host.out", "size=64m");
-		agent_stop(&h.agent);
+		process_signal(&h.agent.process, SIGTERM);
+		ck_assert_int_eq(agent_wait(&h.agent), 1);
+		ck_assert_uint_eq(agent_said(&h.agent, "with a shard that is stuck"), 2);
 		agent_start(&h.agent);
 		until("all is delivered", agent_committed(&h.agent) == 2000);
 		agent_stop(&h.agent);

@@ -192,7 +192,8 @@ START_TEST(not_ready_while_a_shard_is_stuck)
 	ck_assert(scrape_says(where, "/healthz", 200, "ok\n"));
 	ck_assert_double_eq(scrape_number(where, "lts_shard_stuck", "shard=\"1\""), 1);
 	ck_assert_double_eq(number("lts_shard_stuck"), 1);
-	agent_stop(&h.agent);
+	process_signal(&h.agent.process, SIGTERM);
+	ck_assert_int_eq(agent_wait(&h.agent), 1);
 	end(&h);
 }
 END_TEST

@@ -115,7 +115,9 @@ START_TEST(stuck_shard_is_shown_and_goes_on_once_that_is_mended)
 	cJSON *state = agent_state(&h.agent);
 	ck_assert_str_eq(json_path_text(lease_of(state, "1"), "state"), "stuck");
 	cJSON_Delete(state);
-	agent_stop(&h.agent);
+	process_signal(&h.agent.process, SIGTERM);
+	ck_assert_int_eq(agent_wait(&h.agent), 1);
+	ck_assert_uint_eq(agent_said(&h.agent, "stopped with a shard that is stuck"), 1);
 	test_sink_rules(&h, "");
 	agent_start(&h.agent);
 	until("it goes on", agent_committed(&h.agent) == SHARDS * RECORDS);

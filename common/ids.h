@@ -22,7 +22,7 @@ struct cursor {
 	char text[64];
 };
 
-/* A member of the consumer group: <host>-<instance>-<n>. */
+/* A member of the consumer group: see state/names.h. */
 struct consumer_name {
 	char text[128];
 };

@@ -89,9 +89,9 @@ enum lts_err lts_wire_status_err(enum lts_op op, int status);
 /* The same with the error's code, which says more than a 4xx: some come with several. "": none. */
 enum lts_err lts_wire_code_err(enum lts_op op, int status, const char *code);
 
-/* Bodies of a 2xx. LTS_BADDATA: not JSON, or not of the expected shape. `null` is an empty list.
- * What cannot be read is left out and counted, as is all above the ceilings. Lists are freed by
- * the caller; a shard named twice stands once, with what was said last (as in the SDK). */
+/* Bodies of a 2xx. LTS_BADDATA: not JSON, not of the expected shape, above the ceilings, or nothing
+ * of it can be read. `null` is an empty list. An entry that cannot be read is left out. Lists are
+ * freed by the caller; a shard named twice stands once, with what was said last (as in the SDK). */
 enum lts_err lts_wire_parse_shards(const struct buf *body, struct shard_id **list_out,
 				   size_t *n_out, struct lts_odd *odd_out) LTS_MUST_USE;
 enum lts_err lts_wire_parse_checkpoints(const struct buf *body, struct lts_checkpoint **list_out,

@@ -89,21 +89,14 @@ parse(const struct buf *body)
 
 /* The array, or NULL with *empty_out for a `null` in its place. */
 static cJSON *
-parse_list(const struct buf *body, bool *empty_out)
+parse_list(const struct buf *body, int most, bool *empty_out)
 {
 	cJSON *root = parse(body);
 	*empty_out = cJSON_IsNull(root);
-	if (cJSON_IsArray(root))
+	if (cJSON_IsArray(root) && cJSON_GetArraySize(root) <= most)
 		return root;
 	cJSON_Delete(root);
 	return NULL;
-}
-
-static size_t
-room_for(const cJSON *root, size_t most)
-{
-	size_t n = (size_t)cJSON_GetArraySize(root);
-	return n < most ? n + 1 : most;
 }
 
 static void
@@ -113,13 +106,6 @@ leave_out(struct lts_odd *odd, const cJSON *item)
 	if (text)
 		lts_wire_put_printable(odd->first, sizeof(odd->first), text);
 	cJSON_free(text);
-}
-
-static void
-leave_rest_out(struct lts_odd *odd, const cJSON *item)
-{
-	odd->nameless = true;
-	leave_out(odd, item);
 }
 
 /* The place where this shard belongs: an earlier one of the same name, or a new one. */
@@ -132,13 +118,12 @@ shard_place(const struct shard_id *list, size_t n, const struct shard_id *shard)
 	return i;
 }
 
-/* A list of which nothing is a text is no list of shards, and not an empty one either. */
+/* Of a list that says something, and nothing that can be read, it is not known what it says: it
+ * is no empty list. */
 static bool
-is_of_shards(const cJSON *root)
+says_nothing(size_t n_read, const struct lts_odd *odd)
 {
-	const cJSON *item;
-	cJSON_ArrayForEach(item, root) if (json_value_text(item)) return true;
-	return cJSON_GetArraySize(root) == 0;
+	return n_read == 0 && odd->count > 0;
 }
 
 enum lts_err
@@ -148,12 +133,10 @@ lts_wire_parse_shards(const struct buf *body, struct shard_id **list_out, size_t
 	bool empty;
 	size_t n = 0;
 	struct lts_odd odd = { 0 };
-	cJSON *root = parse_list(body, &empty);
-	if (!empty && (!root || !is_of_shards(root))) {
-		cJSON_Delete(root);
+	cJSON *root = parse_list(body, LTS_WIRE_SHARDS_MAX, &empty);
+	if (!empty && !root)
 		return LTS_BADDATA;
-	}
-	struct shard_id *list = xcalloc(room_for(root, LTS_WIRE_SHARDS_MAX), sizeof(*list));
+	struct shard_id *list = xcalloc((size_t)cJSON_GetArraySize(root), sizeof(*list));
 	const cJSON *item;
 	cJSON_ArrayForEach(item, root)
 	{
@@ -164,14 +147,14 @@ lts_wire_parse_shards(const struct buf *body, struct shard_id **list_out, size_t
 			continue;
 		}
 		size_t at = shard_place(list, n, &shard);
-		if (at == LTS_WIRE_SHARDS_MAX) {
-			leave_rest_out(&odd, item);
-			continue;
-		}
 		list[at] = shard;
 		n += at == n;
 	}
 	cJSON_Delete(root);
+	if (says_nothing(n, &odd)) {
+		free(list);
+		return LTS_BADDATA;
+	}
 	*list_out = list;
 	*n_out = n;
 	*odd_out = odd;
@@ -226,13 +209,12 @@ lts_wire_parse_checkpoints(const struct buf *body, struct lts_checkpoint **list_
 			   size_t *n_out, struct lts_odd *odd_out)
 {
 	bool empty;
-	size_t n = 0;
+	size_t n = 0, n_read = 0;
 	struct lts_odd odd = { 0 };
-	cJSON *root = parse_list(body, &empty);
+	cJSON *root = parse_list(body, LTS_WIRE_CHECKPOINTS_MAX, &empty);
 	if (!empty && !root)
 		return LTS_BADDATA;
-	struct lts_checkpoint *list =
-		xcalloc(room_for(root, LTS_WIRE_CHECKPOINTS_MAX), sizeof(*list));
+	struct lts_checkpoint *list = xcalloc((size_t)cJSON_GetArraySize(root), sizeof(*list));
 	const cJSON *item;
 	cJSON_ArrayForEach(item, root)
 	{
@@ -240,14 +222,15 @@ lts_wire_parse_checkpoints(const struct buf *body, struct lts_checkpoint **list_
 		if (!read_checkpoint(item, &checkpoint, &odd))
 			continue;
 		size_t at = checkpoint_place(list, n, &checkpoint.shard);
-		if (at == LTS_WIRE_CHECKPOINTS_MAX) {
-			leave_rest_out(&odd, item);
-			continue;
-		}
 		list[at] = checkpoint;
 		n += at == n;
+		n_read += !checkpoint.unreadable;
 	}
 	cJSON_Delete(root);
+	if (says_nothing(n_read, &odd)) {
+		free(list);
+		return LTS_BADDATA;
+	}
 	*list_out = list;
 	*n_out = n;
 	*odd_out = odd;

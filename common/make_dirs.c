@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/fallback.h"
 #include "common/xalloc.h"
 
 static int
@@ -19,7 +20,7 @@ sync_parent(const char *path)
 {
 	char *up = xasprintf("%s/..", path);
 	int fd = open(up, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = fd < 0 ? -1 : fsync(fd);
+	int rc = fd < 0 ? -1 : fallback_sync_dir(fd);
 	if (fd >= 0)
 		close(fd);
 	free(up);

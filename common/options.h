@@ -43,7 +43,7 @@ struct options {
 	char *agency_url; /* NULL: the host's own */
 	struct time_spec start_time, end_time;
 	int64_t consume_batch_size, max_body_bytes, consumer_count;
-	char *state_dir, *sink;
+	char *state_dir, *identity, *sink; /* identity NULL: the host's name */
 	int64_t format, content_newline; /* enum record_format: see options_record_format */
 	int64_t fetch_interval_ms, heartbeat_interval_ms, heartbeat_timeout_ms;
 	int64_t worker_beat_timeout_ms, process_timeout_ms;

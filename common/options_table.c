@@ -151,6 +151,10 @@ const struct option_spec options_table[] = {
 	{ OPT(state_dir, TEXT, OUTPUT), AT(state_dir), .initial = "./lts-state.d",
 	  RANGE(1, PATH_BYTES), .argument = "DIR",
 	  .help = "checkpoints and locks; made with mode 0700; one supervisor each" },
+	{ OPT(identity, ID, OUTPUT), AT(identity), RANGE(1, 64), .absent = "the host's name",
+	  .argument = "NAME",
+	  .help = "whose the state is, wherever it runs: for a pod, or a host that may be renamed; "
+		  "no two agents of a consumer group may have the same" },
 	{ OPT(sink, SINK, OUTPUT), AT(sink), .initial = "stdout", RANGE(1, PATH_BYTES),
 	  .argument = "SINK",
 	  .help = "where records go: stdout, null, file:DIR; or to code of yours: "

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/fallback.h"
 #include "common/xalloc.h"
 #include "state/commands.h"
 #include "state/look.h"
@@ -81,7 +82,7 @@ sync_directory(const char *file)
 	const char *slash = strrchr(file, '/');
 	char *dir = slash ? xstrndup(file, (size_t)(slash - file) + 1) : xstrdup(".");
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool done = fd >= 0 && fsync(fd) == 0;
+	bool done = fd >= 0 && fallback_sync_dir(fd) == 0;
 	if (fd >= 0)
 		close(fd);
 	free(dir);
@@ -91,7 +92,8 @@ sync_directory(const char *file)
 static enum exit_code
 give_name(const char *temp, const char *file, bool force)
 {
-	if (renameat2(AT_FDCWD, temp, AT_FDCWD, file, force ? 0 : RENAME_NOREPLACE) == 0)
+	if ((force ? rename(temp, file)
+		   : fallback_rename_new(AT_FDCWD, temp, AT_FDCWD, file)) == 0)
 		return sync_directory(file) ? EXIT_DONE : fail(file, "its directory");
 	if (errno != EEXIST)
 		return fail(file, "cannot be made");

@@ -12,8 +12,8 @@
 
 #include "common/clock.h"
 #include "state/commands.h"
-#include "state/identity.h"
 #include "state/remake.h"
+#include "state/renew.h"
 #include "state/rescue.h"
 #include "state/state_lock.h"
 #include "state/table.h"
@@ -56,7 +56,7 @@ begin_anew(struct snapshot *fresh, const struct rescue *was, int64_t now_ns)
 				    .identity = was->identity,
 				    .start = was->start };
 	if (fresh->has_identity)
-		identity_new_instance(&fresh->identity);
+		renew_unowned(&fresh->identity);
 	remake_add_event(fresh, EVENT_REBUILT, now_ns, was->sound ? "though sound" : was->why);
 }
 

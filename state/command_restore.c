@@ -23,8 +23,6 @@
 #include "state/state_lock.h"
 #include "state/table.h"
 
-static const int64_t DAY_NS = INT64_C(86400) * 1000000000;
-
 static enum exit_code
 read_backup(const char *file, struct snapshot *out)
 {
@@ -41,25 +39,19 @@ read_backup(const char *file, struct snapshot *out)
 	return EXIT_FAILED;
 }
 
-/* As a new instance knows it: no file is its own yet, no shard is held. */
+/* As a new instance knows it, on whatever host. */
 static void
 renew(struct snapshot *s, const struct request *request)
 {
 	int64_t now_ns = clock_wall_ns();
 	char *text = xasprintf("from the backup '%s' of instance %s", request->operand,
 			       s->identity.instance);
-	identity_new_instance(&s->identity);
 	for (size_t i = 0; i < s->n_checkpoints; i++) {
 		struct checkpoint_record *c = &s->checkpoints[i];
-		c->position = (struct sink_position){ 0 };
 		/* A reset that was to come still is. What was given back is another host's. */
 		c->forced |= request->repeat && snapshot_is_ours(s, &c->shard);
 	}
-	for (size_t i = 0; i < s->n_leases; i++) {
-		s->leases[i].state = LEASE_RELEASED;
-		s->leases[i].since_ns = now_ns - DAY_NS; /* what is fresh is listed */
-	}
-	s->n_workers = 0;
+	remake_renew(s, now_ns);
 	remake_add_event(s, EVENT_RESTORED, now_ns, text);
 	free(text);
 }

@@ -14,6 +14,8 @@ enum exit_code command_verify(const struct request *request, FILE *out);
 enum exit_code command_reset(const struct request *request, FILE *out);
 /* Makes FILE. */
 enum exit_code command_backup(const struct request *request, FILE *out);
+/* The state is nobody's, and a new instance. EXIT_IN_USE: an agent runs. */
+enum exit_code command_adopt(const struct request *request, FILE *out);
 /* FILE in the place of the environment. EXIT_IN_USE: an agent runs. */
 enum exit_code command_restore(const struct request *request, FILE *out);
 /* An empty environment in the place of a damaged one. EXIT_IN_USE: an agent runs. */

@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 
+#include "state/names.h"
 #include "state/proc.h"
 #include "state/table.h"
 
@@ -81,7 +82,7 @@ fill_identity(struct table *table, const struct identity_record *id)
 	add_pair(table, "group_id", id->group_id);
 	add_pair(table, "stream_id", id->stream_id);
 	add_pair(table, "consumer_group_name", id->consumer_group);
-	add_pair(table, "host", id->host);
+	add_pair(table, "identity", id->host[0] ? id->host : "whoever starts next");
 	add_pair(table, "machine_id", id->machine_id);
 	add_pair(table, "instance", id->instance);
 	table_add(table, "starts");
@@ -170,6 +171,7 @@ fill_workers(struct table *table, const struct dump *dump)
 		{ "SLOT", true },   { "NAME", false },   { "PID", true },
 		{ "ALIVE", false }, { "UPTIME", true },  { "RECORDS", true },
 		{ "BYTES", true },  { "COMMITS", true }, { "UPDATED", true },
+		{ "CONSUMER", false },
 	};
 	const struct snapshot *s = dump->snapshot;
 	COLUMNS(table, columns);
@@ -184,6 +186,8 @@ fill_workers(struct table *table, const struct dump *dump)
 		table_add(table, "%s", human_bytes(r->bytes).text);
 		table_add(table, "%" PRIu64, r->commits);
 		table_add(table, "%s", age_of(dump, r->updated_ns).text);
+		table_add(table, "%s",
+			  s->has_identity ? names_at_service(&s->identity, r->slot).text : "");
 	}
 }
 

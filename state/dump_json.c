@@ -10,6 +10,7 @@
 
 #include "common/xalloc.h"
 #include "state/dump.h"
+#include "state/names.h"
 
 static void
 add_text(cJSON *to, const char *key, const char *text)
@@ -171,6 +172,8 @@ put_workers(cJSON *root, const struct dump *dump)
 		cJSON *o = new_row(array);
 		add_uint(o, "slot", r->slot);
 		add_text(o, "name", r->name.text);
+		if (s->has_identity)
+			add_text(o, "consumer", names_at_service(&s->identity, r->slot).text);
 		add_uint(o, "pid", r->pid);
 		add_text(o, "alive", dump_worker_alive(r));
 		add_text(o, "started", human_time(r->started_ns).text);

@@ -2,14 +2,15 @@
  * identity.c - an environment knows what it belongs to.
  *
  * The claim runs in the supervisor before the first worker exists; reads run anywhere.
- * Owns nothing. Must never let an environment serve a second stream or a second machine:
- * the copy would be the same consumer twice. Held by tests/state/test_identity.c.
+ * Owns nothing. Must never let an environment serve a second stream, nor a copy of it go on as
+ * the same consumer: that would be there twice. Held by tests/state/test_identity.c.
  */
 #include "state/identity.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/random.h>
+
+#include "state/events.h"
+#include "state/renew.h"
 
 static const struct store_key identity_key = { "identity", 8 };
 static const struct store_key start_key = { "start", 5 };
@@ -68,15 +69,6 @@ identity_put_start(struct store_txn *txn, int64_t start_ns)
 	return store_put(txn, STORE_META, start_key, &value);
 }
 
-void
-identity_new_instance(struct identity_record *out)
-{
-	uint32_t random = 0;
-	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-		abort();
-	snprintf(out->instance, sizeof(out->instance), "%08x", random);
-}
-
 bool
 identity_same_group(const struct identity_record *a, const struct identity_record *b)
 {
@@ -96,26 +88,98 @@ differs(const char *what, const char *has, const char *wanted, struct buf *why)
 	return true;
 }
 
-static enum lts_err
-compare(const struct identity_record *has, const struct identity_record *mine, struct buf *why)
+static bool
+other_stream(const struct identity_record *has, const struct identity_record *mine,
+	     struct buf *why)
 {
-	bool stream = differs("project_id", has->project_id, mine->project_id, why);
-	stream |= differs("group_id", has->group_id, mine->group_id, why);
-	stream |= differs("stream_id", has->stream_id, mine->stream_id, why);
-	stream |= differs("consumer_group_name", has->consumer_group, mine->consumer_group, why);
-	bool machine = differs("host", has->host, mine->host, why);
-	machine |= differs("machine-id", has->machine_id, mine->machine_id, why);
-	if (!stream && !machine)
+	bool other = differs("project_id", has->project_id, mine->project_id, why);
+	other |= differs("group_id", has->group_id, mine->group_id, why);
+	other |= differs("stream_id", has->stream_id, mine->stream_id, why);
+	return other | differs("consumer_group_name", has->consumer_group, mine->consumer_group,
+			       why);
+}
+
+/* Without a name of its own a host is told by its machine, too: two clones are not one member. */
+static bool
+other_owner(const struct identity_record *has, const struct identity_record *mine, bool named,
+	    struct buf *why)
+{
+	if (!has->host[0]) /* adopted, restored or rebuilt, as a new instance: it has none */
+		return false;
+	bool other = differs("identity", has->host, mine->host, why);
+	return other | (!named && differs("machine-id", has->machine_id, mine->machine_id, why));
+}
+
+static enum lts_err
+compare(const struct identity_record *has, const struct identity_record *mine, bool named,
+	struct buf *why)
+{
+	enum lts_err ignored;
+	bool stream = other_stream(has, mine, why), owner = other_owner(has, mine, named, why);
+	if (!stream && !owner)
 		return LTS_OK;
-	enum lts_err ignored = buf_put_text(
-		why, stream ? ": give this stream a state_dir of its own"
-			    : ": a copied state_dir would be the same consumer twice; "
-			      "use an empty "
-			      "state_dir here (it goes on from the service's "
-			      "checkpoints), or, if the "
-			      "machine was only renamed, give it its old name back");
+	if (stream)
+		ignored = buf_put_text(why, ": give this stream a state_dir of its own");
+	else
+		ignored = buf_printf(
+			why,
+			": a copied state_dir would be the same consumer twice. Is that owner "
+			"gone, or was it this one? The option identity=%s goes on with the state, "
+			"and `lts-state adopt` lets this one take it, as a new consumer. Else use "
+			"an empty state_dir here, which goes on from the service's checkpoints",
+			has->host);
 	(void)ignored;
 	return LTS_INVALID;
+}
+
+/* Of the owner that it names, but on another machine and in another file: both may be in use. What
+ * is not known on both sides is not the same, unless an earlier version kept neither. */
+static bool
+is_copy(const struct identity_record *has, const struct identity_record *mine)
+{
+	bool same_machine = has->machine_id[0] && strcmp(has->machine_id, mine->machine_id) == 0;
+	bool same_file = has->data_inode && has->data_inode == mine->data_inode;
+	bool never_known = !has->data_inode && !has->machine_id[0] && !mine->machine_id[0];
+	return !same_machine && !same_file && !never_known;
+}
+
+static enum lts_err
+take_over_copy(struct store_txn *txn, struct identity_record *identity, int64_t now_ns)
+{
+	struct event_record event = { .time_ns = now_ns, .kind = EVENT_ADOPTED };
+	event.epoch.value = (uint64_t)identity->boot_count << 32;
+	snprintf(event.text, sizeof(event.text), "a copy of the state of instance %s",
+		 identity->instance);
+	renew_identity(identity);
+	enum lts_err err = renew_stored(txn, now_ns);
+	return err ? err : events_append(txn, &event);
+}
+
+/* What is there, or what will be. */
+static enum lts_err
+settle(struct store_txn *txn, struct identity_record *identity,
+       const struct identity_record *mine, bool named, struct buf *why)
+{
+	enum lts_err err = identity_read(txn, identity);
+	if (err == LTS_NOTFOUND) {
+		*identity = *mine;
+		identity->plain_names = false;
+		return LTS_OK;
+	}
+	if (!err)
+		err = compare(identity, mine, named, why);
+	if (err)
+		return err;
+	if (!identity->host[0])
+		memcpy(identity->host, mine->host, sizeof(identity->host));
+	else if (is_copy(identity, mine))
+		err = take_over_copy(txn, identity, mine->created_ns);
+	memcpy(identity->machine_id, mine->machine_id, sizeof(identity->machine_id));
+	identity->data_inode = mine->data_inode;
+	memcpy(identity->boot_id, mine->boot_id, sizeof(identity->boot_id));
+	identity->pid_namespace = mine->pid_namespace;
+	identity->plain_names &= mine->plain_names;
+	return err;
 }
 
 static enum lts_err
@@ -135,7 +199,7 @@ refuse_newer(struct store_txn *txn, struct buf *why)
 }
 
 enum lts_err
-identity_claim(struct store *store, const struct identity_record *mine,
+identity_claim(struct store *store, const struct identity_record *mine, bool named,
 	       struct identity_record *out, struct buf *why_out)
 {
 	struct store_txn txn = { 0 };
@@ -145,12 +209,7 @@ identity_claim(struct store *store, const struct identity_record *mine,
 		return err;
 	if ((err = refuse_newer(&txn, why_out)))
 		goto out;
-	err = identity_read(&txn, &identity);
-	if (err == LTS_NOTFOUND)
-		identity = *mine;
-	else if (err)
-		goto out;
-	else if ((err = compare(&identity, mine, why_out)))
+	if ((err = settle(&txn, &identity, mine, named, why_out)))
 		goto out;
 	identity.boot_count++;
 	identity.schema = SCHEMA_VERSION;
@@ -162,25 +221,4 @@ identity_claim(struct store *store, const struct identity_record *mine,
 out:
 	store_abort(&txn);
 	return err;
-}
-
-struct consumer_name
-identity_consumer_name(const struct identity_record *identity, uint32_t index)
-{
-	struct consumer_name name = { 0 };
-	snprintf(name.text, sizeof(name.text), "%s-%s-%u", identity->host, identity->instance,
-		 index);
-	return name;
-}
-
-bool
-identity_owns_name(const struct identity_record *identity, const struct consumer_name *name)
-{
-	char prefix[128];
-	int len = snprintf(prefix, sizeof(prefix), "%s-%s-", identity->host, identity->instance);
-	if (len < 0 || strncmp(name->text, prefix, (size_t)len) != 0)
-		return false;
-	/* Nothing but the index may follow: another host's name may begin like ours. */
-	const char *index = name->text + len;
-	return *index && strspn(index, "0123456789") == strlen(index);
 }

@@ -16,21 +16,16 @@ uint8_t identity_newer(struct store_txn *txn);
 
 /* At the supervisor's start: writes `mine` (with its fresh instance id) into a new
  * environment, or checks that the one there belongs to the same project, group, stream,
- * consumer group, host and machine, and counts the start. LTS_INVALID: it belongs
- * elsewhere, or to a newer version; `why_out` says to what, and the ways out. */
-enum lts_err identity_claim(struct store *store, const struct identity_record *mine,
+ * consumer group and owner, and counts the start. `named`: mine->host is the option `identity`;
+ * else it is the host's name, and the machine must be the same, too. mine->plain_names: names of
+ * before may still be known at the service, and are kept. A copy of what another machine
+ * may still use goes on as a new instance. LTS_INVALID: it belongs elsewhere, or to a newer
+ * version; `why_out` says to what, and the ways out. */
+enum lts_err identity_claim(struct store *store, const struct identity_record *mine, bool named,
 			    struct identity_record *out, struct buf *why_out) LTS_MUST_USE;
-
-/* The name of consumer `index` of this instance: <host>-<instance>-<index>. */
-struct consumer_name identity_consumer_name(const struct identity_record *identity,
-					    uint32_t index);
-/* Whether a consumer's name is one of this instance's. */
-bool identity_owns_name(const struct identity_record *identity, const struct consumer_name *name);
 
 enum lts_err identity_put(struct store_txn *txn,
 			  const struct identity_record *record) LTS_MUST_USE;
-/* An id that no other environment has. */
-void identity_new_instance(struct identity_record *out);
 /* The same stream and consumer group. */
 bool identity_same_group(const struct identity_record *a, const struct identity_record *b);
 

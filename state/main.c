@@ -49,6 +49,9 @@ static const struct command commands[] = {
 	  "goes on from a backup, as a new instance; the agent is stopped" },
 	{ "rebuild", NULL, FORCE, 0, command_rebuild,
 	  "sets a damaged state aside, to go on from the service; the agent is stopped" },
+	{ "adopt", NULL, 0, 0, command_adopt,
+	  "lets an agent of another identity take the state, as a new instance; the agent is "
+	  "stopped" },
 	{ "watch", NULL, 1u << REQUEST_INTERVAL, 0, command_watch,
 	  "all of it on a screen, as it changes; ? there for the keys" },
 	{ 0 },

@@ -16,11 +16,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/fallback.h"
 #include "common/xalloc.h"
 #include "state/checkpoint.h"
 #include "state/events.h"
 #include "state/identity.h"
 #include "state/lease.h"
+#include "state/renew.h"
 #include "state/worker_record.h"
 
 struct paths {
@@ -101,7 +103,7 @@ static enum lts_err
 sync_dir(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool done = fd >= 0 && fsync(fd) == 0;
+	bool done = fd >= 0 && fallback_sync_dir(fd) == 0;
 	int saved = errno;
 	if (fd >= 0)
 		close(fd);
@@ -152,6 +154,17 @@ remake(const char *state_dir, const struct snapshot *records, const char *kept)
 	errno = saved;
 	paths_fini(&paths);
 	return err;
+}
+
+void
+remake_renew(struct snapshot *s, int64_t now_ns)
+{
+	renew_unowned(&s->identity);
+	for (size_t i = 0; i < s->n_checkpoints; i++)
+		renew_checkpoint(&s->checkpoints[i]);
+	for (size_t i = 0; i < s->n_leases; i++)
+		renew_lease(&s->leases[i], now_ns);
+	s->n_workers = 0;
 }
 
 char *

@@ -13,6 +13,9 @@
 enum lts_err remake(const char *state_dir, const struct snapshot *records,
 		    const char *kept) LTS_MUST_USE;
 
+/* A snapshot as a new instance has it, and as yet nobody. */
+void remake_renew(struct snapshot *snapshot, int64_t now_ns);
+
 /* For `kept`: "<why>-20260102T030405.678Z"; the caller frees. */
 char *remake_kept_name(const char *why, int64_t now_ns);
 

@@ -78,9 +78,9 @@ event_kind_name(enum event_kind kind)
 		[EVENT_FINISHED] = "finished", [EVENT_INHERITED] = "inherited",
 		[EVENT_STUCK] = "stuck",       [EVENT_EXPIRED] = "expired",
 		[EVENT_RESET] = "reset",       [EVENT_RESTORED] = "restored",
-		[EVENT_REBUILT] = "rebuilt",
+		[EVENT_REBUILT] = "rebuilt",   [EVENT_ADOPTED] = "adopted",
 	};
-	if (kind < EVENT_TAKEN || kind > EVENT_REBUILT)
+	if (kind < EVENT_TAKEN || kind > EVENT_ADOPTED)
 		return "?";
 	return names[kind];
 }
@@ -99,14 +99,19 @@ identity_encode(const struct identity_record *r, struct schema_value *out)
 	pack_text(&p, r->instance);
 	pack_u32(&p, r->boot_count);
 	pack_i64(&p, r->created_ns);
+	pack_u64(&p, r->data_inode);
+	pack_text(&p, r->boot_id);
+	pack_u64(&p, r->pid_namespace);
+	pack_u8(&p, r->plain_names);
 	end(&p, out);
 }
 
 enum lts_err
 identity_decode(const void *data, size_t len, struct identity_record *out)
 {
-	struct unpacker u = open_value(data, len);
-	struct identity_record r = { 0 };
+	uint8_t version;
+	struct unpacker u = open_version(data, len, &version);
+	struct identity_record r = { .plain_names = true };
 	r.schema = unpack_u32(&u);
 	unpack_text(&u, r.project_id, sizeof(r.project_id));
 	unpack_text(&u, r.group_id, sizeof(r.group_id));
@@ -117,6 +122,12 @@ identity_decode(const void *data, size_t len, struct identity_record *out)
 	unpack_text(&u, r.instance, sizeof(r.instance));
 	r.boot_count = unpack_u32(&u);
 	r.created_ns = unpack_i64(&u);
+	if (version >= 4) {
+		r.data_inode = unpack_u64(&u);
+		unpack_text(&u, r.boot_id, sizeof(r.boot_id));
+		r.pid_namespace = unpack_u64(&u);
+		r.plain_names = unpack_u8(&u) != 0;
+	}
 	if (!unpack_done(&u))
 		return LTS_BADDATA;
 	*out = r;

@@ -27,10 +27,14 @@ enum { SCHEMA_VERSION = 4, SCHEMA_VERSION_ESCAPES = 4 /* content */, SCHEMA_VALU
 struct identity_record {
 	uint32_t schema;
 	char project_id[128], group_id[128], stream_id[128], consumer_group[128];
-	char host[65], machine_id[33];
+	char host[65], machine_id[33]; /* host: the identity; "": whoever starts next takes it */
 	char instance[16];   /* made once; part of every consumer's and segment's name */
 	uint32_t boot_count; /* starts of the supervisor; upper half of every epoch */
 	int64_t created_ns;
+	/* Since version 4: as of the last start. */
+	uint64_t data_inode, pid_namespace; /* of data.mdb, 0: not known; of noted pids, and */
+	char boot_id[40];                   /* their boot */
+	bool plain_names; /* at the service still named as before version 4 */
 };
 
 struct start_record {
@@ -48,8 +52,7 @@ struct lease_record {
 	struct shard_id shard;
 	struct epoch epoch;
 	enum lease_state state;
-	uint32_t slot, home; /* the worker; the consumer that the service granted the shard to */
-	uint32_t pid;
+	uint32_t slot, home, pid; /* home: the consumer that the service granted the shard to */
 	int64_t since_ns;
 };
 
@@ -65,8 +68,7 @@ struct checkpoint_record {
 	struct cursor service; /* the last known to stand at the service; none: never one */
 	struct sink_position position, letters;
 	uint64_t records, bytes; /* delivered since the beginning, by this instance */
-	int64_t committed_ns;
-	int64_t finished_end_ns; /* the end_time it was finished for; 0: not */
+	int64_t committed_ns, finished_end_ns; /* the end_time it was finished for; 0: not */
 	bool has_letters, forced; /* since version 4, else `letters` is not known; by a reset */
 	uint64_t done;           /* records behind `cursor` that are done with; since version 2 */
 	uint64_t dead_letters;   /* put aside since the beginning, by this instance */
@@ -75,9 +77,8 @@ struct checkpoint_record {
 };
 
 struct worker_record {
-	uint32_t slot;
+	uint32_t slot, pid;
 	struct consumer_name name;
-	uint32_t pid;
 	uint64_t pid_start; /* field 22 of /proc/PID/stat: tells a recycled pid */
 	int64_t started_ns, updated_ns;
 	uint64_t records, bytes, commits; /* of this process */
@@ -85,15 +86,14 @@ struct worker_record {
 };
 
 enum event_kind {
-	EVENT_TAKEN = 1, /* cursor: where it begins; text: whose position won */
-	EVENT_RELEASED,
-	EVENT_FINISHED,
+	EVENT_TAKEN = 1, EVENT_RELEASED, EVENT_FINISHED, /* cursor, text: whose position won */
 	EVENT_INHERITED, /* the last holder did not release it; text: its fate */
 	EVENT_STUCK,     /* the shard stopped; text: why */
 	EVENT_EXPIRED,   /* the service had dropped what the cursor pointed at */
 	EVENT_RESET,     /* people moved it: cursor: where to; text: from where */
-	EVENT_RESTORED,  /* of no shard, nor is the next: lts-state made the environment anew, */
-	EVENT_REBUILT,   /* from a backup or empty; text: out of what */
+	/* Of no shard: the environment was made anew from a backup, or empty, or went to another
+	 * owner, as a new instance; text: out of what, whose it was. */
+	EVENT_RESTORED, EVENT_REBUILT, EVENT_ADOPTED,
 };
 
 struct event_record {

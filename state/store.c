@@ -244,6 +244,12 @@ store_close(struct store **store)
 	*store = NULL;
 }
 
+uint64_t
+store_inode(const struct store *store)
+{
+	return store->data_id.ino;
+}
+
 bool
 store_is_intact(struct store *store)
 {

@@ -56,6 +56,8 @@ enum lts_err store_write_begin(struct store *store, struct store_txn *out) LTS_M
 enum lts_err store_commit(struct store_txn *txn) LTS_MUST_USE;
 /* Ends a read, or drops a write. No-op when nothing is open. */
 void store_abort(struct store_txn *txn);
+/* Of data.mdb: a copy of it has another. */
+uint64_t store_inode(const struct store *store);
 /* False: data.mdb or lock.mdb is not the file that was opened, or data.mdb has been cut. Takes no
  * lock. */
 bool store_is_intact(struct store *store);

@@ -81,10 +81,31 @@ group_refusal(const struct group *g)
 	return NULL;
 }
 
+/* A name of before may be what a service refuses that knows UUIDs only. It is given up when
+ * nothing can be held under it: that name is another member. */
+static void
+on_refused_name(struct consumer *c, const struct lts_answer *answer)
+{
+	struct group *g = c->group;
+	struct consumer_name uuid = names_uuid(g->config.identity, c->index);
+	bool holds = c->answered ? clock_boot_ms() - c->heard_ms <= g->config.timeout_ms
+				 : c->n_listed && !c->forgotten;
+	bool refused = answer->err == LTS_INVALID && !holds && strcmp(c->name.text, uuid.text) != 0;
+	c->name_refusals = refused ? c->name_refusals + 1 : 0;
+	if (c->name_refusals < GROUP_REFUSALS)
+		return;
+	log_warn(g->config.log, "the service refuses the consumer's name; joins under another",
+		 LOG_TEXT("consumer", c->name.text), LOG_TEXT("name", uuid.text));
+	c->name = uuid;
+	c->forgotten = false; /* whether that name is known is to be seen */
+	c->refusals = c->name_refusals = 0;
+}
+
 static void
 on_failure(struct consumer *c, const struct lts_answer *answer)
 {
 	struct group *g = c->group;
+	on_refused_name(c, answer);
 	on_refused_list(c, answer);
 	int64_t longest_ms = g->config.timeout_ms / 6;
 	int64_t delay_ms = backoff_next_ms(&c->backoff, answer->retry_after_ms);
@@ -275,7 +296,7 @@ init_consumer(struct group *g, uint32_t index)
 	struct consumer *c = &g->consumers[index];
 	c->group = g;
 	c->index = index;
-	c->name = identity_consumer_name(g->config.identity, index);
+	c->name = names_at_service(g->config.identity, index);
 	backoff_init(&c->backoff, g->config.interval_ms, g->config.timeout_ms / 6,
 		     (uint64_t)clock_wall_ns() + index);
 	ev_init(&c->timer, on_timer);
@@ -311,6 +332,7 @@ group_create(const struct group_config *config)
 	struct group *g = xcalloc(1, sizeof(*g));
 	g->config = *config;
 	g->consumers = xcalloc(ASSIGN_WORKERS_MAX, sizeof(*g->consumers));
+	g->own_names = own_names_create(config->identity);
 	for (uint32_t i = 0; i < config->consumers; i++)
 		init_consumer(g, i);
 	group_checkpoints_init(g);
@@ -329,6 +351,7 @@ group_destroy(struct group **group)
 		free(g->consumers[i].listed);
 	}
 	group_checkpoints_fini(g);
+	own_names_destroy(&g->own_names);
 	free(g->consumers);
 	free(g);
 	*group = NULL;

@@ -11,7 +11,7 @@
 #include "common/log.h"
 #include "common/lts_api.h"
 #include "common/service_clock.h"
-#include "state/identity.h"
+#include "state/names.h"
 #include "supervisor/lease_book.h"
 
 struct ev_loop;

@@ -124,7 +124,7 @@ on_reading(void *arg, struct lts_answer *answer)
 		const struct lts_checkpoint *at = checkpoint_of(answer, &question->shard);
 		enum lts_err err = answer_of(answer, at);
 		struct cursor cursor = { 0 };
-		bool ours = at && identity_owns_name(g->config.identity, &at->writer);
+		bool ours = at && own_names_has(g->own_names, &at->writer);
 		if (at)
 			cursor = at->cursor;
 		if (is_asked_alone(reading, err, at))

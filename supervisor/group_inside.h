@@ -29,6 +29,7 @@ struct consumer {
 	enum lts_err err;  /* of the last one that failed */
 	unsigned refusals; /* of those, of the first list itself */
 	unsigned splits;   /* so many more of its writes may be halved */
+	unsigned name_refusals; /* the same, of its name */
 	bool answered;
 	bool forgotten; /* the service does not know the member that held `listed` */
 };
@@ -53,6 +54,7 @@ struct group {
 	TAILQ_HEAD(, reading) readings; /* in flight */
 	TAILQ_HEAD(, writing) writings; /* in flight, and behind them what waits for room */
 	unsigned n_reading, n_writing;  /* of single shards, in flight */
+	struct own_names *own_names;
 	struct group_stats stats;
 	uint64_t odd[GROUP_REQUESTS]; /* lists with entries that could not be read */
 	bool joined, paused;

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/fallback.h"
 #include "common/xalloc.h"
 
 struct metrics_file {
@@ -55,7 +56,7 @@ run_child(const struct metrics_file *file, const struct buf *text, int pipe_fd)
 	enum { PIPE = 3 };
 	if (dup2(pipe_fd, PIPE) < 0)
 		_exit(1);
-	close_range(PIPE + 1, ~0u, 0);
+	(void)fallback_close_from(PIPE + 1);
 	if (write_all(file->temporary, text) || rename(file->temporary, file->config.path))
 		failure = errno;
 	ssize_t ignored = write(PIPE, &failure, sizeof(failure));

@@ -19,6 +19,7 @@
 
 #include "common/child_env.h"
 #include "common/descriptors.h"
+#include "common/fallback.h"
 #include "common/handoff.h"
 #include "common/xalloc.h"
 
@@ -50,7 +51,7 @@ place_fds(const struct spawn_fds *fds)
 	for (int i = 0; i < 4; i++)
 		if (dup2(from[i], HANDOFF_CHANNEL + i) < 0)
 			return -1;
-	return close_range(HANDOFF_END, ~0u, 0);
+	return fallback_close_from(HANDOFF_END);
 }
 
 static void

@@ -14,10 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/xalloc.h"
+#include "state/renew.h"
+#include "state/this_host.h"
 #include "supervisor/assign.h"
 
 #define DAMAGED                                                                        \
@@ -32,33 +35,8 @@ copy(char *to, size_t room, const char *from)
 	snprintf(to, room, "%s", from ? from : "");
 }
 
-/* The host's name as a consumer's name can hold it. */
 static void
-read_host(char *host, size_t room)
-{
-	if (gethostname(host, room) < 0)
-		copy(host, room, "localhost");
-	host[room - 1] = '\0';
-	for (char *p = host; *p; p++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567"
-			    "89._-",
-			    *p))
-			*p = '_';
-}
-
-static void
-read_machine_id(char *id, size_t room)
-{
-	FILE *file = fopen("/etc/machine-id", "re");
-	size_t len = file ? fread(id, 1, room - 1, file) : 0;
-	if (file)
-		fclose(file);
-	id[len] = '\0';
-	id[strcspn(id, "\n")] = '\0';
-}
-
-static void
-describe_ourselves(const struct options *o, struct identity_record *mine)
+describe_ourselves(const struct options *o, int64_t used_ns, struct identity_record *mine)
 {
 	*mine = (struct identity_record){ .schema = SCHEMA_VERSION,
 					  .created_ns = clock_wall_ns() };
@@ -66,9 +44,15 @@ describe_ourselves(const struct options *o, struct identity_record *mine)
 	copy(mine->group_id, sizeof(mine->group_id), o->group_id);
 	copy(mine->stream_id, sizeof(mine->stream_id), o->stream_id);
 	copy(mine->consumer_group, sizeof(mine->consumer_group), o->consumer_group_name);
-	read_host(mine->host, sizeof(mine->host));
-	read_machine_id(mine->machine_id, sizeof(mine->machine_id));
-	identity_new_instance(mine);
+	if (o->identity)
+		copy(mine->host, sizeof(mine->host), o->identity);
+	else
+		this_host_name(mine->host, sizeof(mine->host));
+	this_host_machine_id(mine->machine_id, sizeof(mine->machine_id));
+	this_host_run_place(mine);
+	renew_identity(mine);
+	/* Of a state of before; it costs no rebalance once the service has missed them anyway. */
+	mine->plain_names = used_ns + o->heartbeat_timeout_ms * 1000000 >= mine->created_ns;
 }
 
 static enum exit_code
@@ -155,17 +139,32 @@ read_schema(struct store *store)
 	return err ? 0 : former.schema;
 }
 
+/* The last commit, or the last start or end of one of ours. */
+static int64_t
+last_used_ns(const struct start *start)
+{
+	struct stat st;
+	int64_t committed_ns = 0;
+	char *path = xasprintf("%s/data.mdb", start->dir.path);
+	if (stat(path, &st) == 0)
+		committed_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	free(path);
+	return committed_ns > start->dir.used_ns ? committed_ns : start->dir.used_ns;
+}
+
 /* One record that is damaged is one shard that will stop; the rest goes on. */
 static enum lts_err
 open_and_claim(struct start *start, const struct options *options, struct buf *why_out)
 {
 	struct identity_record mine;
-	describe_ourselves(options, &mine);
+	describe_ourselves(options, last_used_ns(start), &mine);
 	enum lts_err err = store_open(options->state_dir, STORE_CREATE, &start->store);
-	if (!err)
+	if (!err) {
 		start->former_schema = read_schema(start->store);
-	if (!err)
-		err = identity_claim(start->store, &mine, &start->identity, why_out);
+		mine.data_inode = store_inode(start->store);
+		err = identity_claim(start->store, &mine, options->identity != NULL,
+				     &start->identity, why_out);
+	}
 	if (!err)
 		err = take_reader_slot(start->store);
 	return err;

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/fallback.h"
 #include "common/make_dirs.h"
 #include "state/worker_record.h"
 
@@ -41,12 +42,44 @@ explain(struct buf *why, enum lts_err err, const char *what, const char *path, c
 	return err;
 }
 
+/* Nothing replaces a lock: two supervisors would not know of each other. */
+static enum lts_err
+explain_no_lock(int fd, const char *path, struct buf *why)
+{
+	char text[32];
+	enum lts_err ignored = buf_printf(
+		why,
+		"state_dir '%s': its file system (%s) gives no locks (flock: %s): give a state_dir "
+		"on one that does",
+		path, fallback_fs_name(fd, text), strerror(errno));
+	(void)ignored;
+	return LTS_SYS;
+}
+
 static int
 open_in(const char *dir, const char *name)
 {
 	char path[4096];
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+}
+
+/* The descriptor is opened before the start time is compared: it cannot be recycled. Where the
+ * kernel or a profile has none, the number alone must do, in the moment after the comparison. */
+static void
+kill_one(pid_t pid, uint64_t started)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	bool refused = pidfd < 0 && errno != ESRCH;
+	if ((pidfd < 0 && !refused) || worker_pid_start((uint32_t)pid) != started)
+		refused = false;
+	else if (!refused)
+		refused = syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0 &&
+			  errno != ESRCH;
+	if (refused)
+		kill(pid, SIGKILL);
+	if (pidfd >= 0)
+		close(pidfd);
 }
 
 static void
@@ -58,14 +91,7 @@ kill_noted(int fd)
 		unsigned long long started;
 		if (sscanf(line, "%u %llu", &pid, &started) != 2 || pid == 0)
 			continue;
-		/* The descriptor is opened before the start time is compared: it cannot
-		 * be recycled. */
-		int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-		if (pidfd < 0)
-			continue;
-		if (worker_pid_start(pid) == started)
-			syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-		close(pidfd);
+		kill_one((pid_t)pid, started);
 	}
 }
 
@@ -88,7 +114,7 @@ wait_for_generation(int fd, const char *path, struct buf *why)
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		int64_t waited_ms = clock_mono_ms() - start_ms;
 		if (errno != EWOULDBLOCK)
-			return explain(why, LTS_SYS, "generation.lock in", path, strerror(errno));
+			return explain_no_lock(fd, path, why);
 		if (waited_ms > PATIENCE_MS)
 			return explain(why, LTS_BUSY,
 				       "workers of an earlier supervisor still use", path,
@@ -118,6 +144,8 @@ take_supervisor_lock(const struct state_dir *dir, struct buf *why)
 {
 	int64_t start_ms = clock_mono_ms();
 	while (flock(dir->supervisor_fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return explain_no_lock(dir->supervisor_fd, dir->path, why);
 		pid_t holder = holder_of(dir->supervisor_fd);
 		bool dead = holder > 0 && kill(holder, 0) < 0 && errno == ESRCH;
 		if (dead && clock_mono_ms() - start_ms < GRACE_MS) {
@@ -135,6 +163,23 @@ take_supervisor_lock(const struct state_dir *dir, struct buf *why)
 	return LTS_OK;
 }
 
+static int64_t
+modified_ns(int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return 0;
+	return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+}
+
+/* Each start writes the first, each start and end of a worker the second. */
+static int64_t
+last_used_ns(const struct state_dir *dir)
+{
+	int64_t a = modified_ns(dir->supervisor_fd), b = modified_ns(dir->generation_fd);
+	return a > b ? a : b;
+}
+
 static enum lts_err
 take_locks(struct state_dir *dir, struct buf *why)
 {
@@ -147,6 +192,7 @@ take_locks(struct state_dir *dir, struct buf *why)
 	enum lts_err err = take_supervisor_lock(dir, why);
 	if (err)
 		return err;
+	dir->used_ns = last_used_ns(dir);
 	int len = snprintf(holder, sizeof(holder), "%d\n", getpid());
 	if (ftruncate(dir->supervisor_fd, 0) < 0 ||
 	    pwrite(dir->supervisor_fd, holder, (size_t)len, 0) != len)

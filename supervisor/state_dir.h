@@ -13,6 +13,8 @@
 
 struct state_dir {
 	const char *path;
+	int64_t used_ns;   /* when the last supervisor or worker here had started or ended, by the
+			      wall clock; or later */
 	int supervisor_fd; /* supervisor.lock: close-on-exec, so that only a supervisor
 			      holds it */
 	int generation_fd; /* generation.lock: inherited by workers, so that it is free

@@ -219,7 +219,7 @@ on_pool_fill_config(void *arg, uint32_t slot, struct message_config *out)
 	struct supervisor *s = arg;
 	out->slot = slot;
 	memcpy(out->instance, s->start.identity.instance, sizeof(out->instance));
-	out->name = identity_consumer_name(&s->start.identity, slot);
+	out->name = names_plain(&s->start.identity, slot);
 	out->options = s->options_text;
 	out->ak = s->config.credentials->ak;
 	out->sk = s->config.credentials->sk;

@@ -24,12 +24,12 @@
 	X(log) X(log_rate) X(json_skip) \
 	X(batch_scan) X(batch_scan_cjson) X(batch_sift) \
 	X(record_text) X(basics) \
-	X(make_dirs) X(pack) X(protect) X(child_env) \
+	X(make_dirs) X(fallback) X(pack) X(protect) X(child_env) \
 	X(message) X(channel) \
 	X(board) X(board_cells) X(listen_at) X(schema) \
 	X(schema_versions) X(backup) X(rebuild) X(diff) \
 	X(store) X(store_processes) X(store_look) \
-	X(identity) X(lease) \
+	X(identity) X(consumer_names) X(lease) \
 	X(checkpoint) X(worker_record) \
 	X(human) X(dump) X(place) X(reset) X(take_reset) X(state_lock) \
 	X(lts_state) X(watch_view) X(watch_rows) X(assign) \
@@ -63,7 +63,7 @@
 	X(gaps) X(refusals) \
 	X(pipes) X(footprint) \
 	X(disks) X(exhausted) X(limits) X(rescale) \
-	X(state_damage) X(backups) X(clocks) \
+	X(state_damage) X(owners) X(old_kernels) X(backups) X(clocks) \
 	X(network) X(terminal) \
 	X(remains) X(output_files) \
 	X(manager) X(plugins) X(reload) X(keys) X(metrics) \

@@ -23,6 +23,7 @@
 
 #include "common/child_env.h"
 #include "common/clock.h"
+#include "common/fallback.h"
 #include "common/descriptors.h"
 #include "common/xalloc.h"
 #include "worker/child_log.h"
@@ -31,6 +32,7 @@ enum {
 	PIPE_BYTES = 1 << 20, /* of its stdin, where that is allowed: fewer turns */
 	STDERR_TURN = 256 << 10,
 	REAP_MS = 1000,
+	LOOK_MS = 20, /* for its end, where the kernel has no pidfd */
 	NOT_STARTED = 127,
 	FDS_MOST = 4, /* of the new process: 0, 1, 2, and one to keep */
 };
@@ -118,7 +120,7 @@ static void __attribute__((noreturn)) become(const struct plan *plan)
 		if (dup2(fds[i], i) < 0)
 			_exit(NOT_STARTED);
 	}
-	if (close_range((unsigned)plan->n_fds, ~0u, 0))
+	if (fallback_close_from((unsigned)plan->n_fds))
 		_exit(NOT_STARTED);
 	descriptors_give_back();
 	sigemptyset(&none);
@@ -190,7 +192,7 @@ start_process(struct child *child, const struct child_config *config, struct pip
 	if (child->pid < 0)
 		return LTS_SYS;
 	child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
-	if (child->pidfd < 0)
+	if (child->pidfd < 0 && errno != ENOSYS && errno != EPERM)
 		return LTS_SYS;
 	take_end(&pipes->in[WRITE_END], &child->in);
 	take_end(&pipes->out[READ_END], &child->out);
@@ -350,7 +352,10 @@ child_turn(struct child *child, int64_t now_ms)
 int64_t
 child_due_ms(const struct child *child)
 {
-	return child_log_due_ms(&child->log);
+	int64_t due_ms = child_log_due_ms(&child->log);
+	int64_t look_ms = clock_mono_ms() + LOOK_MS;
+	bool looks = child->pidfd < 0 && !child->ended; /* nobody tells us of its end */
+	return looks && look_ms < due_ms ? look_ms : due_ms;
 }
 
 bool
@@ -388,7 +393,7 @@ wait_for_end(struct child *child)
 	int64_t until_ms = clock_mono_ms() + REAP_MS;
 	for (int64_t left = REAP_MS; left > 0 && !child->ended;) {
 		struct pollfd end = { .fd = child->pidfd, .events = POLLIN };
-		(void)poll(&end, 1, (int)left);
+		(void)poll(&end, 1, (int)(child->pidfd < 0 && left > LOOK_MS ? LOOK_MS : left));
 		notice_end(child);
 		left = until_ms - clock_mono_ms();
 	}

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/fallback.h"
 #include "common/xalloc.h"
 
 enum { PROGRESS_MAX = 512 };
@@ -72,7 +73,7 @@ sync_directory(const char *path)
 	free(dir);
 	if (fd < 0)
 		return LTS_SYS;
-	enum lts_err err = fsync(fd) < 0 ? LTS_SYNC : LTS_OK;
+	enum lts_err err = fallback_sync_dir(fd) < 0 ? LTS_SYNC : LTS_OK;
 	close(fd);
 	return err;
 }

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/fallback.h"
 #include "common/used_up.h"
 
 /* Segments are numbered without a gap, but for what a crash leaves: how far beyond the last one
@@ -51,7 +52,7 @@ name_of(const struct segment_dir *dir, uint64_t number, const char *suffix,
 static enum lts_err
 sync_dir(const struct segment_dir *dir)
 {
-	return fsync(dir->fd) < 0 ? LTS_SYNC : LTS_OK;
+	return fallback_sync_dir(dir->fd) < 0 ? LTS_SYNC : LTS_OK;
 }
 
 static enum lts_err
@@ -146,7 +147,7 @@ seal_one(const struct segment_dir *dir, uint64_t number)
 	char part[SEGMENT_NAME_MAX], final[SEGMENT_NAME_MAX];
 	name_of(dir, number, ".log.part", part);
 	name_of(dir, number, ".log", final);
-	if (renameat2(dir->fd, part, dir->fd, final, RENAME_NOREPLACE) == 0)
+	if (fallback_rename_new(dir->fd, part, dir->fd, final) == 0)
 		return LTS_OK;
 	if (errno == EEXIST)
 		return LTS_BADDATA;

@@ -251,8 +251,7 @@ static const struct answer_row grants[] = {
 	{ "garbage=", "reason=BADDATA" },
 	{ "garbage={\"0\":\"0\"}", "reason=BADDATA" },
 	{ "garbage=[[\"0\"]]", "reason=BADDATA" },
-	{ "garbage=[\"0\",null]", "reason=BADDATA" },
-	{ "garbage=[\"0\",true]", "reason=BADDATA" },
+	{ "garbage=[null,true]", "reason=BADDATA" },
 	{ "garbage=[\"0\"", "reason=BADDATA" },
 	{ "garbage=[\"0\"][\"1\"]", "reason=BADDATA" },
 	{ "garbage=[\"\"]", "reason=BADDATA" },
@@ -293,10 +292,10 @@ static const struct answer_row positions[] = {
 };
 
 static const struct answer_row writes[] = {
-	{ "nest=100000", "reason=BADDATA" },
+	{ "nest=100000", "reason=UNKNOWN" },
 	{ "huge=" BYTES, "reason=UNKNOWN" },
 	{ "gzip_bomb=" BYTES, "reason=UNKNOWN" },
-	{ "html", "reason=BADDATA" },
+	{ "html", "reason=UNKNOWN" },
 	{ "redirect", "reason=BADDATA" },
 };
 

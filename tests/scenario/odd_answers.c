@@ -113,12 +113,13 @@ END_TEST
 START_TEST(position_that_cannot_be_read_is_never_taken_for_none)
 {
 	static const char *const answers[] = {
-		"[{\"shard_id\":\"0\",\"checkpoint\":{\"at\":1}}]",
-		"[{\"shard\":\"0\",\"checkpoint\":1}]",
+		"[{\"shard_id\":\"0\",\"checkpoint\":{\"at\":1}},"
+		"{\"shard_id\":\"7\",\"checkpoint\":1}]",
+		"[{\"shard\":\"0\",\"checkpoint\":1},{\"shard_id\":\"7\",\"checkpoint\":1}]",
 	};
 	for (size_t i = 0; i < 2; i++) {
 		struct one_host h;
-		char faults[128];
+		char faults[160];
 		snprintf(faults, sizeof(faults), "checkpoint_read garbage=%s", answers[i]);
 		begin(&h, "--tls off --shards 1 --records 100 --consumer_timeout 3", faults, "");
 		until("it has asked again", sim_struck(&h.sim, 0) >= 3);

@@ -8,11 +8,9 @@
 #include "tests/suites.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +18,7 @@
 #include "common/pack.h"
 #include "common/xalloc.h"
 #include "state/identity.h"
+#include "tests/support/another_machine.h"
 #include "tests/support/one_host.h"
 #include "tests/support/tmpdir.h"
 
@@ -284,28 +283,12 @@ START_TEST(state_of_a_newer_version_is_refused_and_left_as_it_is)
 }
 END_TEST
 
-/* From here on, for the test and what it starts. */
-static bool
-become_another_machine(const struct one_host *h, bool by_name)
-{
-	static const char id[] = "00112233445566778899aabbccddeeff\n";
-	if (by_name)
-		return unshare(CLONE_NEWUTS) == 0 && sethostname("another", 7) == 0;
-	tmpdir_write(h->scenario.dir, "machine-id", id, sizeof(id) - 1);
-	char *path = tmpdir_path(h->scenario.dir, "machine-id");
-	bool done = unshare(CLONE_NEWNS) == 0 &&
-		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-		    mount(path, "/etc/machine-id", NULL, MS_BIND, NULL) == 0;
-	free(path);
-	return done;
-}
-
 START_TEST(state_copied_to_another_machine_is_refused_and_with_none_it_goes_on)
 {
 	struct one_host h;
 	begin_halfway(&h, "");
 	agent_stop(&h.agent);
-	if (become_another_machine(&h, _i == 0)) {
+	if (become_another_machine(h.scenario.dir, (enum machine_sign)_i)) {
 		agent_start(&h.agent);
 		ck_assert_int_eq(agent_wait(&h.agent), 2);
 		ck_assert_uint_eq(agent_said(&h.agent, "\n"), 1);

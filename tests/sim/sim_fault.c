@@ -6,6 +6,7 @@
  */
 #include "tests/sim/sim_fault.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,6 +91,27 @@ sim_faults_set(struct sim_faults *faults, const char *text, struct buf *error_ou
 }
 
 static bool
+is_uuid(const char *name)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	size_t i = 0;
+	for (; form[i]; i++)
+		if (form[i] == '-' ? name[i] != '-' : !isxdigit((unsigned char)name[i]))
+			return false;
+	return !name[i];
+}
+
+static bool
+is_meant(const char *wanted, const char *consumer)
+{
+	if (!wanted)
+		return true;
+	if (!consumer)
+		return false;
+	return strcmp(wanted, "!uuid") == 0 ? !is_uuid(consumer) : strcmp(wanted, consumer) == 0;
+}
+
+static bool
 speaks_of(const struct sim_subject *subject, int64_t shard)
 {
 	for (size_t i = 0; i < subject->n_among; i++)
@@ -109,8 +131,7 @@ matches(const struct sim_rule *rule, const struct sim_subject *subject)
 		return false;
 	if (rule->at && (!subject->address || strcmp(rule->at, subject->address) != 0))
 		return false;
-	return !rule->consumer ||
-	       (subject->consumer && strcmp(rule->consumer, subject->consumer) == 0);
+	return is_meant(rule->consumer, subject->consumer);
 }
 
 static bool

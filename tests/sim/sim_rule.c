@@ -66,6 +66,7 @@ sim_fault_help(void)
 	       "  KIND [shard=S] [list] [consumer=NAME] [at=ADDRESS] [p=0..1] [after=N] [count=N] "
 	       "ACTION...\n"
 	       "  at: of those where it listens, the one that the request came to\n"
+	       "  consumer=!uuid: whose name is no UUID\n"
 	       "  KIND: heartbeat checkpoint_read checkpoint_write cursor batch ingest "
 	       "any\n"
 	       "  shard=S               also a write that has S among others; list: no one "

@@ -385,7 +385,7 @@ START_TEST(backup_of_another_stream_is_refused_unless_forced)
 	ck_assert_int_eq(mkdir(dir, 0700), 0);
 	snprintf(other.stream_id, sizeof(other.stream_id), "another");
 	ck_assert_int_eq(store_open(dir, STORE_CREATE, &env.store), LTS_OK);
-	ck_assert_int_eq(identity_claim(env.store, &other, &out, &why), LTS_OK);
+	ck_assert_int_eq(identity_claim(env.store, &other, false, &out, &why), LTS_OK);
 	store_close(&env.store);
 	ck_assert_int_eq(run("restore b --state_dir other"), 1);
 	ck_assert_ptr_nonnull(strstr(program.errors, "b is of stream stream, group readers; "

@@ -31,7 +31,7 @@ setup(void)
 	struct buf why;
 	buf_init(&why, 0);
 	state_env_init(&env);
-	ck_assert_int_eq(identity_claim(env.store, &mine, &identity, &why), LTS_OK);
+	ck_assert_int_eq(identity_claim(env.store, &mine, false, &identity, &why), LTS_OK);
 	for (uint32_t i = 0; i < 3; i++) {
 		struct lease_take take = take_of(shards[i], epoch_of(1, i + 1));
 		ck_assert_int_eq(state_env_take(&env, &take, NULL), LTS_OK);

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "state/checkpoint.h"
+#include "state/lease.h"
+#include "state/renew.h"
 #include "tests/support/state_env.h"
 #include "tests/support/tmpdir.h"
 #include "tests/suites.h"
@@ -31,7 +34,15 @@ static enum lts_err
 claim(const struct identity_record *mine, struct identity_record *out)
 {
 	buf_clear(&why);
-	return identity_claim(env.store, mine, out, &why);
+	return identity_claim(env.store, mine, false, out, &why);
+}
+
+/* With the option `identity`. */
+static enum lts_err
+claim_named(const struct identity_record *mine, struct identity_record *out)
+{
+	buf_clear(&why);
+	return identity_claim(env.store, mine, true, out, &why);
 }
 
 static enum lts_err
@@ -96,7 +107,9 @@ static const struct {
 	{ "stream_id", offsetof(struct identity_record, stream_id), "state_dir of its own" },
 	{ "consumer_group_name", offsetof(struct identity_record, consumer_group),
 	  "state_dir of its own" },
-	{ "host", offsetof(struct identity_record, host), "empty state_dir here" },
+	{ "identity", offsetof(struct identity_record, host), "option identity=host " },
+	{ "identity", offsetof(struct identity_record, host), "`lts-state adopt`" },
+	{ "machine-id", offsetof(struct identity_record, machine_id), "option identity=host " },
 	{ "machine-id", offsetof(struct identity_record, machine_id), "empty state_dir here" },
 };
 
@@ -128,6 +141,162 @@ START_TEST(refusal_names_both_values_of_all_that_differs)
 }
 END_TEST
 
+static const char other_machine[] = "00112233445566778899aabbccddeeff";
+
+static void
+put_shard(void)
+{
+	struct lease_take take = take_of("7", epoch_of(1, 1));
+	struct checkpoint_record record;
+	struct store_txn txn = { 0 };
+	take.start = cursor_of("500");
+	ck_assert_int_eq(state_env_take(&env, &take, NULL), LTS_OK);
+	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
+	ck_assert_int_eq(checkpoint_read(&txn, &take.shard, &record), LTS_OK);
+	record.position = (struct sink_position){ 3, 4096 };
+	ck_assert_int_eq(checkpoint_put(&txn, &record), LTS_OK);
+	ck_assert_int_eq(store_commit(&txn), LTS_OK);
+}
+
+static void
+get_shard(struct lease_record *lease, struct checkpoint_record *checkpoint)
+{
+	const struct shard_id shard = { "7" };
+	struct store_txn txn = { 0 };
+	ck_assert_int_eq(store_read_begin(env.store, &txn), LTS_OK);
+	ck_assert_int_eq(lease_read(&txn, &shard, lease), LTS_OK);
+	ck_assert_int_eq(checkpoint_read(&txn, &shard, checkpoint), LTS_OK);
+	store_abort(&txn);
+}
+
+static bool
+has_events(uint64_t wanted)
+{
+	struct store_txn txn = { 0 };
+	uint64_t n = 0;
+	ck_assert_int_eq(store_read_begin(env.store, &txn), LTS_OK);
+	ck_assert_int_eq(store_count(&txn, STORE_EVENTS, &n), LTS_OK);
+	store_abort(&txn);
+	return n == wanted;
+}
+
+/* Which of the two a start finds changed, and what an earlier start knew. */
+static const struct {
+	bool named, knew_machine, knew_file, same_machine, same_file, is_new;
+} copies[] = {
+	{ true, true, true, true, true, false },
+	{ true, true, true, false, true, false },  /* a pod with its volume */
+	{ true, true, true, true, false, false },  /* put back on the same machine */
+	{ true, true, true, false, false, true },  /* a copy */
+	{ true, true, false, false, false, true }, /* what cannot be told is one */
+	{ true, false, true, true, true, false },  /* an image without machine-id */
+	{ true, false, true, true, false, true },
+	{ true, false, false, true, false, false }, /* of before version 4: goes on */
+	{ false, true, true, true, false, false },
+	{ false, false, true, true, true, false },
+	{ false, false, true, true, false, true }, /* a clone of an image without machine-id */
+	{ false, false, false, true, false, false },
+};
+
+START_TEST(copy_goes_on_as_a_new_instance_and_what_moved_with_its_owner_as_the_same)
+{
+	struct identity_record mine = identity_of_test(), out;
+	struct lease_record lease;
+	struct checkpoint_record checkpoint;
+	if (!copies[_i].knew_machine)
+		mine.machine_id[0] = '\0';
+	mine.data_inode = copies[_i].knew_file ? 11 : 0;
+	ck_assert_int_eq(claim(&mine, &out), LTS_OK);
+	put_shard();
+	if (!copies[_i].same_machine)
+		memcpy(mine.machine_id, other_machine, sizeof(other_machine));
+	mine.data_inode = copies[_i].same_file ? 11 : 12;
+	snprintf(mine.instance, sizeof(mine.instance), "unused");
+	ck_assert_int_eq(copies[_i].named ? claim_named(&mine, &out) : claim(&mine, &out), LTS_OK);
+	ck_assert_int_eq(strcmp(out.instance, "a1b2c3") != 0, copies[_i].is_new);
+	ck_assert_str_ne(out.instance, "unused");
+	ck_assert_str_eq(out.machine_id, mine.machine_id);
+	ck_assert_uint_eq(out.data_inode, mine.data_inode);
+	ck_assert_uint_eq(out.boot_count, 2);
+	get_shard(&lease, &checkpoint);
+	ck_assert_str_eq(checkpoint.cursor.text, "500");
+	ck_assert_uint_eq(checkpoint.position.segment, copies[_i].is_new ? 0 : 3);
+	ck_assert_int_eq(lease.state, copies[_i].is_new ? LEASE_RELEASED : LEASE_HELD);
+	ck_assert(has_events(copies[_i].is_new ? 2 : 1));
+	char instance[16];
+	memcpy(instance, out.instance, sizeof(instance));
+	ck_assert_int_eq(copies[_i].named ? claim_named(&mine, &out) : claim(&mine, &out), LTS_OK);
+	ck_assert_str_eq(out.instance, instance); /* and that one stays */
+}
+END_TEST
+
+START_TEST(names_of_before_are_kept_until_the_service_has_missed_them)
+{
+	struct identity_record mine = identity_of_test(), out;
+	struct store_txn txn = { 0 };
+	mine.plain_names = true;
+	ck_assert_int_eq(claim(&mine, &out), LTS_OK);
+	ck_assert(!out.plain_names); /* a state that is new has none */
+	out.plain_names = true;
+	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
+	ck_assert_int_eq(identity_put(&txn, &out), LTS_OK);
+	ck_assert_int_eq(store_commit(&txn), LTS_OK);
+	ck_assert_int_eq(claim(&mine, &out), LTS_OK);
+	ck_assert(out.plain_names);
+	mine.plain_names = false; /* missed */
+	ck_assert_int_eq(claim(&mine, &out), LTS_OK);
+	ck_assert(!out.plain_names);
+	mine.plain_names = true;
+	ck_assert_int_eq(claim(&mine, &out), LTS_OK);
+	ck_assert(!out.plain_names); /* for good */
+}
+END_TEST
+
+START_TEST(another_name_is_another_owner_whatever_the_machine)
+{
+	struct identity_record mine = identity_of_test(), out;
+	ck_assert_int_eq(claim_named(&mine, &out), LTS_OK);
+	snprintf(mine.host, sizeof(mine.host), "another");
+	ck_assert_int_eq(claim_named(&mine, &out), LTS_INVALID);
+	ck_assert_ptr_nonnull(strstr(why.data, "identity 'host' (not 'another')"));
+	ck_assert_int_eq(claim(&mine, &out), LTS_INVALID);
+}
+END_TEST
+
+START_TEST(renamed_host_goes_on_as_the_same_member_under_its_old_name)
+{
+	struct identity_record mine = identity_of_test(), out;
+	ck_assert_int_eq(claim(&mine, &out), LTS_OK);
+	snprintf(mine.host, sizeof(mine.host), "renamed");
+	ck_assert_int_eq(claim(&mine, &out), LTS_INVALID);
+	snprintf(mine.host, sizeof(mine.host), "host"); /* as the refusal says */
+	ck_assert_int_eq(claim_named(&mine, &out), LTS_OK);
+	ck_assert_str_eq(out.instance, "a1b2c3");
+}
+END_TEST
+
+START_TEST(state_that_is_nobodys_is_the_next_starts_whoever_that_is)
+{
+	struct identity_record mine = identity_of_test(), out;
+	struct store_txn txn = { 0 };
+	ck_assert_int_eq(claim(&mine, &out), LTS_OK);
+	renew_unowned(&out);
+	ck_assert_int_eq(store_write_begin(env.store, &txn), LTS_OK);
+	ck_assert_int_eq(identity_put(&txn, &out), LTS_OK);
+	ck_assert_int_eq(store_commit(&txn), LTS_OK);
+	struct identity_record next = mine, taken;
+	snprintf(next.host, sizeof(next.host), "next");
+	memcpy(next.machine_id, other_machine, sizeof(other_machine));
+	ck_assert_int_eq(claim(&next, &taken), LTS_OK);
+	ck_assert_str_eq(taken.host, "next");
+	ck_assert_str_eq(taken.instance, out.instance);
+	ck_assert_str_ne(taken.instance, "a1b2c3");
+	ck_assert_int_eq(claim(&mine, &taken), LTS_INVALID);
+	next.stream_id[0] = 'X';
+	ck_assert_int_eq(claim(&next, &taken), LTS_INVALID);
+}
+END_TEST
+
 START_TEST(damaged_identity_is_bad_data_and_not_replaced)
 {
 	struct identity_record mine = identity_of_test(), out;
@@ -141,62 +310,6 @@ START_TEST(damaged_identity_is_bad_data_and_not_replaced)
 	ck_assert_int_eq(store_commit(&txn), LTS_OK);
 	ck_assert_int_eq(claim(&mine, &out), LTS_BADDATA);
 	ck_assert_int_eq(read_back(&out), LTS_BADDATA);
-}
-END_TEST
-
-START_TEST(consumer_names_are_host_instance_index)
-{
-	struct identity_record identity = identity_of_test();
-	ck_assert_str_eq(identity_consumer_name(&identity, 0).text, "host-a1b2c3-0");
-	ck_assert_str_eq(identity_consumer_name(&identity, 255).text, "host-a1b2c3-255");
-}
-END_TEST
-
-START_TEST(longest_consumer_name_is_not_cut)
-{
-	struct identity_record identity = identity_of_test();
-	memset(identity.host, 'h', sizeof(identity.host) - 1);
-	memset(identity.instance, 'i', sizeof(identity.instance) - 1);
-	struct consumer_name name = identity_consumer_name(&identity, UINT32_MAX);
-	ck_assert_ptr_nonnull(strstr(name.text, "i-4294967295"));
-	ck_assert(identity_owns_name(&identity, &name));
-}
-END_TEST
-
-START_TEST(own_names_are_owned)
-{
-	struct identity_record identity = identity_of_test();
-	for (uint32_t index = 0; index < 300; index++) {
-		struct consumer_name name = identity_consumer_name(&identity, index);
-		ck_assert(identity_owns_name(&identity, &name));
-	}
-}
-END_TEST
-
-START_TEST(names_that_only_begin_alike_are_not_owned)
-{
-	static const char *const names[] = {
-		"",
-		"host",
-		"host-a1b2c3",
-		"host-a1b2c3-",
-		"host-a1b2c3-x",
-		"host-a1b2c3-0x",
-		"host-a1b2c3--1",
-		"host-a1b2c3-0-d4e5f6-0", /* of a host that is called host-a1b2c3-0 */
-		"host-a1b2c34-0",
-		"host-a1b2c-0",
-		"host2-a1b2c3-0",
-		"hos-a1b2c3-0",
-		"HOST-a1b2c3-0",
-		"xhost-a1b2c3-0",
-	};
-	struct identity_record identity = identity_of_test();
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		struct consumer_name name = { 0 };
-		snprintf(name.text, sizeof(name.text), "%s", names[i]);
-		ck_assert_msg(!identity_owns_name(&identity, &name), "%s", names[i]);
-	}
 }
 END_TEST
 
@@ -234,11 +347,14 @@ suite_identity(void)
 	tcase_add_loop_test(tc, claim_for_another_stream_or_machine_is_refused_and_says_why, 0,
 			    sizeof(fields) / sizeof(fields[0]));
 	tcase_add_test(tc, refusal_names_both_values_of_all_that_differs);
+	tcase_add_loop_test(
+		tc, copy_goes_on_as_a_new_instance_and_what_moved_with_its_owner_as_the_same, 0,
+		sizeof(copies) / sizeof(copies[0]));
+	tcase_add_test(tc, names_of_before_are_kept_until_the_service_has_missed_them);
+	tcase_add_test(tc, another_name_is_another_owner_whatever_the_machine);
+	tcase_add_test(tc, renamed_host_goes_on_as_the_same_member_under_its_old_name);
+	tcase_add_test(tc, state_that_is_nobodys_is_the_next_starts_whoever_that_is);
 	tcase_add_test(tc, damaged_identity_is_bad_data_and_not_replaced);
-	tcase_add_test(tc, consumer_names_are_host_instance_index);
-	tcase_add_test(tc, longest_consumer_name_is_not_cut);
-	tcase_add_test(tc, own_names_are_owned);
-	tcase_add_test(tc, names_that_only_begin_alike_are_not_owned);
 	tcase_add_test(tc, start_is_kept_from_the_first_take_that_needs_it);
 	suite_add_tcase(suite, tc);
 	return suite;

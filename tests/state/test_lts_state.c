@@ -30,7 +30,7 @@ setup(void)
 	struct buf why;
 	buf_init(&why, 0);
 	state_env_init(&env);
-	ck_assert_int_eq(identity_claim(env.store, &mine, &identity, &why), LTS_OK);
+	ck_assert_int_eq(identity_claim(env.store, &mine, false, &identity, &why), LTS_OK);
 	for (uint32_t i = 0; i < 20; i++) {
 		char shard[8];
 		snprintf(shard, sizeof(shard), "%u", i);

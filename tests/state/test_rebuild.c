@@ -192,7 +192,7 @@ START_TEST(garbage_and_what_was_cut_are_rebuilt_and_the_start_is_asked_for)
 	struct buf why;
 	buf_init(&why, 0);
 	ck_assert_int_eq(store_open(env.dir, STORE_CREATE, &env.store), LTS_OK);
-	ck_assert_int_eq(identity_claim(env.store, &mine, &identity, &why), LTS_OK);
+	ck_assert_int_eq(identity_claim(env.store, &mine, false, &identity, &why), LTS_OK);
 	store_close(&env.store);
 	ck_assert_int_eq(run("verify --state_dir ."), 0);
 }

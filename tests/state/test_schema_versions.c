@@ -100,7 +100,9 @@ static const struct written {
 		{ STORE_META, { "identity", 8 },
 		  "0404000000070070726f6a656374050067726f7570060073747265616d07007265616465"
 		  "72730400686f737420003031323334353637383961626364656630313233343536373839"
-		  "616263646566080061316232633364340100000000e07211b9ca86181d6ff390" },
+		  "616263646566080061316232633364340100000000e07211b9ca861887d6120000000000"
+		  "240037613163326630652d356236642d346533662d396138622d30633164326533663461"
+		  "3562fcffffef0000000000ab822adb" },
 		{ STORE_META, { "start", 5 },
 		  "0400e07211b9ca86185044d821" },
 		{ STORE_LEASES, { "7", 1 },
@@ -192,17 +194,22 @@ same_agent(void)
 {
 	struct identity_record mine = identity_of_test();
 	snprintf(mine.machine_id, sizeof(mine.machine_id), "0123456789abcdef0123456789abcdef");
+	mine.plain_names = true; /* heard lately */
 	return mine;
 }
 
 static void
-expect_identity(const struct snapshot *s)
+expect_identity(const struct snapshot *s, int version)
 {
 	ck_assert(s->has_identity && s->has_start);
 	ck_assert_str_eq(s->identity.consumer_group, "readers");
 	ck_assert_str_eq(s->identity.instance, "a1b2c3d4");
 	ck_assert_uint_eq(s->identity.boot_count, 1);
 	ck_assert_int_eq(s->start.start_ns, 1767322800000000000);
+	bool is_known = version >= 4;
+	ck_assert_int_eq(s->identity.plain_names, !is_known);
+	ck_assert_uint_eq(s->identity.data_inode, is_known ? 1234567 : 0);
+	ck_assert_uint_eq(s->identity.pid_namespace, is_known ? 4026531836 : 0);
 }
 
 /* What the first version had; the others have it, too. */
@@ -229,7 +236,7 @@ START_TEST(state_of_every_earlier_version_is_read_in_full)
 	snapshot_verify(&s);
 	ck_assert_uint_eq(s.newer_schema, 0);
 	ck_assert_uint_eq(s.n_problems, 0);
-	expect_identity(&s);
+	expect_identity(&s, _i);
 	expect_first(&s);
 	ck_assert_uint_eq(s.checkpoints[0].done, _i >= 2 ? 5 : 0);
 	ck_assert_uint_eq(s.checkpoints[0].dead_letters, _i >= 2 ? 6 : 0);
@@ -252,10 +259,11 @@ START_TEST(state_of_every_earlier_version_goes_on_as_the_same_member_in_todays)
 	struct buf why;
 	fill(_i);
 	buf_init(&why, 0);
-	ck_assert_int_eq(identity_claim(env.store, &mine, &identity, &why), LTS_OK);
+	ck_assert_int_eq(identity_claim(env.store, &mine, false, &identity, &why), LTS_OK);
 	ck_assert_str_eq(identity.instance, "a1b2c3d4");
 	ck_assert_uint_eq(identity.boot_count, 2);
 	ck_assert_uint_eq(identity.schema, SCHEMA_VERSION);
+	ck_assert_int_eq(identity.plain_names, _i < 4);
 	take.service = cursor_of("1767322800000000400");
 	ck_assert_int_eq(state_env_take(&env, &take, &taken), LTS_OK);
 	ck_assert_int_eq(taken.origin, LEASE_FROM_LOCAL);
@@ -304,7 +312,7 @@ START_TEST(state_of_a_later_version_is_refused_and_left_as_it_is)
 	buf_init(&why, 0);
 	make_newer(_i);
 	get(&written[0][IDENTITY], &before);
-	ck_assert_int_eq(identity_claim(env.store, &mine, &identity, &why), LTS_INVALID);
+	ck_assert_int_eq(identity_claim(env.store, &mine, false, &identity, &why), LTS_INVALID);
 	char versions[100];
 	snprintf(versions, sizeof(versions), "version %d, this one knows up to %d", _i,
 		 (int)SCHEMA_VERSION);
@@ -331,7 +339,7 @@ START_TEST(damaged_identity_is_damaged_whatever_version_it_says)
 	get(&written[0][IDENTITY], &value);
 	value.data[5] ^= 1;
 	put(&written[0][IDENTITY], &value);
-	ck_assert_int_eq(identity_claim(env.store, &mine, &identity, &why), LTS_BADDATA);
+	ck_assert_int_eq(identity_claim(env.store, &mine, false, &identity, &why), LTS_BADDATA);
 	struct snapshot s = look();
 	ck_assert_uint_eq(s.newer_schema, 0);
 	ck_assert_uint_eq(s.n_problems, 1);

@@ -65,13 +65,14 @@ static const char *const refusals[] = {
 	"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n",
 };
 
-/* What the n-th heartbeat lists, whose answers are one refusal, but the last one's, which ends
- * it. */
+/* The n-th heartbeat, before which one refusal is all that was answered. */
 static char *
-list_after(const char *refusal, size_t n)
+heartbeat_after(const char *refusal, size_t n, bool plain, bool held)
 {
 	static const struct group_events events = { .denied = on_denied };
-	const struct identity_record identity = { .host = "host", .instance = "instance" };
+	const struct identity_record identity = { .host = "host",
+						  .instance = "instance",
+						  .plain_names = plain };
 	static const struct book_ops no_ops;
 	struct lease_book *book = lease_book_create(
 		&(struct book_config){ .workers = 1, .timeout_ms = 600 }, &no_ops, NULL);
@@ -96,17 +97,26 @@ list_after(const char *refusal, size_t n)
 		.events = &events,
 		.arg = bed.loop,
 	});
-	group_remember(group, 0, &(struct shard_id){ "7" });
+	if (held)
+		group_remember(group, 0, &(struct shard_id){ "7" });
 	group_start(group);
 	ev_run(bed.loop, 0);
 	char *sent = raw_server_request(bed.server, n);
-	char *list = xstrdup(strstr(sent, "\r\n\r\n") + 4);
-	free(sent);
 	lts_api_destroy(&bed.api);
 	group_destroy(&group);
 	lease_book_destroy(&book);
 	log_destroy(&log);
 	api_bed_fini(&bed);
+	return sent;
+}
+
+/* What it lists. */
+static char *
+list_after(const char *refusal, size_t n)
+{
+	char *sent = heartbeat_after(refusal, n, false, true);
+	char *list = xstrdup(strstr(sent, "\r\n\r\n") + 4);
+	free(sent);
 	return list;
 }
 
@@ -127,6 +137,33 @@ START_TEST(list_is_kept_where_the_group_is_missing_or_the_service_ill)
 		ck_assert_str_eq(list, "[\"7\"]");
 		free(list);
 	}
+}
+END_TEST
+
+static const struct {
+	size_t refusal;
+	bool held;
+	size_t n;
+	const char *name, *list;
+} names[] = {
+	{ 0, false, 0, "host-instance-0", "[]" },
+	{ 0, false, 1, "host-instance-0", "[]" },
+	{ 0, false, 2, "eff7fa1b-8b21-5298-86a7-ee9dd1ed7cfe", "[]" },
+	{ 0, true, 1, "host-instance-0", "[\"7\"]" },
+	{ 0, true, 3, "host-instance-0", "[]" }, /* its list may be what is refused */
+	{ 0, true, 4, "eff7fa1b-8b21-5298-86a7-ee9dd1ed7cfe", "[\"7\"]" },
+	{ 3, false, 5, "host-instance-0", "[]" },
+};
+
+START_TEST(name_of_before_is_given_up_once_it_is_refused_and_nothing_is_held)
+{
+	char *sent = heartbeat_after(refusals[names[_i].refusal], names[_i].n, true,
+				     names[_i].held);
+	char *name = xasprintf("consumer_name=%s ", names[_i].name);
+	ck_assert_msg(strstr(sent, name) != NULL, "not %s: %s", name, sent);
+	ck_assert_str_eq(strstr(sent, "\r\n\r\n") + 4, names[_i].list);
+	free(name);
+	free(sent);
 }
 END_TEST
 
@@ -234,6 +271,9 @@ suite_group(void)
 	tcase_add_test(tc, shard_that_a_list_leaves_out_is_asked_for_alone);
 	tcase_add_test(tc, list_that_is_refused_twice_is_sent_empty_for_nothing_is_held);
 	tcase_add_test(tc, list_is_kept_where_the_group_is_missing_or_the_service_ill);
+	tcase_add_loop_test(tc,
+			    name_of_before_is_given_up_once_it_is_refused_and_nothing_is_held, 0,
+			    sizeof(names) / sizeof(names[0]));
 	suite_add_tcase(suite, tc);
 	return suite;
 }

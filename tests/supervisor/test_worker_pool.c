@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "common/xalloc.h"
+#include "state/names.h"
 #include "supervisor/worker_pool.h"
 #include "tests/suites.h"
 #include "tests/support/state_env.h"
@@ -73,7 +74,7 @@ on_fill_config(void *arg, uint32_t slot, struct message_config *out)
 {
 	struct identity_record identity = identity_of_test();
 	out->slot = slot;
-	out->name = identity_consumer_name(&identity, slot);
+	out->name = names_plain(&identity, slot);
 	out->options = options;
 	out->ak = out->sk = "AKIDEXAMPLE";
 	out->token = "";

@@ -186,7 +186,7 @@ state_env_hold(struct state_env *env, uint32_t n)
 	struct identity_record mine = identity_of_test(), identity;
 	struct buf why;
 	buf_init(&why, 0);
-	ck_assert_int_eq(identity_claim(env->store, &mine, &identity, &why), LTS_OK);
+	ck_assert_int_eq(identity_claim(env->store, &mine, false, &identity, &why), LTS_OK);
 	for (uint32_t i = 0; i < n; i++) {
 		char shard[12];
 		snprintf(shard, sizeof(shard), "%u", i);

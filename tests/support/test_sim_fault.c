@@ -71,6 +71,23 @@ START_TEST(write_of_several_has_each_of_its_shards_and_a_list_no_one)
 }
 END_TEST
 
+START_TEST(names_that_are_no_uuids_can_be_picked)
+{
+	static const char uuid[] = "9f1b2c3d-4e5f-4a6b-8c7d-0e1f2a3b4c5d";
+	static const char *const others[] = { "",
+					      "host-a1b2c3d4-0",
+					      "9f1b2c3d-4e5f-4a6b-8c7d-0e1f2a3b4c5",
+					      "9f1b2c3d-4e5f-4a6b-8c7d-0e1f2a3b4c5dd",
+					      "9f1b2c3d04e5f-4a6b-8c7d-0e1f2a3b4c5d",
+					      "9f1b2c3g-4e5f-4a6b-8c7d-0e1f2a3b4c5d" };
+	set_rules("heartbeat consumer=!uuid status=400\n");
+	ck_assert_int_eq(apply(SIM_HEARTBEAT, -1, uuid).status, 0);
+	ck_assert_int_eq(apply(SIM_HEARTBEAT, -1, NULL).status, 0);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		ck_assert_int_eq(apply(SIM_HEARTBEAT, -1, others[i]).status, 400);
+}
+END_TEST
+
 START_TEST(after_and_count_bound_a_rule)
 {
 	set_rules("batch after=2 count=3 reset");
@@ -189,6 +206,7 @@ suite_sim_fault(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, conditions_pick_the_request);
 	tcase_add_test(tcase, write_of_several_has_each_of_its_shards_and_a_list_no_one);
+	tcase_add_test(tcase, names_that_are_no_uuids_can_be_picked);
 	tcase_add_test(tcase, after_and_count_bound_a_rule);
 	tcase_add_test(tcase, several_rules_add_up_and_the_later_wins);
 	tcase_add_test(tcase, quoted_values_and_the_rest_of_the_line);

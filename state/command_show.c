@@ -21,7 +21,7 @@ dump_of(const struct request *request, const struct snapshot *snapshot)
 			     .state_dir = request->state_dir,
 			     .tables = request->command->tables,
 			     .last = request->last };
-	dump.supervisor_err = proc_lock_holder(lock, &dump.supervisor_pid);
+	dump.supervisor_err = proc_supervisor(&snapshot->identity, lock, &dump.supervisor_pid);
 	free(lock);
 	return dump;
 }

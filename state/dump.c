@@ -16,11 +16,12 @@
 	table_init((table), (columns), (unsigned)(sizeof(columns) / sizeof((columns)[0])))
 
 const char *
-dump_worker_alive(const struct worker_record *worker)
+dump_worker_alive(const struct snapshot *snapshot, const struct worker_record *worker)
 {
 	if (worker->exited)
 		return "exited";
-	return proc_state_name(proc_state_of(worker->pid, worker->pid_start));
+	return proc_state_name(
+		proc_state_noted(&snapshot->identity, worker->pid, worker->pid_start));
 }
 
 const char *
@@ -32,13 +33,14 @@ dump_holder_alive(const struct snapshot *snapshot, const struct lease_record *le
 	/* Another process may run in that slot by now; then only its absence can be told
 	 * for sure. */
 	uint64_t pid_start = worker && worker->pid == lease->pid ? worker->pid_start : 0;
-	return proc_state_name(proc_state_of(lease->pid, pid_start));
+	return proc_state_name(proc_state_noted(&snapshot->identity, lease->pid, pid_start));
 }
 
 int64_t
 dump_worker_uptime_ns(const struct snapshot *snapshot, const struct worker_record *worker)
 {
-	enum proc_state state = proc_state_of(worker->pid, worker->pid_start);
+	enum proc_state state =
+		proc_state_noted(&snapshot->identity, worker->pid, worker->pid_start);
 	bool gone = worker->exited || state == PROC_GONE;
 	return (gone ? worker->updated_ns : snapshot->read_ns) - worker->started_ns;
 }
@@ -180,7 +182,7 @@ fill_workers(struct table *table, const struct dump *dump)
 		table_add(table, "%u", r->slot);
 		table_add(table, "%s", r->name.text);
 		table_add(table, "%u", r->pid);
-		table_add(table, "%s", dump_worker_alive(r));
+		table_add(table, "%s", dump_worker_alive(s, r));
 		table_add(table, "%s", human_age(dump_worker_uptime_ns(s, r)).text);
 		table_add(table, "%" PRIu64, r->records);
 		table_add(table, "%s", human_bytes(r->bytes).text);

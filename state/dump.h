@@ -34,7 +34,8 @@ void dump_findings_json(const struct dump *dump, FILE *out);
 /* Whether the process that holds a lease lives, "-" when nobody holds it; and a worker's
  * process. */
 const char *dump_holder_alive(const struct snapshot *snapshot, const struct lease_record *lease);
-const char *dump_worker_alive(const struct worker_record *worker);
+const char *dump_worker_alive(const struct snapshot *snapshot,
+			      const struct worker_record *worker);
 /* How long a worker has run, or ran. */
 int64_t dump_worker_uptime_ns(const struct snapshot *snapshot,
 			      const struct worker_record *worker);

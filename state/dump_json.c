@@ -175,7 +175,7 @@ put_workers(cJSON *root, const struct dump *dump)
 		if (s->has_identity)
 			add_text(o, "consumer", names_at_service(&s->identity, r->slot).text);
 		add_uint(o, "pid", r->pid);
-		add_text(o, "alive", dump_worker_alive(r));
+		add_text(o, "alive", dump_worker_alive(s, r));
 		add_text(o, "started", human_time(r->started_ns).text);
 		add_ms(o, "uptime_ms", dump_worker_uptime_ns(s, r));
 		add_uint(o, "records", r->records);

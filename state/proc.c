@@ -13,6 +13,7 @@
 #include <sys/sysmacros.h>
 
 #include "common/proc_stat.h"
+#include "state/this_host.h"
 
 const char *
 proc_state_name(enum proc_state state)
@@ -37,6 +38,19 @@ proc_state_of(uint32_t pid, uint64_t pid_start)
 	if (stat.start != pid_start)
 		return PROC_GONE; /* somebody else has that number now */
 	return stat.state == 'T' || stat.state == 't' ? PROC_STOPPED : PROC_LIVE;
+}
+
+enum proc_state
+proc_state_noted(const struct identity_record *identity, uint32_t pid, uint64_t pid_start)
+{
+	switch (this_host_pid_sense(identity)) {
+	case PID_IS_GONE:
+		return PROC_GONE;
+	case PID_UNKNOWN:
+		return PROC_UNKNOWN;
+	default:
+		return proc_state_of(pid, pid_start);
+	}
 }
 
 /* A line such as "3: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF"; one that waits has
@@ -72,5 +86,14 @@ proc_lock_holder(const char *path, uint32_t *pid_out)
 		if (parse_holder(line, &st, pid_out))
 			err = LTS_OK;
 	fclose(locks);
+	return err;
+}
+
+enum lts_err
+proc_supervisor(const struct identity_record *identity, const char *path, uint32_t *pid_out)
+{
+	enum lts_err err = proc_lock_holder(path, pid_out);
+	if (err == LTS_NOTFOUND && this_host_pid_sense(identity) == PID_UNKNOWN)
+		err = LTS_SYS;
 	return err;
 }

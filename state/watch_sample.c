@@ -17,7 +17,8 @@ static void
 ask_supervisor(struct watch_sample *sample, const char *state_dir)
 {
 	char *lock = xasprintf("%s/supervisor.lock", state_dir);
-	sample->supervisor_err = proc_lock_holder(lock, &sample->supervisor_pid);
+	sample->supervisor_err = proc_supervisor(&sample->snapshot.identity, lock,
+						 &sample->supervisor_pid);
 	free(lock);
 	if (sample->supervisor_err)
 		return;
@@ -34,7 +35,8 @@ watch_sample_ask(struct watch_sample *sample, const char *state_dir)
 	ask_supervisor(sample, state_dir);
 	sample->workers = xcalloc(s->n_workers, sizeof(*sample->workers));
 	for (size_t i = 0; i < s->n_workers; i++)
-		sample->workers[i] = proc_state_of(s->workers[i].pid, s->workers[i].pid_start);
+		sample->workers[i] = proc_state_noted(&s->identity, s->workers[i].pid,
+						      s->workers[i].pid_start);
 }
 
 void

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "state/this_host.h"
 #include "state/dump.h"
 #include "state/events.h"
 #include "state/proc.h"
@@ -351,9 +352,30 @@ START_TEST(holder_is_known_by_its_worker_record)
 	ck_assert_str_eq(dump_holder_alive(&s, &lease), "no");
 	lease.state = LEASE_PAUSED;
 	ck_assert_str_eq(dump_holder_alive(&s, &lease), "-");
-	ck_assert_str_eq(dump_worker_alive(&worker), "no");
+	ck_assert_str_eq(dump_worker_alive(&s, &worker), "no");
 	worker.exited = true;
-	ck_assert_str_eq(dump_worker_alive(&worker), "exited");
+	ck_assert_str_eq(dump_worker_alive(&s, &worker), "exited");
+}
+END_TEST
+
+START_TEST(pid_of_another_namespace_or_machine_is_unknown_and_of_an_earlier_boot_gone)
+{
+	struct snapshot s = { 0 };
+	uint32_t mine = (uint32_t)getpid();
+	struct worker_record worker = { .pid = mine, .pid_start = worker_pid_start(mine) };
+	this_host_run_place(&s.identity);
+	this_host_machine_id(s.identity.machine_id, sizeof(s.identity.machine_id));
+	ck_assert_str_eq(dump_worker_alive(&s, &worker), "yes");
+	s.identity.pid_namespace++;
+	ck_assert_str_eq(dump_worker_alive(&s, &worker), "unknown");
+	s.identity.pid_namespace--;
+	s.identity.boot_id[0] ^= 1;
+	ck_assert_str_eq(dump_worker_alive(&s, &worker),
+			 s.identity.machine_id[0] ? "no" : "unknown");
+	s.identity.machine_id[0] = 'x';
+	ck_assert_str_eq(dump_worker_alive(&s, &worker), "unknown");
+	worker.exited = true;
+	ck_assert_str_eq(dump_worker_alive(&s, &worker), "exited");
 }
 END_TEST
 
@@ -375,6 +397,8 @@ suite_dump(void)
 	tcase_add_test(state, json_keeps_every_digit);
 	tcase_add_test(state, last_events_are_shown_last);
 	tcase_add_test(state, holder_is_known_by_its_worker_record);
+	tcase_add_test(
+		state, pid_of_another_namespace_or_machine_is_unknown_and_of_an_earlier_boot_gone);
 	suite_add_tcase(suite, proc);
 	suite_add_tcase(suite, state);
 	return suite;

@@ -17,5 +17,11 @@ int64_t clock_mono_ns(void);
 int64_t clock_boot_ms(void);
 /* CLOCK_REALTIME, nanoseconds since 1970: signatures and what people read. May jump. */
 int64_t clock_wall_ns(void);
+/* How far CLOCK_REALTIME is ahead of CLOCK_BOOTTIME, which shows boot_ms. */
+static inline int64_t
+clock_host_ahead_ns(int64_t boot_ms)
+{
+	return clock_wall_ns() - boot_ms * 1000000;
+}
 
 #endif

@@ -82,7 +82,7 @@ encode_assign(struct packer *p, const struct message_assign *m)
 	pack_text(p, m->start);
 	pack_i64(p, m->start_ns);
 	pack_i64(p, m->end_ns);
-	pack_i64(p, m->service_ahead_ns);
+	pack_i64(p, m->certain_ahead_ns);
 	pack_text(p, m->suspect.cursor.text);
 	pack_u32(p, m->suspect.first);
 	pack_u32(p, m->suspect.count);
@@ -107,7 +107,7 @@ decode_assign(struct unpacker *u, struct message_assign *m)
 	unpack_text(u, m->start, sizeof(m->start));
 	m->start_ns = unpack_i64(u);
 	m->end_ns = unpack_i64(u);
-	m->service_ahead_ns = unpack_i64(u);
+	m->certain_ahead_ns = unpack_i64(u);
 	unpack_text(u, m->suspect.cursor.text, sizeof(m->suspect.cursor.text));
 	m->suspect.first = unpack_u32(u);
 	m->suspect.count = unpack_u32(u);
@@ -146,6 +146,7 @@ encode_renew(struct packer *p, const struct message_renew *m)
 		return;
 	}
 	pack_i64(p, m->deadline_ms);
+	pack_i64(p, m->certain_ahead_ns);
 	pack_u32(p, m->count);
 	for (uint32_t i = 0; i < m->count; i++)
 		pack_u64(p, m->epochs[i].value);
@@ -155,6 +156,7 @@ static void
 decode_renew(struct unpacker *u, struct message_renew *m)
 {
 	m->deadline_ms = unpack_i64(u);
+	m->certain_ahead_ns = unpack_i64(u);
 	m->count = unpack_u32(u);
 	m->epochs = NULL;
 	m->packed = u->data + u->at;

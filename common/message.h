@@ -57,10 +57,9 @@ struct message_assign {
 	struct epoch
 		reset_first; /* the first that was assigned with it: done, if that committed */
 	char start[24];      /* where to begin without any position: "begin" or nanoseconds */
-	int64_t start_ns;    /* what start_time `end` was resolved to, to be kept; 0: nothing
-			      */
+	int64_t start_ns;    /* what start_time `end` meant, to be kept; 0: nothing */
 	int64_t end_ns;      /* 0: no end */
-	int64_t service_ahead_ns; /* the service's clock, see common/service_clock.h */
+	int64_t certain_ahead_ns; /* the service's clock: service_clock_certain */
 	enum fate fate;           /* of the previous holder under this supervisor */
 	uint32_t fate_slot;
 	struct suspect suspect;
@@ -76,6 +75,7 @@ struct message_lease { /* REVOKE, HELD, RELEASED, FINISHED, STUCK, PUBLISHED */
 
 struct message_renew {
 	int64_t deadline_ms;
+	int64_t certain_ahead_ns; /* as in ASSIGN */
 	uint32_t count;
 	const struct epoch *epochs; /* to encode: count of them */
 	const uint8_t *packed;      /* decoded: read with message_renew_epoch */

@@ -2,8 +2,10 @@
  * finish.c - whether the other hosts' shards are at their end, too.
  *
  * Runs on the supervisor's loop, once all our own shards are finished and published. Owns
- * the group's list while it goes through it, and the end cursors it asked for. Must never
- * call an empty list of shards finished. Held by the scenarios of several hosts.
+ * the group's list while it goes through it, and what it saw of each. Must never call an empty
+ * list of shards finished, nor take one look for the truth: another host's shard is at its end when
+ * two looks a second apart say so, and a refusal counts only where the same place is not refused
+ * for itself. Held by tests/supervisor/test_finish.c and the scenarios of several hosts.
  */
 #include "supervisor/finish.h"
 
@@ -20,15 +22,17 @@
 enum {
 	FINISH_AGAIN_MS = 1000, /* then doubling, up to */
 	FINISH_AGAIN_MAX_MS = 8000,
+	FINISH_APART_MS = 1000,  /* two looks at a shard of another host... */
+	FINISH_LIST_APART_MS = 250, /* ...and at a list that has none */
 	FINISH_PROBE_LIMIT = 10, /* the least that the service takes */
 };
 
 /* A shard of another host. */
 struct other {
 	struct shard_id shard;
-	struct cursor end;
-	bool done; /* its checkpoint was seen at the end or beyond; it does not move back
-		    */
+	struct cursor end;  /* as this look has it */
+	int64_t since_ms;   /* its checkpoint was there or beyond, in each look since; 0: not */
+	bool done;          /* a second look agrees; it does not move back */
 };
 
 struct finish {
@@ -41,6 +45,8 @@ struct finish {
 	int64_t end_ns;
 	struct lts_checkpoint *list; /* of the whole group, being gone through */
 	size_t n, at;
+	bool unsure;      /* a shard was seen at its end in this look for the first time */
+	int64_t since_ms; /* all were, in each look since; 0: not */
 	struct other *others;
 	size_t n_others;
 };
@@ -68,15 +74,22 @@ finish_destroy(struct finish **finish)
 	*finish = NULL;
 }
 
+static void
+look_again(struct finish *f, int64_t delay_ms)
+{
+	f->looking = false;
+	f->next_ms = clock_boot_ms() + delay_ms;
+}
+
 /* Not yet; look again in a while. */
 static void
 give_up(struct finish *f)
 {
-	f->looking = false;
+	f->since_ms = 0;
 	f->wait_ms = f->wait_ms ? 2 * f->wait_ms : FINISH_AGAIN_MS;
 	if (f->wait_ms > FINISH_AGAIN_MAX_MS)
 		f->wait_ms = FINISH_AGAIN_MAX_MS;
-	f->next_ms = clock_boot_ms() + f->wait_ms;
+	look_again(f, f->wait_ms);
 }
 
 static struct other *
@@ -89,20 +102,47 @@ find(const struct finish *f, const struct shard_id *shard)
 }
 
 static void walk(struct finish *f);
+static void look_at(struct finish *f, const struct other *other);
+
+static struct other *
+add(struct finish *f, const struct shard_id *shard)
+{
+	if (f->n_others == LTS_WIRE_CHECKPOINTS_MAX) /* seen anew, then */
+		f->n_others = 0;
+	f->others = xreallocarray(f->others, f->n_others + 1, sizeof(*f->others));
+	f->others[f->n_others] = (struct other){ .shard = *shard };
+	return &f->others[f->n_others++];
+}
 
 static void
 on_end(void *arg, struct lts_answer *answer)
 {
 	struct finish *f = arg;
+	struct other *other = find(f, &f->list[f->at].shard);
 	if (answer->err) {
 		give_up(f);
 		return;
 	}
-	if (f->n_others == LTS_WIRE_CHECKPOINTS_MAX) /* asked for again, then */
-		f->n_others = 0;
-	f->others = xreallocarray(f->others, f->n_others + 1, sizeof(*f->others));
-	f->others[f->n_others++] =
-		(struct other){ .shard = f->list[f->at].shard, .end = answer->cursor };
+	other->end = answer->cursor;
+	look_at(f, other);
+}
+
+/* One answer proves nothing; two of a kind, a second apart, do. */
+static void
+on_seen(struct finish *f, bool at_end)
+{
+	struct other *other = find(f, &f->list[f->at].shard);
+	int64_t now_ms = clock_boot_ms();
+	if (!at_end) {
+		other->since_ms = 0;
+		give_up(f);
+		return;
+	}
+	if (!other->since_ms)
+		other->since_ms = now_ms;
+	other->done = now_ms - other->since_ms >= FINISH_APART_MS;
+	f->unsure |= !other->done;
+	f->at++;
 	walk(f);
 }
 
@@ -119,19 +159,38 @@ is_nothing_left(const struct lts_answer *answer, const struct cursor *from)
 	return nothing;
 }
 
+/* The place itself is not refused: so it was refused as being behind the end. */
+static void
+on_plain_probe(void *arg, struct lts_answer *answer)
+{
+	on_seen(arg, !answer->err);
+}
+
+static void
+probe(struct finish *f, const struct cursor *end, lts_api_done *done)
+{
+	const struct lts_checkpoint *at = &f->list[f->at];
+	lts_api_batch(f->api, &at->shard, FINISH_PROBE_LIMIT, 0, &at->cursor, end, done, f);
+}
+
 static void
 on_probe(void *arg, struct lts_answer *answer)
 {
 	struct finish *f = arg;
-	struct lts_checkpoint *at = &f->list[f->at];
-	/* INVALID: a start beyond the end, to a service that is strict. */
-	if (answer->err == LTS_INVALID ||
-	    (!answer->err && is_nothing_left(answer, &at->cursor))) {
-		find(f, &at->shard)->done = true;
-		walk(f);
-	} else {
-		give_up(f);
-	}
+	const struct lts_checkpoint *at = &f->list[f->at];
+	if (answer->err == LTS_INVALID) /* a start beyond the end, to a service that is strict? */
+		probe(f, NULL, on_plain_probe);
+	else
+		on_seen(f, !answer->err && is_nothing_left(answer, &at->cursor));
+}
+
+static void
+look_at(struct finish *f, const struct other *other)
+{
+	if (cursor_equal(&other->end, &f->list[f->at].cursor))
+		on_seen(f, true);
+	else
+		probe(f, &other->end, on_probe);
 }
 
 static void
@@ -142,28 +201,37 @@ ask_end(struct finish *f, const struct shard_id *shard)
 	lts_api_cursor(f->api, shard, from, on_end, f);
 }
 
-/* From shard to shard, as far as answers are known. */
+/* Every shard of the list is at its end, now and, unless this is the first such look, before. */
+static void
+on_all_at_end(struct finish *f)
+{
+	int64_t now_ms = clock_boot_ms();
+	int64_t apart_ms = f->unsure ? FINISH_APART_MS : FINISH_LIST_APART_MS;
+	if (!f->since_ms)
+		f->since_ms = now_ms;
+	if (f->unsure || now_ms - f->since_ms < apart_ms) {
+		look_again(f, apart_ms);
+		return;
+	}
+	f->looking = false;
+	f->reached(f->arg);
+}
+
+/* From shard to shard, until there is one to ask about. */
 static void
 walk(struct finish *f)
 {
 	for (; f->at < f->n; f->at++) {
-		const struct lts_checkpoint *at = &f->list[f->at];
-		if (lease_book_has(f->book, &at->shard))
+		const struct shard_id *shard = &f->list[f->at].shard;
+		struct other *other = find(f, shard);
+		if (lease_book_has(f->book, shard) || (other && other->done))
 			continue;
-		struct other *other = find(f, &at->shard);
-		if (!other) {
-			ask_end(f, &at->shard);
-			return;
-		}
-		other->done |= cursor_equal(&other->end, &at->cursor);
-		if (!other->done) {
-			lts_api_batch(f->api, &at->shard, FINISH_PROBE_LIMIT, 0, &at->cursor,
-				      &other->end, on_probe, f);
-			return;
-		}
+		if (!other)
+			add(f, shard);
+		ask_end(f, shard);
+		return;
 	}
-	f->looking = false;
-	f->reached(f->arg);
+	on_all_at_end(f);
 }
 
 static bool
@@ -196,6 +264,7 @@ on_checkpoints(void *arg, struct lts_answer *answer)
 	}
 	f->n = answer->n_checkpoints;
 	f->at = 0;
+	f->unsure = false;
 	f->list = xreallocarray(f->list, f->n, sizeof(*f->list));
 	memcpy(f->list, answer->checkpoints, f->n * sizeof(*f->list));
 	walk(f);

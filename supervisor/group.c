@@ -17,6 +17,7 @@
 enum {
 	GROUP_CLOSING_MS = 20,
 	GROUP_REFUSALS = 2,   /* of its first list, in a row: then it is not sent again */
+	GROUP_CLOCK_MS = 200, /* between the first heartbeats, which tell the time */
 };
 
 /* ---- heartbeats ---- */
@@ -133,6 +134,17 @@ on_failure(struct consumer *c, const struct lts_answer *answer)
 	schedule(c, delay_ms);
 }
 
+/* What time it is takes several answers, some time apart; one consumer gets them. */
+static int64_t
+pace_ms(const struct consumer *c)
+{
+	const struct group *g = c->group;
+	bool soon = g->config.asks_the_time && c->index == 0 &&
+		    g->clock.heard + g->clock.silent < SERVICE_CLOCK_ENOUGH &&
+		    g->config.interval_ms > GROUP_CLOCK_MS;
+	return soon ? GROUP_CLOCK_MS : g->config.interval_ms;
+}
+
 static void
 on_success(struct consumer *c, const struct lts_answer *answer)
 {
@@ -151,13 +163,9 @@ on_success(struct consumer *c, const struct lts_answer *answer)
 	c->forgotten = false;
 	c->heard_ms = c->sent_ms;
 	backoff_reset(&c->backoff);
-	schedule(c, c->hurry ? 0 : g->config.interval_ms);
-	if (!g->clock.known) /* a service without Date: our own clock must do */
-		service_clock_learn(&g->clock, clock_wall_ns(), now_ms);
+	schedule(c, c->hurry ? 0 : pace_ms(c));
 	if (!g->joined)
-		g->config.events->joined(g->config.arg, &g->clock);
-	g->joined = true;
-	lease_book_set_service_ahead(g->config.book, g->clock.ahead_ns);
+		g->joined = g->config.events->joined(g->config.arg, &g->clock);
 	if (first)
 		book_on_first_answer(g->config.book, c->index, listed, n_listed, answer->shards,
 				     answer->n_shards, c->sent_ms);
@@ -331,6 +339,7 @@ group_create(const struct group_config *config)
 {
 	struct group *g = xcalloc(1, sizeof(*g));
 	g->config = *config;
+	service_clock_init(&g->clock);
 	g->consumers = xcalloc(ASSIGN_WORKERS_MAX, sizeof(*g->consumers));
 	g->own_names = own_names_create(config->identity);
 	for (uint32_t i = 0; i < config->consumers; i++)

@@ -28,9 +28,9 @@ struct group_stats {
 };
 
 struct group_events {
-	/* The first answer came, and is about to be looked at: the service's clock is
-	 * known. */
-	void (*joined)(void *arg, const struct service_clock *clock);
+	/* An answer came, and is about to be looked at. False: what time it is at the service is
+	 * not clear yet; asked again at the next answer. */
+	bool (*joined)(void *arg, const struct service_clock *clock);
 	/* 401 or 403: the credentials may have changed. */
 	void (*denied)(void *arg);
 };
@@ -43,6 +43,7 @@ struct group_config { /* pointers are borrowed for the group's life */
 	const struct identity_record *identity;
 	uint32_t consumers;
 	int64_t interval_ms, timeout_ms;
+	bool asks_the_time; /* the first heartbeats come sooner: eight answers tell it */
 	const struct group_events *events;
 	void *arg;
 };

@@ -158,6 +158,8 @@ ask_singly(struct group *g)
 	for (; n < g->singly.n && g->n_reading < GROUP_SINGLES; n++)
 		if (lease_book_has(g->config.book, &g->singly.list[n].shard))
 			read_checkpoints(g, &g->singly.list[n], 1, false);
+	if (!n)
+		return;
 	g->singly.n -= n;
 	if (g->singly.n) /* else there may be no list */
 		memmove(g->singly.list, g->singly.list + n,

@@ -54,12 +54,6 @@ lease_book_set_times(struct lease_book *book, const char *start, int64_t start_n
 	book->config.end_ns = end_ns;
 }
 
-void
-lease_book_set_service_ahead(struct lease_book *book, int64_t ahead_ns)
-{
-	book->service_ahead_ns = ahead_ns;
-}
-
 struct entry *
 lease_entry_find(const struct lease_book *book, const struct shard_id *shard)
 {

@@ -39,10 +39,9 @@ struct lease_book *lease_book_create(const struct book_config *config, const str
 void lease_book_destroy(struct lease_book **book);
 /* There may be so many from now on. */
 void lease_book_grow(struct lease_book *book, uint32_t workers);
-/* Once the times are known; before the first answer. */
+/* Once the times are known: nothing is assigned before. */
 void lease_book_set_times(struct lease_book *book, const char *start, int64_t start_ns,
 			  int64_t end_ns);
-void lease_book_set_service_ahead(struct lease_book *book, int64_t ahead_ns);
 
 /* What consumer `home` lists in its next heartbeat, an array to free; without what is left
  * behind, for which that heartbeat had better wait a little. */

@@ -74,7 +74,7 @@ struct lease_book {
 	uint32_t sequence;
 	uint64_t changes;   /* shards granted and gone */
 	uint64_t questions; /* the last one's number */
-	int64_t service_ahead_ns, looked_ms; /* the latter: at all shards */
+	int64_t looked_ms; /* at all shards */
 	bool stopping;
 	struct shard_id lost[LOOK_LOST]; /* a write told us so; a ring */
 	unsigned n_lost;

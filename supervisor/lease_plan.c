@@ -14,7 +14,8 @@
 static bool
 is_assignable(const struct lease_book *book, const struct entry *e)
 {
-	if (book->stopping || !e->granted || e->wanted_back || e->know != KNOW_IT)
+	if (book->stopping || !book->config.start[0] || !e->granted || e->wanted_back ||
+	    e->know != KNOW_IT)
 		return false;
 	return !e->finished || e->hold != HOLD_NONE;
 }
@@ -33,7 +34,6 @@ assign(struct lease_book *book, struct entry *e, int32_t worker)
 		.seal_only = e->to_close,
 		.start_ns = book->config.start_ns,
 		.end_ns = book->config.end_ns,
-		.service_ahead_ns = book->service_ahead_ns,
 		.fate = e->fate,
 		.fate_slot = e->fate_slot,
 		.suspect = lease_suspect(book, e),

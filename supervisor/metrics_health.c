@@ -104,6 +104,10 @@ metrics_is_ready(const struct metrics_view *v, struct buf *why_out)
 	}
 	if (!waits_are_none(s->pool, v->now_ms, why_out))
 		return false;
+	if (s->clock_why) {
+		(void)!buf_put_text(why_out, s->clock_why);
+		return false;
+	}
 	for (size_t i = 0; i < v->shards->n; i++)
 		if (!shard_is_well(v, &v->shards->rows[i], why_out))
 			return false;

@@ -253,25 +253,33 @@ start_remember_leases(struct start *start, struct group *group, struct lease_boo
 	(void)err; /* what is not listed is granted anew */
 }
 
+/* What `end` meant when this instance first started; `unknown`: it has not. */
 static int64_t
-resolve_start(struct start *start, int64_t service_ns)
+read_start(struct start *start, int64_t unknown_ns)
 {
 	struct store_txn txn = { 0 };
-	int64_t start_ns = service_ns;
+	int64_t start_ns = unknown_ns;
 	enum lts_err err = store_read_begin(start->store, &txn);
 	if (!err)
 		err = identity_read_start(&txn, &start_ns);
 	store_abort(&txn);
-	return err ? service_ns : start_ns;
+	return err ? unknown_ns : start_ns;
+}
+
+bool
+start_asks_the_time(struct start *start, const struct options *o)
+{
+	return o->end_time.kind == TIME_END ||
+	       (o->start_time.kind == TIME_END && !read_start(start, 0));
 }
 
 void
-start_resolve_times(struct start *start, const struct options *o, int64_t service_ns,
+start_resolve_times(struct start *start, const struct options *o, const struct service_time *now,
 		    struct times *out)
 {
 	*out = (struct times){ .start = "begin" };
 	if (o->start_time.kind == TIME_END)
-		out->start_ns = resolve_start(start, service_ns);
+		out->start_ns = read_start(start, now->least_ns); /* rather some more records */
 	if (o->start_time.kind != TIME_BEGIN)
 		snprintf(out->start, sizeof(out->start), "%lld",
 			 (long long)(out->start_ns ? out->start_ns : o->start_time.ns));
@@ -280,5 +288,5 @@ start_resolve_times(struct start *start, const struct options *o, int64_t servic
 	else if (o->end_time.kind == TIME_END)
 		/* Date counts whole seconds: the next one is after everything that is
 		 * there now. */
-		out->end_ns = service_ns + 1000000000;
+		out->end_ns = now->most_ns + 1000000000;
 }

@@ -40,8 +40,10 @@ bool start_is_intact(const struct start *start);
  * them to be missed. */
 void start_remember_leases(struct start *start, struct group *group, struct lease_book *book,
 			   int64_t timeout_ms);
-/* service_ns: the service's clock shows that or later. */
-void start_resolve_times(struct start *start, const struct options *options, int64_t service_ns,
-			 struct times *out);
+/* Whether an option says `end`, and what that means is not known yet. */
+bool start_asks_the_time(struct start *start, const struct options *options);
+/* now: what the service's clock shows, in nanoseconds since 1970. */
+void start_resolve_times(struct start *start, const struct options *options,
+			 const struct service_time *now, struct times *out);
 
 #endif

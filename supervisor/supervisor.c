@@ -131,9 +131,8 @@ static void
 check_finish(struct supervisor *s, int64_t now_ms)
 {
 	size_t stuck;
-	int64_t service_ns = service_clock_at_least_ns(group_clock(s->group), now_ms);
 	/* Before end_time has come its cursors mean nothing. */
-	if (!s->end_ns || service_ns < s->end_ns || !group_all_answered(s->group) ||
+	if (!supervisor_has_passed_end(s, now_ms) || !group_all_answered(s->group) ||
 	    !lease_book_all_finished(s->book, &stuck))
 		return;
 	if (stuck) { /* it has failed already; others may wait for these very shards */
@@ -262,6 +261,7 @@ on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 	check_flush(s, now_ms);
 	if (s->phase == PHASE_RUNNING) {
 		check_workers(s, now_ms);
+		supervisor_watch_clock(s, now_ms);
 		check_finish(s, now_ms);
 		supervisor_renew_workers(s, now_ms);
 		say_status(s, now_ms);
@@ -316,6 +316,8 @@ create_group(struct supervisor *s)
 		.consumers = (uint32_t)s->options->consumer_count,
 		.interval_ms = s->options->heartbeat_interval_ms,
 		.timeout_ms = s->options->heartbeat_timeout_ms,
+		.asks_the_time = s->options->end_time.kind != TIME_NONE ||
+				 s->options->start_time.kind == TIME_END,
 		.events = &supervisor_group_events,
 		.arg = s,
 	};

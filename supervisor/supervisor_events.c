@@ -19,6 +19,7 @@ op_assign(void *arg, uint32_t worker, const struct message_assign *assign)
 {
 	struct supervisor *s = arg;
 	struct message message = { .type = MSG_ASSIGN, .assign = *assign };
+	message.assign.certain_ahead_ns = supervisor_certain_ahead_ns(s, clock_boot_ms());
 	worker_pool_send(s->pool, worker, &message);
 }
 
@@ -37,7 +38,10 @@ op_renew(void *arg, uint32_t worker, const struct epoch *epochs, uint32_t n, int
 	struct supervisor *s = arg;
 	struct message message = {
 		.type = MSG_RENEW,
-		.renew = { .deadline_ms = deadline_ms, .count = n, .epochs = epochs },
+		.renew = { .deadline_ms = deadline_ms,
+			   .certain_ahead_ns = supervisor_certain_ahead_ns(s, clock_boot_ms()),
+			   .count = n,
+			   .epochs = epochs },
 	};
 	worker_pool_send(s->pool, worker, &message);
 }
@@ -237,13 +241,20 @@ const struct worker_pool_events supervisor_pool_events = {
 	.fill_config = on_pool_fill_config,
 };
 
-static void
+static bool
 on_group_joined(void *arg, const struct service_clock *clock)
 {
 	struct supervisor *s = arg;
-	int64_t service_ns = service_clock_at_least_ns(clock, clock_boot_ms());
+	struct service_time first = { 0 };
 	struct times times;
-	start_resolve_times(&s->start, s->options, service_ns, &times);
+	if (start_asks_the_time(&s->start, s->options)) {
+		int64_t now_ms = clock_boot_ms();
+		if (!service_clock_agreed(clock, clock_host_ahead_ns(now_ms), now_ms, &first))
+			return false;
+		first.least_ns += clock->since_ms * 1000000;
+		first.most_ns += clock->since_ms * 1000000;
+	}
+	start_resolve_times(&s->start, s->options, &first, &times);
 	s->end_ns = times.end_ns;
 	lease_book_set_times(s->book, times.start, times.start_ns, times.end_ns);
 	log_info(s->log, "joined the consumer group",
@@ -252,6 +263,7 @@ on_group_joined(void *arg, const struct service_clock *clock)
 		 LOG_TEXT("start", times.start), LOG_INT("end_ns", times.end_ns));
 	s->joined = true;
 	supervisor_say_ready(s);
+	return true;
 }
 
 static void

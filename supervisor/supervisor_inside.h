@@ -49,7 +49,7 @@ struct supervisor {
 	struct metrics *metrics;
 	struct control *control; /* NULL: it could not be made */
 	struct reset *reset;
-	bool joined;             /* the consumer group: a heartbeat was answered */
+	bool joined; /* the consumer group: a heartbeat was answered, and the times are known */
 	bool ready;              /* the service manager knows */
 	int64_t status_ms;       /* when it was last told how we fare... */
 	uint64_t status_records; /* ...and what the workers had delivered by then */
@@ -60,6 +60,8 @@ struct supervisor {
 	int64_t published_ms; /* the last round of the last phase */
 	int64_t no_worker_ms; /* since when none is live; 0: one is */
 	int64_t end_ns;
+	bool clock_is_certain;
+	const char *clock_why, *clock_said; /* what waits for the clocks, or NULL; as it was said */
 	bool flushing[ASSIGN_WORKERS_MAX]; /* has not answered FLUSH */
 	bool flush_wanted;                 /* once all have: publish, then say so */
 	int64_t quiet_since_ms; /* the group was seen at its end then; 0: it was not... */
@@ -75,6 +77,12 @@ void supervisor_leave(struct supervisor *s, enum exit_code code);
 void supervisor_enter(struct supervisor *s, enum phase phase);
 /* Workers drain, then what they committed is published, then it ends. */
 void supervisor_begin_stop(struct supervisor *s, const char *why);
+/* How far the service's clock is ahead of CLOCK_BOOTTIME, at the least and for certain;
+ * SERVICE_CLOCK_UNKNOWN: not yet, or nobody needs to know. */
+int64_t supervisor_certain_ahead_ns(const struct supervisor *s, int64_t now_ms);
+bool supervisor_has_passed_end(const struct supervisor *s, int64_t now_ms);
+/* Says so when clocks that disagree are waited for. */
+void supervisor_watch_clock(struct supervisor *s, int64_t now_ms);
 /* Names the shards that stand still, and does something about it. */
 void supervisor_watch(struct supervisor *s, int64_t now_ms);
 /* READY=1, once a worker runs and the group is joined; until then the manager is told what it

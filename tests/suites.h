@@ -14,7 +14,7 @@
 	X(sim_fault) X(sim_verify) \
 	X(sim_serve) X(sim_control) \
 	X(sim_options) X(backoff) \
-	X(stage_clock) X(http_head) \
+	X(stage_clock) X(service_clock) X(http_head) \
 	X(http) X(http_calls) X(http_part) \
 	X(http_tls) X(http_address) X(trust) X(lts_wire) \
 	X(lts_wire_parse) X(lts_api) \
@@ -36,7 +36,7 @@
 	X(worker_slot) X(strays) X(worker_pool) \
 	X(lease_book) X(lease_publish) \
 	X(lease_leave) X(lease_look) X(lease_suspect) X(lease_reset) X(control) \
-	X(lease_watch) X(blame) X(group) \
+	X(lease_watch) X(blame) X(finish) X(group) \
 	X(notify) X(agency) X(check_online) \
 	X(metrics_text) X(metrics_shards) X(metrics_http) X(metrics_file) \
 	X(state_dir) X(shard) \
@@ -60,7 +60,7 @@
 	X(slow) X(restarts) \
 	X(hosts) X(shards) X(early) X(doubts) \
 	X(signals) X(bad_service) X(odd_answers) X(names) \
-	X(gaps) X(refusals) \
+	X(gaps) X(end_times) X(refusals) \
 	X(pipes) X(footprint) \
 	X(disks) X(exhausted) X(limits) X(rescale) \
 	X(state_damage) X(owners) X(old_kernels) X(backups) X(clocks) \

@@ -300,8 +300,7 @@ holdings_assign(struct holdings *h, const struct message_assign *assign)
 	ev_init(&holding->timer, on_timer);
 	ev_init(&holding->linger, on_linger);
 	holding->timer.data = holding->linger.data = holding;
-	if (!h->clock.known && assign->service_ahead_ns)
-		h->clock = (struct service_clock){ true, assign->service_ahead_ns };
+	h->clock.told_ns = assign->certain_ahead_ns;
 	holding->shard =
 		shard_create(&h->config.shard, &holding_ops, h, &holding->lease, assign,
 			     assign->epoch.value * 0x9e3779b97f4a7c15u + (uint64_t)getpid());
@@ -324,6 +323,7 @@ holdings_revoke(struct holdings *h, struct epoch epoch)
 void
 holdings_renew(struct holdings *h, const struct message_renew *renew)
 {
+	h->clock.told_ns = renew->certain_ahead_ns;
 	for (uint32_t i = 0; i < renew->count; i++) {
 		struct holding *holding = find(h, message_renew_epoch(renew, i));
 		if (holding)
@@ -467,6 +467,7 @@ holdings_create(const struct holdings_config *config)
 	h->config = *config;
 	h->budget_bytes = config->budget_bytes;
 	h->most_records = config->shard.batch_size;
+	service_clock_init(&h->clock);
 	h->config.shard.clock = &h->clock;
 	h->config.shard.pace = &h->pace;
 	h->fetch_env = (struct fetch_env){

@@ -132,7 +132,7 @@ shard_pump(struct shard *s, int64_t now_ms)
 	}
 	if (s->state != SHARD_FETCHING)
 		return;
-	if (!cursor_is_none(&s->end) && cursor_equal(&s->next, &s->end))
+	if (shard_is_at_its_end(s) && s->ends.is_sure)
 		s->at_end = true;
 	if (shard_may_submit(s, now_ms))
 		shard_submit_ready(s);
@@ -186,14 +186,15 @@ shard_on_taken(struct shard *s, enum lts_err err, const struct lease_taken *take
 		s->next = taken->checkpoint.cursor;
 		if (taken->origin != LEASE_FROM_LOCAL)
 			s->suspect.attempts = 0; /* another host has been further */
-		s->at_end = s->end_ns && taken->checkpoint.finished_end_ns == s->end_ns;
+		/* One time that was wrong may have finished it: looked at again, always. */
+		s->ends.was_finished = s->end_ns && taken->checkpoint.finished_end_ns == s->end_ns;
 		s->ops->report(s->arg, s, MSG_HELD, LTS_OK, lease_origin_name(taken->origin));
 		shard_pump(s, now_ms);
 		return;
 	case LTS_NOTFOUND:
 		if (taken->from[0])
 			memcpy(s->start, taken->from, sizeof(s->start));
-		shard_ask_cursor(s, FETCH_START);
+		shard_ask_cursor(s, FETCH_START, now_ms);
 		return;
 	case LTS_AGAIN:
 		s->local = taken->checkpoint.cursor;

@@ -2,8 +2,7 @@
  * shard_fetch.c - what a shard asks the service for, and what it makes of the answers.
  *
  * Runs on the worker's loop, part of the shard machine. Pure. Must never let an answer
- * move the shard that does not say where it goes on, or that may hold records from after
- * end_time. Held by tests/worker/test_shard.c.
+ * move the shard that does not say where it goes on. Held by tests/worker/test_shard.c.
  */
 #include "worker/shard_inside.h"
 #include "worker/idle_pace.h"
@@ -14,7 +13,7 @@
 
 enum {
 	SHARD_IDLE_FIRST_MS = 10,
-	SHARD_END_EMPTIES = 6,
+	SHARD_EXPIRED_MS = 1000,
 	SHARD_AHEAD_ASKS = 6,
 	SHARD_TOO_BIG_TRIES = 6,
 	SHARD_ROOM_GROWTH = 16, /* from the least to 16 MiB in two steps */
@@ -39,8 +38,8 @@ shard_stop_fetch(struct shard *s)
 	shard_early_drop(s);
 }
 
-static void
-wait_for(struct shard *s, int64_t delay_ms)
+void
+shard_wait(struct shard *s, int64_t delay_ms)
 {
 	shard_unreserve(s);
 	shard_early_drop(s); /* its bytes may be others' meanwhile */
@@ -49,7 +48,7 @@ wait_for(struct shard *s, int64_t delay_ms)
 }
 
 void
-shard_ask_cursor(struct shard *s, enum fetch_what what)
+shard_ask_cursor(struct shard *s, enum fetch_what what, int64_t now_ms)
 {
 	char end[24];
 	const char *from = s->start;
@@ -62,6 +61,7 @@ shard_ask_cursor(struct shard *s, enum fetch_what what)
 	shard_early_drop(s);
 	s->what = what;
 	s->how = FETCH_ASKED;
+	s->ends.asked_ms = now_ms;
 	s->ops->fetch_cursor(s->arg, s, from);
 }
 
@@ -123,7 +123,7 @@ on_ahead(struct shard *s, bool is_behind)
 	enum lease_origin ahead = asks_from_local(s) ? LEASE_FROM_SERVICE : LEASE_FROM_LOCAL;
 	shard_unreserve(s);
 	if (!is_behind && ++s->asked_ahead < SHARD_AHEAD_ASKS) {
-		wait_for(s, asks_from_local(s) ? 0 : SHARD_IDLE_FIRST_MS * s->asked_ahead);
+		shard_wait(s, asks_from_local(s) ? 0 : SHARD_IDLE_FIRST_MS * s->asked_ahead);
 		return;
 	}
 	s->what = FETCH_NOTHING;
@@ -136,7 +136,7 @@ shard_retry(struct shard *s, enum lts_err err, const char *text, int64_t retry_a
 	int64_t delay_ms = backoff_next_ms(&s->backoff, retry_after_ms);
 	s->failing = true;
 	s->ops->trouble(s->arg, s, err, text, delay_ms);
-	wait_for(s, delay_ms);
+	shard_wait(s, delay_ms);
 }
 
 static void
@@ -152,46 +152,25 @@ on_ahead_answer(struct shard *s, struct shard_answer *answer)
 	on_ahead(s, is_behind);
 }
 
-static void
-ask_next(struct shard *s, int64_t now_ms)
+void
+shard_ask_next(struct shard *s, int64_t now_ms)
 {
 	if (!shard_early_take(s, now_ms))
 		ask_batch(s);
 }
 
-bool
-shard_is_before_end(const struct shard *s, int64_t now_ms)
-{
-	int64_t service_ns = service_clock_at_least_ns(s->config->clock, now_ms);
-	return !s->end_ns || service_ns + SERVICE_CLOCK_SLACK_NS <= s->end_ns;
-}
-
-/*
- * Towards end_time: its cursor means something only once the service's clock has passed
- * it. Until shortly before, batches are fetched without an end; the last stretch waits.
- */
-static void
-fetch_towards_end(struct shard *s, int64_t now_ms)
-{
-	int64_t service_ns = service_clock_at_least_ns(s->config->clock, now_ms);
-	if (service_ns >= s->end_ns)
-		shard_ask_cursor(s, FETCH_END);
-	else if (shard_is_before_end(s, now_ms))
-		ask_next(s, now_ms);
-	else
-		wait_for(s, (s->end_ns - service_ns) / 1000000 + 1);
-}
-
 void
 shard_roll_back(struct shard *s, const struct cursor *to)
 {
-	if (s->what != FETCH_END)
+	if (s->what != FETCH_END || !cursor_is_none(&s->end))
 		shard_stop_fetch(s);
+	s->ends.is_short = false;
+	s->ends.was_finished = false;
 	s->next = *to;
 	s->n_passed = 0; /* it is no circle */
 	s->at_end = false;
 	s->resumed = false;
-	s->empties = 0;
+	s->ends.empties = 0;
 	s->idle_ms = 0;
 }
 
@@ -199,21 +178,11 @@ void
 shard_fetch_more(struct shard *s, int64_t now_ms)
 {
 	if (s->end_ns && cursor_is_none(&s->end))
-		fetch_towards_end(s, now_ms);
+		shard_fetch_towards_end(s, now_ms);
+	else if (shard_is_at_its_end(s))
+		shard_look_at_end_again(s, now_ms);
 	else
-		ask_next(s, now_ms);
-}
-
-/* A batch that was fetched without an end must not hold what came in after end_time. */
-static bool
-may_pass_end(const struct shard *s, const struct shard_answer *answer, int64_t now_ms)
-{
-	int64_t service_ns = answer->service_ns;
-	if (!s->end_ns || !cursor_is_none(&s->end))
-		return false;
-	if (!service_ns)
-		service_ns = service_clock_at_least_ns(s->config->clock, now_ms);
-	return service_ns + SERVICE_CLOCK_SLACK_NS > s->end_ns;
+		shard_ask_next(s, now_ms);
 }
 
 /* FNV-1a. */
@@ -239,7 +208,7 @@ on_empty(struct shard *s, struct batch *batch, int64_t now_ms)
 	bool moved = !cursor_is_none(&batch->to) && !cursor_equal(&batch->to, &s->next);
 	if (moved) {
 		s->idle_ms = 0;
-		s->empties = 0;
+		s->ends.empties = 0;
 		pass(s, &batch->to);
 		shard_put_ready(s, batch, now_ms);
 		shard_pump(s, now_ms);
@@ -247,22 +216,20 @@ on_empty(struct shard *s, struct batch *batch, int64_t now_ms)
 	}
 	s->ops->drop(s->arg, s, batch);
 	s->suspect.attempts = 0; /* there must be records up to it and at it: no cursor of ours */
-	/* Short of the end cursor an empty answer is believed only when it is repeated: a
-	 * single one may be a fault, and to finish is for good. */
-	if (!cursor_is_none(&s->end) && ++s->empties == SHARD_END_EMPTIES) {
+	if (shard_ends_short(s, now_ms)) {
 		s->ops->trouble(s->arg, s, LTS_BADDATA,
 				"empty answers short of the end cursor: taken for the end", 0);
-		s->at_end = true;
+		s->ends.is_short = true;
 		shard_pump(s, now_ms);
 		return;
 	}
 	s->idle_ms = s->idle_ms ? 2 * s->idle_ms : SHARD_IDLE_FIRST_MS;
 	if (s->idle_ms < s->config->fetch_interval_ms) {
-		wait_for(s, s->idle_ms);
+		shard_wait(s, s->idle_ms);
 		return;
 	}
 	s->idle_ms = s->config->fetch_interval_ms;
-	wait_for(s, idle_pace_wait_ms(s->config->pace, s->idle_ms, now_ms));
+	shard_wait(s, idle_pace_wait_ms(s->config->pace, s->idle_ms, now_ms));
 }
 
 /* Whether a batch with records says where it goes on, and that is not where we have been.
@@ -286,7 +253,7 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 	answer->batch = NULL;
 	shard_unreserve(s);
 	s->ops->charge(s->arg, s, batch->bytes);
-	if (may_pass_end(s, answer, now_ms)) {
+	if (shard_may_pass_end(s, answer, now_ms)) {
 		s->ops->drop(s->arg, s, batch);
 		shard_pump(s, now_ms);
 		return;
@@ -302,6 +269,7 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 	backoff_reset(&s->backoff);
 	s->failing = false;
 	s->resumed = false;
+	s->ends.expired = 0;
 	s->too_big = 0;
 	shard_raise_limit(s, batch);
 	if (batch->n_records == 0) {
@@ -310,7 +278,8 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 	}
 	shard_set_room(s, batch->bytes + batch->bytes / 4);
 	s->idle_ms = 0;
-	s->empties = 0;
+	s->ends.empties = 0;
+	s->ends.was_finished = false;
 	if (cursor_equal(&s->next, &s->suspect.cursor))
 		s->suspect.attempts = 0; /* in hand now; what follows is not suspect */
 	pass(s, &batch->to);
@@ -318,20 +287,32 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 	shard_pump(s, now_ms);
 }
 
-/* The service dropped what the cursor points at. */
+/* The service dropped what the cursor points at: believed when it says so again later, as what
+ * follows is for good. */
 static void
-on_expired(struct shard *s, const char *text)
+on_expired(struct shard *s, const char *text, int64_t now_ms)
 {
-	if (s->config->on_expired == EXPIRED_STOP) {
+	if (!s->ends.expired++)
+		s->ends.expired_ms = now_ms;
+	if (now_ms - s->ends.expired_ms < SHARD_EXPIRED_MS) {
+		s->ops->trouble(s->arg, s, LTS_EXPIRED, text, SHARD_EXPIRED_MS);
+		shard_wait(s, SHARD_EXPIRED_MS);
+	} else if (s->ends.was_finished && !cursor_is_none(&s->end)) {
+		/* Nothing was left behind it; what might have been is gone. */
+		s->ops->trouble(s->arg, s, LTS_EXPIRED,
+				"records behind a finished shard's place were dropped", 0);
+		shard_unreserve(s);
+		s->ends.is_short = true;
+		shard_pump(s, now_ms);
+	} else if (s->config->on_expired == EXPIRED_STOP) {
 		shard_get_stuck(s, LTS_EXPIRED, text);
-		return;
-	}
-	shard_unreserve(s);
-	if (s->resumed) {
+	} else if (s->resumed) {
+		shard_unreserve(s);
 		s->what = FETCH_RESUME;
 		shard_retry(s, LTS_EXPIRED, text, -1);
 	} else {
-		shard_ask_cursor(s, FETCH_RESUME);
+		shard_unreserve(s);
+		shard_ask_cursor(s, FETCH_RESUME, now_ms);
 	}
 }
 
@@ -379,7 +360,7 @@ on_error(struct shard *s, const struct shard_answer *answer, int64_t now_ms)
 		/* What is behind it is gone, or too large to be looked at; or it is nowhere. */
 		on_ahead(s, answer->err != LTS_INVALID);
 	} else if (answer->err == LTS_EXPIRED && s->what == FETCH_BATCH) {
-		on_expired(s, answer->text);
+		on_expired(s, answer->text, now_ms);
 	} else if (answer->err == LTS_TOOBIG && s->what == FETCH_BATCH) {
 		on_too_big(s, answer->size);
 	} else if (answer->err == LTS_BADDATA && s->what == FETCH_BATCH) {
@@ -403,7 +384,7 @@ on_cursor(struct shard *s, enum fetch_what what, const struct cursor *cursor, in
 		s->ops->take(s->arg, s, cursor, 0);
 		break;
 	case FETCH_END:
-		s->end = *cursor;
+		shard_on_end(s, cursor);
 		shard_pump(s, now_ms);
 		break;
 	default: /* FETCH_RESUME: the step over the gap is committed like a batch */
@@ -446,9 +427,11 @@ shard_on_timer(struct shard *s, int64_t now_ms)
 	if (s->what == FETCH_AHEAD)
 		shard_ask_ahead(s);
 	else if (s->state == SHARD_INITIALIZING)
-		shard_ask_cursor(s, FETCH_START);
+		shard_ask_cursor(s, FETCH_START, now_ms);
 	else if (s->what == FETCH_RESUME)
-		shard_ask_cursor(s, FETCH_RESUME);
+		shard_ask_cursor(s, FETCH_RESUME, now_ms);
+	else if (s->what == FETCH_END && shard_is_at_its_end(s))
+		shard_ask_cursor(s, FETCH_END, now_ms);
 	else
 		shard_pump(s, now_ms);
 }
@@ -475,5 +458,5 @@ shard_refetch(struct shard *s)
 	if (s->what == FETCH_BATCH)
 		ask_batch(s); /* its bytes are still reserved */
 	else
-		shard_ask_cursor(s, s->what);
+		shard_ask_cursor(s, s->what, s->ends.asked_ms);
 }

@@ -1,13 +1,13 @@
 /*
  * shard_inside.h - the shard machine's inside: shard.c (its life), shard_fetch.c (what it asks
- * the service, and makes of the answers), shard_size.c (how much), shard_early.c (before its turn).
+ * the service, and makes of the answers), shard_end.c (where it ends), shard_size.c, shard_early.c.
  */
 #ifndef WORKER_SHARD_INSIDE_H
 #define WORKER_SHARD_INSIDE_H
 
 #include "common/backoff.h"
-#include "worker/shard.h"
 #include "worker/shard_doubt.h"
+#include "worker/shard_end.h"
 
 /* What is being asked for, or waited for before it is asked for. */
 enum fetch_what {
@@ -57,7 +57,7 @@ struct shard {
 	unsigned asked_ahead;  /* so often, from either in turn */
 	struct cursor next;    /* where the next batch starts */
 	struct cursor end;     /* none: not known yet, or no end */
-	unsigned empties;      /* empty answers in a row that did not move */
+	struct shard_at_end ends;
 	unsigned too_big;      /* answers in a row above max_body_bytes, with the least limit */
 	struct shard_doubt doubt;
 	bool at_end;
@@ -81,7 +81,6 @@ struct shard {
 /* Does whatever can be done now: submits, finishes, fetches, drains. */
 void shard_pump(struct shard *s, int64_t now_ms);
 void shard_get_stuck(struct shard *s, enum lts_err err, const char *text);
-
 /* Of worker/shard_join.c. The next batch is ready, or joined to the one that is. */
 void shard_put_ready(struct shard *s, struct batch *batch, int64_t now_ms);
 bool shard_is_closed(const struct shard *s); /* what is ready may take no more */
@@ -98,10 +97,11 @@ void shard_retry(struct shard *s, enum lts_err err, const char *text, int64_t re
 void shard_early_drop(struct shard *s);
 /* What was asked for early is now what is under way, or answered. False: it was not. */
 bool shard_early_take(struct shard *s, int64_t now_ms);
-/* What is asked for now is from before the end, if there is one. */
-bool shard_is_before_end(const struct shard *s, int64_t now_ms);
 void shard_fetch_more(struct shard *s, int64_t now_ms);
-void shard_ask_cursor(struct shard *s, enum fetch_what what);
+void shard_ask_next(struct shard *s, int64_t now_ms);
+void shard_wait(struct shard *s, int64_t delay_ms); /* and then goes on with `what` */
+
+void shard_ask_cursor(struct shard *s, enum fetch_what what, int64_t now_ms);
 void shard_ask_ahead(struct shard *s); /* ours or the service's position? Then it is taken */
 /* Goes on here; what was fetched ahead is gone. */
 void shard_roll_back(struct shard *s, const struct cursor *to);

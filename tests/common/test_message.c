@@ -40,7 +40,8 @@ static const struct message samples[] = {
 				  .fate = FATE_KILLED,
 				  .fate_slot = 2,
 				  .suspect = { { "1767322800000000101" }, 3, 100, 2 } } },
-	{ MSG_RENEW, .renew = { .deadline_ms = 99, .count = 3, .epochs = epochs } },
+	{ MSG_RENEW,
+	  .renew = { .deadline_ms = 99, .certain_ahead_ns = -7, .count = 3, .epochs = epochs } },
 	{ MSG_REVOKE, .lease = { .shard = { "0" }, .epoch = { 1 } } },
 	{ MSG_PUBLISHED, .lease = { .shard = { "0" }, .epoch = { 1 }, .cursor = { "555" } } },
 	{ MSG_HELD, .lease = { .shard = { "0" }, .epoch = { 1 } } },
@@ -152,6 +153,7 @@ START_TEST(renew_comes_back)
 	ck_assert_int_eq(message_decode(data, len, &out), LTS_OK);
 	ck_assert_int_eq(out.type, MSG_RENEW);
 	ck_assert_int_eq(out.renew.deadline_ms, 99);
+	ck_assert_int_eq(out.renew.certain_ahead_ns, -7);
 	ck_assert_uint_eq(out.renew.count, 3);
 	for (uint32_t i = 0; i < 3; i++)
 		ck_assert(epoch_equal(message_renew_epoch(&out.renew, i), epochs[i]));
@@ -289,7 +291,7 @@ START_TEST(renew_with_a_lying_count_is_refused)
 	};
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 		for (int b = 0; b < 4; b++)
-			data[10 + b] = (uint8_t)(counts[i] >> 8 * b);
+			data[18 + b] = (uint8_t)(counts[i] >> 8 * b);
 		ck_assert_msg(decode_copy(data, len) == LTS_BADDATA, "count %u", counts[i]);
 	}
 	free(data);

@@ -353,6 +353,9 @@ static const struct kind kinds[] = {
 	RULE("same_batch_twice", 3, 1500, "batch p=0.2 same_next"),
 	RULE("empty", 3, 1500, "batch p=0.5 empty"),
 	RULE("slow", 2, 1000, "any p=0.1 bandwidth=100000"),
+	RULE("date_ahead", 2, 1500, "any p=0.3 date=3600"),
+	RULE("date_behind", 2, 1500, "heartbeat p=0.3 date=-3600"),
+	RULE("no_date", 2, 1500, "any p=0.5 no_date"),
 };
 
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };

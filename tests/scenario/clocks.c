@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
+#include "common/xalloc.h"
 #include "tests/support/one_host.h"
 #include "tests/support/tmpdir.h"
 
@@ -155,6 +157,32 @@ START_TEST(restart_in_the_past_goes_on)
 }
 END_TEST
 
+/* Both wait for the other one: this host's clock, and the service's. */
+START_TEST(wrong_clock_of_the_host_ends_nothing_early)
+{
+	struct one_host h;
+	if (!can_fake())
+		return;
+	scenario_begin(&h.scenario);
+	set_clock(&h, _i ? "+1h" : "-10m");
+	sim_start(&h.sim, &h.scenario, "--tls off --shards 2 --records 100");
+	int64_t end_s = clock_wall_ns() / 1000000000 + 5;
+	char *options =
+		xasprintf("--consumer_count 2 --end_time %lld --sandbox off", (long long)end_s);
+	agent_init(&h.agent, &h.sim, "host", options);
+	start_faked(&h);
+	until("it is a second before end_time", clock_wall_ns() / 1000000000 >= end_s - 1);
+	sim_post(&h.sim, "/sim/produce?records=100");
+	until("it says so", agent_said(&h.agent, "waiting for the clocks") >= 1);
+	if (!_i)
+		set_clock(&h, "+0");
+	ck_assert_int_eq(agent_wait(&h.agent), 0);
+	sim_expect_exact(&h.sim, "host.out");
+	one_host_end(&h);
+	free(options);
+}
+END_TEST
+
 Suite *
 suite_clocks(void)
 {
@@ -166,5 +194,6 @@ suite_clocks(void)
 	tcase_add_loop_test(tc, clock_ten_years_off_refuses_the_service_s_certificate_and_says_so,
 			    0, 2);
 	tcase_add_test(tc, restart_in_the_past_goes_on);
+	tcase_add_loop_test(tc, wrong_clock_of_the_host_ends_nothing_early, 0, 2);
 	return suite;
 }

@@ -61,6 +61,8 @@ struct sim_answer {
 	bool reset; /* not at all, but an RST */
 	bool stall, has_truncate;
 	int64_t latency_ms, truncate, bandwidth;
+	bool no_date;
+	int64_t date_s; /* so far ahead of the clock */
 };
 
 void sim_answer_init(struct sim_answer *answer);

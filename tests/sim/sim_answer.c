@@ -235,6 +235,8 @@ sim_answer_fault(struct sim_answer *answer, const struct sim_effect *effect, int
 {
 	answer->latency_ms = effect->latency_ms;
 	answer->stall = effect->stall;
+	answer->no_date = effect->no_date;
+	answer->date_s = effect->date_s;
 	answer->has_truncate = effect->has_truncate;
 	answer->truncate = effect->truncate;
 	answer->bandwidth = effect->bandwidth;

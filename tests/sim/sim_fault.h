@@ -29,6 +29,9 @@ enum sim_kind {
 	SIM_KINDS
 };
 
+/* How far a Date may be off: a century. */
+#define SIM_DATE_MOST_S 3155760000LL
+
 const char *sim_kind_name(enum sim_kind kind);
 
 /* All that shall happen to one request. Zero is: nothing. Texts are the rules', good
@@ -58,6 +61,8 @@ struct sim_effect {
 	bool has_truncate;
 	int64_t bandwidth; /* bytes a second */
 	int64_t stall;     /* headers, then silence */
+	int64_t date_s, no_date; /* Date is so many seconds ahead; there is none */
+	int64_t tail;            /* cursor: of the next record to come */
 };
 
 struct sim_faults;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "common/clock.h"
 #include "tests/sim/sim_exchange.h"
@@ -113,6 +114,17 @@ add_header(struct MHD_Response *response, const char *name, const char *value)
 		abort(); /* values are our own, or were checked */
 }
 
+static void
+add_date(struct MHD_Response *response, const struct sim_answer *answer)
+{
+	char text[64];
+	struct tm tm;
+	time_t at = (time_t)(clock_wall_ns() / 1000000000 + answer->date_s);
+	gmtime_r(&at, &tm);
+	strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	add_header(response, "Date", answer->no_date ? NULL : text);
+}
+
 /* The usual answer gives its body away; a paced one keeps it and is asked for pieces. */
 static struct MHD_Response *
 make_response(struct sim_exchange *exchange)
@@ -146,6 +158,7 @@ sim_exchange_reply(struct sim_exchange *exchange)
 	add_header(response, "X-Request-Id", answer->request_id);
 	add_header(response, "Retry-After", answer->retry_after);
 	add_header(response, "Location", answer->location);
+	add_date(response, answer);
 	enum MHD_Result queued =
 		MHD_queue_response(exchange->connection, (unsigned)answer->status, response);
 	MHD_destroy_response(response);

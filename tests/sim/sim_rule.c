@@ -13,7 +13,7 @@
 
 #include "common/xalloc.h"
 
-enum action_kind { ACTION_FLAG, ACTION_NUMBER, ACTION_TEXT, ACTION_REST };
+enum action_kind { ACTION_FLAG, ACTION_NUMBER, ACTION_SIGNED, ACTION_TEXT, ACTION_REST };
 
 struct action {
 	const char *name;
@@ -54,6 +54,9 @@ static const struct action actions[] = {
 	{ "truncate", ACTION_NUMBER, AT(truncate), NULL },
 	{ "bandwidth", ACTION_NUMBER, AT(bandwidth), NULL },
 	{ "stall", ACTION_FLAG, AT(stall), NULL },
+	{ "date", ACTION_SIGNED, AT(date_s), NULL },
+	{ "no_date", ACTION_FLAG, AT(no_date), NULL },
+	{ "tail", ACTION_FLAG, AT(tail), NULL },
 };
 
 enum { ACTIONS = sizeof(actions) / sizeof(actions[0]) };
@@ -80,6 +83,7 @@ sim_fault_help(void)
 	       "  truncate=BYTES        so much of the body, then the connection ends\n"
 	       "  bandwidth=BYTES       a second\n"
 	       "  stall                 headers, then silence\n"
+	       "  date=SECONDS | no_date   a Date that is so much ahead (-N: behind) | none\n"
 	       "  html | garbage=REST   200 with an HTML body | with the rest of the "
 	       "line as body\n"
 	       "  say=REST              do what was asked, then 200 with the rest of the line\n"
@@ -100,16 +104,28 @@ sim_fault_help(void)
 	       "  hold=MS | part=N      checkpoint_write: done that much later | only N of its "
 	       "shards;\n"
 	       "                        the answer is 200 at once, or what status or lose_reply "
-	       "say\n";
+	       "say\n"
+	       "  tail                  cursor: of the next record to come, whatever was "
+	       "asked for\n";
+}
+
+static bool
+parse_signed(const char *text, int64_t *out)
+{
+	char *end;
+	errno = 0;
+	long long value = strtoll(text, &end, 10);
+	if (end == text || *end || errno)
+		return false;
+	*out = value;
+	return true;
 }
 
 static bool
 parse_number(const char *text, int64_t *out)
 {
-	char *end;
-	errno = 0;
-	long long value = strtoll(text, &end, 10);
-	if (end == text || *end || errno || value < 0)
+	int64_t value;
+	if (!parse_signed(text, &value) || value < 0)
 		return false;
 	*out = value;
 	return true;
@@ -147,6 +163,11 @@ set_action(struct sim_effect *effect, const struct action *action, const char *v
 			return "needs a number";
 		if (action->offset == AT(truncate))
 			effect->has_truncate = true;
+		return NULL;
+	case ACTION_SIGNED:
+		if (!value || !parse_signed(value, (int64_t *)(void *)field) ||
+		    llabs(*(int64_t *)(void *)field) > SIM_DATE_MOST_S)
+			return "needs a number";
 		return NULL;
 	default:
 		if (!value)
@@ -292,7 +313,7 @@ sim_effect_merge(struct sim_effect *into, const struct sim_effect *from)
 {
 	for (size_t i = 0; i < ACTIONS; i++) {
 		size_t offset = actions[i].offset;
-		size_t size = actions[i].kind <= ACTION_NUMBER ? sizeof(int64_t) : sizeof(char *);
+		size_t size = actions[i].kind <= ACTION_SIGNED ? sizeof(int64_t) : sizeof(char *);
 		static const char zero[sizeof(int64_t)];
 		if (memcmp((const char *)from + offset, zero, size) != 0)
 			memcpy((char *)into + offset, (const char *)from + offset, size);

@@ -27,12 +27,14 @@ parse_number(const char *text, int64_t *out)
 
 static void
 serve_cursor(struct sim *sim, const struct sim_target *target, unsigned shard,
-	     struct sim_answer *answer)
+	     const struct sim_effect *effect, struct sim_answer *answer)
 {
 	const char *from = sim_target_query(target, "from");
 	uint64_t index;
 	int64_t from_ns;
-	if (from && strcmp(from, "begin") == 0)
+	if (effect->tail)
+		index = sim_stream_produced(sim->stream, shard);
+	else if (from && strcmp(from, "begin") == 0)
 		index = sim_stream_oldest(sim->stream, shard);
 	else if (from && strcmp(from, "end") == 0)
 		index = sim_stream_produced(sim->stream, shard);
@@ -117,7 +119,7 @@ sim_serve_records(struct sim *sim, const struct sim_target *target,
 	if (sim_stream_find(sim->stream, target->shard, &shard))
 		sim_answer_error(answer, 404, "LTS.0404", "The shard does not exist");
 	else if (target->route == SIM_ROUTE_CURSOR)
-		serve_cursor(sim, target, shard, answer);
+		serve_cursor(sim, target, shard, effect, answer);
 	else
 		serve_batch(sim, target, shard, effect, answer);
 }

@@ -163,7 +163,8 @@ start_daemon(struct sim_server *server, const struct sim_tls *tls, uint16_t port
 		{ MHD_OPTION_END, 0, NULL },
 	};
 	struct MHD_OptionItem *plain_items = &tls_items[3];
-	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (tls ? MHD_USE_TLS : 0U);
+	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
+			 MHD_USE_SUPPRESS_DATE_NO_CLOCK | (tls ? MHD_USE_TLS : 0U);
 	return MHD_start_daemon(flags, port, on_connect, NULL, on_request, server, MHD_OPTION_ARRAY,
 				tls ? tls_items : plain_items, MHD_OPTION_SOCK_ADDR,
 				(struct sockaddr *)&address, MHD_OPTION_LISTENING_ADDRESS_REUSE,

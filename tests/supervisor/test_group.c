@@ -200,9 +200,10 @@ op_note(void *arg, const struct shard_id *shard, const char *what, const char *w
 {
 }
 
-static void
+static bool
 on_joined(void *arg, const struct service_clock *clock)
 {
+	return true;
 }
 
 static void
@@ -230,7 +231,8 @@ START_TEST(shard_that_a_list_leaves_out_is_asked_for_alone)
 	const struct identity_record identity = { .host = "host", .instance = "instance" };
 	struct short_list t = { .assigned = "" };
 	struct lease_book *book = lease_book_create(
-		&(struct book_config){ .workers = 1, .timeout_ms = 60000 }, &ops, &t);
+		&(struct book_config){ .workers = 1, .timeout_ms = 60000, .start = "begin" }, &ops,
+		&t);
 	struct log *log = log_create("test");
 	struct api_bed bed;
 	struct ev_timer patience;

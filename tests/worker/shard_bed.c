@@ -312,7 +312,7 @@ make_answer(struct shard_bed *bed, const struct cursor *from, const char *to, si
 	return (struct shard_answer){
 		.retry_after_ms = -1,
 		.batch = batch,
-		.service_ns = service_clock_at_least_ns(&bed->clock, bed->now_ms),
+		.service_ns = service_clock_most_ns(&bed->clock, bed->now_ms),
 	};
 }
 
@@ -370,6 +370,27 @@ shard_bed_error(struct shard_bed *bed, enum lts_err err, int64_t retry_after_ms)
 }
 
 void
+shard_bed_expired(struct shard_bed *bed)
+{
+	shard_bed_error(bed, LTS_EXPIRED, -1);
+	shard_bed_expect(bed, "trouble EXPIRED\nwait 1000\n");
+	shard_bed_timer(bed, 1000);
+	shard_bed_ignore(bed);
+	shard_bed_error(bed, LTS_EXPIRED, -1);
+}
+
+void
+shard_bed_confirm_end(struct shard_bed *bed, const char *cursor)
+{
+	ck_assert(strstr(bed->said.data, "wait 250\n"));
+	shard_bed_ignore(bed);
+	shard_bed_timer(bed, 250);
+	ck_assert(strncmp(bed->said.data, "cursor ", 7) == 0);
+	shard_bed_ignore(bed);
+	shard_bed_cursor(bed, cursor);
+}
+
+void
 shard_bed_too_big(struct shard_bed *bed, size_t size)
 {
 	struct shard_answer answer = { .err = LTS_TOOBIG, .retry_after_ms = -1, .size = size };
@@ -403,5 +424,11 @@ shard_bed_timer(struct shard_bed *bed, int64_t later_ms)
 void
 shard_bed_set_service_clock(struct shard_bed *bed, int64_t ns)
 {
-	bed->clock = (struct service_clock){ true, ns - bed->now_ms * 1000000 };
+	int64_t ahead_ns = ns - bed->now_ms * 1000000;
+	service_clock_init(&bed->clock);
+	bed->clock.heard = 2;
+	bed->clock.told_ns = ahead_ns;
+	for (int i = 0; i < 2; i++)
+		bed->clock.kept[i] =
+			(struct service_witness){ bed->now_ms, ahead_ns, ahead_ns, ahead_ns };
 }

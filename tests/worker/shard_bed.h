@@ -65,6 +65,10 @@ void shard_bed_early_batch(struct shard_bed *bed, const char *to, size_t n, size
 void shard_bed_early_error(struct shard_bed *bed, enum lts_err err);
 void shard_bed_cursor(struct shard_bed *bed, const char *cursor);
 void shard_bed_error(struct shard_bed *bed, enum lts_err err, int64_t retry_after_ms);
+/* LTS_EXPIRED, and a second later again. */
+void shard_bed_expired(struct shard_bed *bed);
+/* At its end: that is asked for again a little later, and is the same. */
+void shard_bed_confirm_end(struct shard_bed *bed, const char *cursor);
 /* LTS_TOOBIG; size: as the answer says, 0: it does not. */
 void shard_bed_too_big(struct shard_bed *bed, size_t size);
 void shard_bed_delivered(struct shard_bed *bed, enum lts_err err);

@@ -314,6 +314,7 @@ START_TEST(up_to_the_end_cursor_the_next_is_asked_early_and_not_beyond)
 	shard_bed_expect(&bed, "submit 10>20 100\nearly taken\n");
 	shard_bed_batch(&bed, "30", BED_BATCH, 500);
 	shard_bed_delivered(&bed, LTS_OK);
+	shard_bed_confirm_end(&bed, "30");
 	shard_bed_ignore(&bed);
 	shard_bed_delivered(&bed, LTS_OK);
 	shard_bed_expect(&bed, "close finished 5000000000000\n");
@@ -329,8 +330,11 @@ START_TEST(body_that_ends_at_the_end_cursor_against_its_first_bytes_drops_it)
 	shard_bed_head(&bed, "20", BED_BATCH);
 	shard_bed_batch(&bed, "30", BED_BATCH, 500);
 	shard_bed_delivered(&bed, LTS_OK);
-	shard_bed_expect(&bed, "early 20 30 100\nsubmit 10>30 100\nearly cancelled\n"
-			       "close finished 5000000000000\n");
+	shard_bed_expect(&bed, "early 20 30 100\nsubmit 10>30 100\nearly cancelled\nwait 250\n");
+	shard_bed_timer(&bed, 250);
+	shard_bed_ignore(&bed);
+	shard_bed_cursor(&bed, "30");
+	shard_bed_expect(&bed, "close finished 5000000000000\n");
 	shard_bed_closed(&bed, LTS_OK);
 }
 END_TEST

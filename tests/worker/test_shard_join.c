@@ -213,7 +213,7 @@ START_TEST(a_gap_is_stepped_over_behind_what_came_before_it)
 	shard_bed_ignore(&bed);
 	shard_bed_error(&bed, LTS_EXPIRED, -1);
 	shard_bed_expect(&bed, "submit 10>20 3\nbatch 20 - 100\n");
-	shard_bed_error(&bed, LTS_EXPIRED, -1);
+	shard_bed_expired(&bed);
 	shard_bed_expect(&bed, "cursor begin\n");
 	shard_bed_cursor(&bed, "70");
 	shard_bed_expect(&bed, "trouble EXPIRED\n");
@@ -229,7 +229,7 @@ START_TEST(a_shard_that_stops_at_a_gap_has_delivered_what_came_before_it)
 	shard_bed_ignore(&bed);
 	shard_bed_error(&bed, LTS_EXPIRED, -1);
 	shard_bed_expect(&bed, "submit 10>20 3\nbatch 20 - 100\n");
-	shard_bed_error(&bed, LTS_EXPIRED, -1);
+	shard_bed_expired(&bed);
 	shard_bed_expect(&bed, "STUCK EXPIRED the reason\n");
 	shard_bed_delivered(&bed, LTS_OK);
 	ck_assert_uint_eq(bed.dropped, 0);
@@ -264,6 +264,7 @@ START_TEST(nothing_lingers_at_the_end)
 	shard_bed_batch(&bed, "20", 3, 100);
 	shard_bed_expect(&bed, "linger 1000\nbatch 20 30 100\n");
 	shard_bed_batch(&bed, "30", 4, 100);
+	shard_bed_confirm_end(&bed, "30");
 	shard_bed_expect(&bed, "submit 10>30 7\n");
 	shard_bed_delivered(&bed, LTS_OK);
 	shard_bed_expect(&bed, "close finished 1767322800000000000\n");

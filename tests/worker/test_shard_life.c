@@ -180,6 +180,7 @@ go_to_finishing(void)
 	shard_bed_again(&bed, 1000000000);
 	shard_bed_fetching(&bed);
 	shard_bed_cursor(&bed, "10");
+	shard_bed_confirm_end(&bed, "10");
 	ck_assert_int_eq(shard_state(bed.shard), SHARD_FINISHING);
 	shard_bed_ignore(&bed);
 }
@@ -221,7 +222,8 @@ START_TEST(revoked_when_stuck_with_a_batch_in_hand_waits_for_it)
 {
 	shard_bed_fetching(&bed);
 	shard_bed_batch(&bed, "20", 5, 500);
-	shard_bed_error(&bed, LTS_EXPIRED, -1);
+	shard_bed_ignore(&bed);
+	shard_bed_expired(&bed);
 	shard_bed_ignore(&bed);
 	revoke();
 	shard_bed_expect(&bed, "");
@@ -235,7 +237,8 @@ START_TEST(stuck_shard_takes_its_last_batch_back)
 {
 	shard_bed_fetching(&bed);
 	shard_bed_batch(&bed, "20", 5, 500);
-	shard_bed_error(&bed, LTS_EXPIRED, -1);
+	shard_bed_ignore(&bed);
+	shard_bed_expired(&bed);
 	shard_bed_ignore(&bed);
 	shard_bed_delivered(&bed, _i ? LTS_GONE : LTS_OK);
 	shard_bed_expect(&bed, "");

@@ -186,8 +186,8 @@ const struct option_spec options_table[] = {
 		  "that fails stands alone" },
 	{ OPT(on_poison, WORD, PROCESSING), AT(on_poison), WORKERS, .initial = "deadletter",
 	  .words = poison_policies, .argument = "WORD",
-	  .help = "what becomes of a record that fails alone: it is put aside in deadletter_dir, "
-		  "or its shard stops" },
+	  .help = "what becomes of a record that fails alone, or cannot be read: it is put aside "
+		  "in deadletter_dir, or its shard stops" },
 	{ OPT(deadletter_dir, TEXT, PROCESSING), AT(deadletter_dir), RANGE(1, PATH_BYTES),
 	  .absent = "STATE_DIR/deadletter", .argument = "DIR",
 	  .help = "records that were put aside, a line of JSON each" },

@@ -59,7 +59,7 @@
 	X(stops) X(poison) \
 	X(slow) X(restarts) \
 	X(hosts) X(shards) X(early) X(doubts) \
-	X(signals) X(bad_service) X(odd_answers) X(names) \
+	X(signals) X(bad_service) X(bad_records) X(odd_answers) X(names) \
 	X(gaps) X(end_times) X(refusals) \
 	X(pipes) X(footprint) \
 	X(disks) X(exhausted) X(limits) X(rescale) \

@@ -20,7 +20,7 @@ enum {
 	CHAOS_HOSTS = 3,
 	CHAOS_RULES_MAX = 24,
 	CHAOS_TRACES_MAX = 4,
-	CHAOS_KINDS_MAX = 96,
+	CHAOS_KINDS_MAX = 112,
 	CHAOS_POISONS = 2, /* a record that is refused, and one that ends what is given it */
 	CHAOS_TIMEOUT_MS = 3000, /* the service's: until an unheard consumer loses its shards */
 };

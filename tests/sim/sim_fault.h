@@ -53,6 +53,9 @@ struct sim_effect {
 	uint64_t struck;     /* how often the last of the rules has by now */
 	int64_t reset, lose_reply;           /* a true RST: before, after doing what was asked */
 	int64_t empty; /* batch, checkpoint_read: none */
+	const char *spoil;       /* batch: how; every: of so many records one; fickle: each time */
+	int64_t every, fickle;   /* otherwise */
+	int64_t miscount;        /* batch: so much too many is the count */
 	int64_t same_next, back; /* batch: next = start; next N records back */
 	int64_t sparse; /* checkpoint_read: of the list only every N-th shard */
 	int64_t placed; /* checkpoint_read: there stands the shard that is asked for */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/xalloc.h"
+#include "tests/sim/sim_spoil.h"
 
 enum action_kind { ACTION_FLAG, ACTION_NUMBER, ACTION_SIGNED, ACTION_TEXT, ACTION_REST };
 
@@ -45,6 +46,10 @@ static const struct action actions[] = {
 	{ "reset", ACTION_FLAG, AT(reset), NULL },
 	{ "lose_reply", ACTION_FLAG, AT(lose_reply), NULL },
 	{ "empty", ACTION_FLAG, AT(empty), NULL },
+	{ "spoil", ACTION_TEXT, AT(spoil), NULL },
+	{ "every", ACTION_NUMBER, AT(every), NULL },
+	{ "fickle", ACTION_FLAG, AT(fickle), NULL },
+	{ "miscount", ACTION_NUMBER, AT(miscount), NULL },
 	{ "same_next", ACTION_FLAG, AT(same_next), NULL },
 	{ "back", ACTION_NUMBER, AT(back), NULL },
 	{ "sparse", ACTION_NUMBER, AT(sparse), NULL },
@@ -98,6 +103,12 @@ sim_fault_help(void)
 	       "nobody has heard of\n"
 	       "  empty | same_next | back=N   batch: no records | next = start | next N "
 	       "records back\n"
+	       "  spoil=HOW [every=N] [fickle]   batch: of N records one, always the same, is bad: "
+	       "utf8 overlong\n"
+	       "                        control nul escape number deep, null (its labels), open "
+	       "(a string without\n"
+	       "                        end); fickle: other bytes each time\n"
+	       "  miscount=N            batch: the count says N more than there are\n"
 	       "  empty | sparse=N | placed=C   checkpoint_read: none | only every N-th shard | "
 	       "C for the one\n"
 	       "                        that is asked for, whether it is there or not\n"
@@ -296,6 +307,8 @@ sim_rule_parse(struct sim_rule *rule, const char *line, unsigned shards, struct 
 		return sim_rule_refuse(error_out, line, NULL, "says nothing to do");
 	if (rule->effect.status && (rule->effect.status < 200 || rule->effect.status > 599))
 		return sim_rule_refuse(error_out, line, "status", "must be 200 to 599");
+	if (rule->effect.spoil && !sim_spoil_is_known(rule->effect.spoil))
+		return sim_rule_refuse(error_out, line, "spoil", "is not a way to spoil a record");
 	return LTS_OK;
 }
 

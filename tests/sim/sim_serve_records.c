@@ -6,6 +6,7 @@
  * Held by tests/support/test_sim_serve.c.
  */
 #include "tests/sim/sim.h"
+#include "tests/sim/sim_spoil.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -85,6 +86,19 @@ parse_batch(const struct sim *sim, const struct sim_target *target, unsigned sha
 }
 
 static void
+put_spoilt(struct sim *sim, const struct batch *batch, const struct sim_effect *effect,
+	   struct buf *body)
+{
+	for (unsigned i = 0; i < batch->count; i++) {
+		if (i && buf_put(body, ",", 1))
+			abort(); /* the answer's buffer has no ceiling */
+		size_t begin = body->len;
+		sim_stream_copy(sim->stream, batch->shard, batch->start + i, 1, body);
+		sim_spoil(body, begin, batch->shard, batch->start + i, effect);
+	}
+}
+
+static void
 serve_batch(struct sim *sim, const struct sim_target *target, unsigned shard,
 	    const struct sim_effect *effect, struct sim_answer *answer)
 {
@@ -101,9 +115,13 @@ serve_batch(struct sim *sim, const struct sim_target *target, unsigned shard,
 		uint64_t back = (uint64_t)effect->back;
 		batch.next = batch.start > back ? batch.start - back : 0;
 	}
-	sim_answer_printf(answer, "{\"count\":%u,\"next\":%s,\"logs\":[", batch.count,
+	sim_answer_printf(answer, "{\"count\":%u,\"next\":%s,\"logs\":[",
+			  batch.count + (unsigned)effect->miscount,
 			  sim_stream_cursor(sim->stream, shard, batch.next).text);
-	sim_stream_copy(sim->stream, shard, batch.start, batch.count, &answer->body);
+	if (effect->spoil)
+		put_spoilt(sim, &batch, effect, &answer->body);
+	else
+		sim_stream_copy(sim->stream, shard, batch.start, batch.count, &answer->body);
 	sim_answer_printf(answer, "]}");
 	sim->served_records += batch.count;
 	if (batch.start + batch.count > sim->served_to[shard])

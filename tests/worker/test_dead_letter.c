@@ -109,6 +109,23 @@ START_TEST(every_truncation_is_no_letter)
 }
 END_TEST
 
+START_TEST(bytes_that_are_no_record_are_a_letter_that_cannot_be_sent)
+{
+	struct dead_letter letter = { .shard = { "0" },
+				      .cursor = { "1" },
+				      .error = "cannot be read",
+				      .record = { "\xff\0{\n", 4 },
+				      .raw = true },
+			   read = { .index = 77 };
+	char *line = dead_letter_print(&letter);
+	ck_assert_ptr_nonnull(strstr(line, "\"record_base64\":\"/wB7Cg==\"}"));
+	ck_assert_int_eq(dead_letter_read(line, strlen(line), &read), LTS_INVALID);
+	ck_assert_uint_eq(read.index, 77);
+	ck_assert_int_eq(dead_letter_read(line, strlen(line) - 1, &read), LTS_BADDATA);
+	free(line);
+}
+END_TEST
+
 Suite *
 suite_dead_letter(void)
 {
@@ -120,6 +137,7 @@ suite_dead_letter(void)
 	tcase_add_loop_test(tc, line_that_lacks_a_part_is_no_letter, 0,
 			    sizeof(no_letters) / sizeof(no_letters[0]));
 	tcase_add_test(tc, every_truncation_is_no_letter);
+	tcase_add_test(tc, bytes_that_are_no_record_are_a_letter_that_cannot_be_sent);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

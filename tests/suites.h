@@ -43,7 +43,7 @@
 	X(shard_end) X(shard_life) \
 	X(shard_walk) X(shard_suspect) X(shard_doubt) X(shard_early) X(batch_head) X(idle_pace) \
 	X(shard_waits) X(fault) X(holdings_lag) X(record_time) \
-	X(commit) X(commit_lease) X(append) X(process) X(process_manual) \
+	X(commit) X(commit_lease) X(append) X(process) X(process_manual) X(process_back) \
 	X(delivery) X(segment) \
 	X(attempt) X(dead_letter) X(asides) X(sandbox) \
 	X(sink_file) X(sink_crash) \
@@ -67,7 +67,7 @@
 	X(network) X(terminal) \
 	X(remains) X(output_files) \
 	X(manager) X(plugins) X(reload) X(keys) X(metrics) \
-	X(exec) X(manual) X(examples) \
+	X(exec) X(exec_manual) X(manual) X(examples) \
 	X(commands) X(one_at_a_time) X(confined) X(users) X(cautions) X(online) X(hostile) \
 	X(replay) X(replay_stops) X(resets) X(reset_output) X(watch)
 /* clang-format on */

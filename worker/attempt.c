@@ -146,10 +146,13 @@ attempt_is_last(const struct attempt *a)
 }
 
 void
-attempt_ack(struct attempt *a)
+attempt_ack(struct attempt *a, size_t n)
 {
-	a->done = a->to;
-	next_piece(a);
+	a->done += n;
+	if (a->done == a->to)
+		next_piece(a);
+	else
+		a->failed = 0;
 }
 
 void
@@ -183,4 +186,14 @@ attempt_bury(struct attempt *a)
 		abort();
 	a->done = a->to;
 	next_piece(a);
+}
+
+struct suspect
+attempt_suspect(const struct attempt *a)
+{
+	struct suspect s = { .first = (uint32_t)a->done };
+	bool is_cut = !a->failed && a->bad_end > a->to;
+	s.count = (uint32_t)((is_cut ? a->bad_end : a->to) - a->done);
+	s.attempts = is_cut ? a->max : a->failed;
+	return s;
 }

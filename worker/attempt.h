@@ -45,13 +45,15 @@ bool attempt_is_over(const struct attempt *a);
 /* Nothing will be tried behind this piece. */
 bool attempt_is_last(const struct attempt *a);
 
-/* The piece is done with. */
-void attempt_ack(struct attempt *a);
+/* The first n records of the piece are done with. */
+void attempt_ack(struct attempt *a, size_t n);
 /* Again after a while; nothing is counted. */
 void attempt_later(struct attempt *a, int64_t now_ms);
 /* It failed. bad: which record of the piece, or SIZE_MAX. */
 void attempt_refused(struct attempt *a, size_t bad, int64_t now_ms);
 /* The poison record is where the dead are. */
 void attempt_bury(struct attempt *a);
+/* What to tell an attempt_begin with the same records, so that it goes on where this one is. */
+struct suspect attempt_suspect(const struct attempt *a);
 
 #endif

@@ -30,7 +30,8 @@ struct batch {
 	size_t counted; /* records that the board has counted already as delivered, dead or
 			   dropped */
 	bool unsaved; /* delivered, and nothing of it is to be committed: manual mode */
-	struct cursor rollback; /* the shard goes on here, and not at `to`; none: it does not */
+	struct cursor rollback; /* the shard goes on here, and not at `to`; none: it does not... */
+	struct suspect suspect; /* ...and cuts again as it did: these were under way; attempts 0 */
 };
 
 struct batch *batch_create(struct lease *lease, const struct cursor *from);

@@ -231,14 +231,14 @@ committer_stuck(struct committer *c, struct lease *lease, const char *why)
 
 enum lts_err
 committer_close(struct committer *c, struct lease *lease, enum lease_state state, int64_t end_ns,
-		struct buf *why_out)
+		struct cursor *back_out, struct buf *why_out)
 {
 	struct track *track = lease->delivery_side;
 	if (!track || (track->gone && !track->stream && !track->letters))
 		return LTS_GONE;
 	bool finished = state == LEASE_FINISHED && !track->gone;
 	enum lts_err err = process_end(
-		c, track, finished ? PROCESSOR_FINISHED : PROCESSOR_STOPPING, why_out);
+		c, track, finished ? PROCESSOR_FINISHED : PROCESSOR_STOPPING, back_out, why_out);
 	if (err)
 		return err;
 	track->close = track->gone ? LEASE_RELEASED : state;
@@ -278,7 +278,7 @@ committer_forget(struct committer *c, struct lease *lease)
 		return;
 	committer_undirty(c, track);
 	process_close(c, track, PROCESSOR_LEASE_LOST);
-	process_free(track);
+	process_free(c, track);
 	close_streams(c, track);
 	free(track);
 	lease->delivery_side = NULL;

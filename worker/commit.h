@@ -72,9 +72,11 @@ void committer_published(struct committer *c, struct lease *lease, const struct 
 void committer_stuck(struct committer *c, struct lease *lease, const char *why);
 /* The last for this shard: sealed and committed with the next commit, which reports it. No
  * report will come after LTS_GONE: there is nothing to commit, nor after LTS_AGAIN: it cannot be
- * LEASE_FINISHED, as it is not saved up to its end (`why_out`). */
+ * LEASE_FINISHED, as it is not saved up to its end: it goes on at *back_out, or, when that is
+ * none, `why_out` says so. */
 enum lts_err committer_close(struct committer *c, struct lease *lease, enum lease_state state,
-			     int64_t end_ns, struct buf *why_out) LTS_MUST_USE;
+			     int64_t end_ns, struct cursor *back_out,
+			     struct buf *why_out) LTS_MUST_USE;
 /* After LTS_NOSPACE, what is full: see store_explain_full. */
 void committer_explain_full(struct committer *c, char *out, size_t size);
 /* Forgets the shard. What was not committed was never there. */
@@ -89,6 +91,9 @@ bool committer_has_turns(const struct committer_config *config);
 int committer_fd(const struct committer *c, short *events_out);
 int64_t committer_turn_ms(const struct committer *c);
 void committer_turn(struct committer *c, int64_t now_ms);
+/* After a turn: a shard without a batch in hand that goes on there, for what it acknowledged
+ * behind has ended, unsaved, with the user's code. False: no more. */
+bool committer_next_back(struct committer *c, struct lease **lease_out, struct cursor *to_out);
 
 /* When the next commit is due, CLOCK_MONOTONIC milliseconds; INT64_MAX: nothing to
  * commit. */

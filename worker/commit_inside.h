@@ -42,6 +42,7 @@ struct committer {
 	struct sink *sink;           /* a plain one; NULL: a processor */
 	struct processor *processor;
 	struct sink *letters; /* NULL: not needed yet */
+	struct track *processed; /* the shards that it has, by process->next */
 	struct worker_record self;
 	struct track *dirty;
 	size_t n_dirty;

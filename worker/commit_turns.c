@@ -64,7 +64,7 @@ committer_open_sink(struct committer *c, struct track *track, const struct lease
 	if (!err && c->processor)
 		err = process_open(c, track, &taken->checkpoint, why_out);
 	if (err == LTS_NOSPACE)
-		process_free(track); /* opened again, in a while */
+		process_free(c, track); /* opened again, in a while */
 	return err;
 }
 

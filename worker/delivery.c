@@ -244,6 +244,9 @@ go_on(struct delivery *d)
 		committer_turn(d->committer, now_ms);
 	if (d->parked && (turned || d->retry_ms <= now_ms))
 		retry(d, turned);
+	struct delivery_done done = { .kind = DELIVERY_BACK };
+	while (turned && committer_next_back(d->committer, &done.lease, &done.back))
+		delivery_complete(d, &done);
 }
 
 static void
@@ -252,7 +255,8 @@ do_close(struct delivery *d, struct delivery_order *order)
 	struct delivery_done done = { .kind = DELIVERY_CLOSE, .lease = order->lease };
 	struct buf why;
 	buf_init(&why, sizeof(done.why) - 1);
-	done.err = committer_close(d->committer, order->lease, order->close, order->end_ns, &why);
+	done.err = committer_close(d->committer, order->lease, order->close, order->end_ns,
+				   &done.back, &why);
 	if (why.len)
 		memcpy(done.why, why.data, why.len + 1);
 	buf_fini(&why);
@@ -290,6 +294,7 @@ obey(struct delivery *d, struct delivery_order *order)
 	case DELIVERY_STOP:
 		break;
 	case DELIVERY_GONE:
+	case DELIVERY_BACK:
 	case DELIVERY_BLOCKED:
 	case DELIVERY_OPENED:
 		abort(); /* completions */

@@ -16,12 +16,13 @@ enum delivery_kind {
 	DELIVERY_BATCH,     /* order: batch; completion: batch given back, err, why */
 	DELIVERY_PUBLISHED, /* order: cursor */
 	DELIVERY_STUCK,     /* order: text; becomes an event */
-	DELIVERY_CLOSE,     /* order: close, end_ns; completion when committed, or err, why */
+	DELIVERY_CLOSE,     /* order: close, end_ns; completion when committed, or err, back, why */
 	DELIVERY_FORGET,    /* order; completion: the last for this lease, which is free then
 			     */
 	DELIVERY_FLUSH,     /* completion when everything before it is committed */
 	DELIVERY_STOP,      /* completion: the thread has ended */
 	DELIVERY_GONE,      /* completion only: the shard is not ours any more */
+	DELIVERY_BACK,      /* completion only: without a batch in hand it goes on at `back` */
 	DELIVERY_BLOCKED,   /* completion only: it waits for a while; why: for what; "": a retry */
 	DELIVERY_OPENED,    /* completion only, in a sandbox: the first; err: of sandbox_files */
 };
@@ -54,6 +55,7 @@ struct delivery_done {
 	enum lts_err err;
 	enum lease_state close;
 	struct lease_taken taken;
+	struct cursor back; /* BACK; CLOSE with LTS_AGAIN: the shard goes on there; or none */
 	uint64_t commits; /* BATCH: the board's count; the next commit holds it */
 	char why[200];
 };

@@ -71,9 +71,23 @@ exec_judge(struct processor_shard *shard, enum verdict_kind kind, const char *er
 	shard->exec->news = true;
 	shard->verdict.kind = kind;
 	snprintf(shard->verdict.error, sizeof(shard->verdict.error), "%s", error);
+	shard->verdict.done = shard->at;
 	/* A batch that went through at once killed nobody. */
-	if (kind == VERDICT_ACK && shard->piece.attempts == 0)
+	if (kind == VERDICT_ACK && shard->piece.last && !shard->piece.attempts &&
+	    is_dangerous(shard))
 		shard->danger = (struct cursor){ 0 };
+}
+
+void
+exec_forget(struct processor_shard *shard)
+{
+	shard->exec->news = true; /* the caller is to ask about it */
+	shard->forgot |= shard->ready;
+	shard->ready = false;
+	shard->asked = ASKED_NOTHING;
+	/* What the gone one acknowledged of a piece is no part of what the next one does. */
+	if (shard->verdict.kind == VERDICT_PENDING && shard->at)
+		exec_judge(shard, VERDICT_LATER, "the child ended over the rest of it");
 }
 
 /* ---- sending ---- */
@@ -81,7 +95,8 @@ exec_judge(struct processor_shard *shard, enum verdict_kind kind, const char *er
 static bool
 is_waiting(const struct processor_shard *shard)
 {
-	return shard->verdict.kind == VERDICT_PENDING && shard->asked == ASKED_NOTHING;
+	return shard->verdict.kind == VERDICT_PENDING && shard->asked == ASKED_NOTHING &&
+	       !shard->forgot;
 }
 
 static bool
@@ -195,6 +210,7 @@ on_batch_answer(struct processor_shard *shard, const struct exec_answer *answer)
 	case EXEC_ACK:
 		verdict->saved = verdict->saved || answer->save;
 		verdict->persistent = verdict->persistent || answer->persistent;
+		verdict->unsaved = answer->save ? 0 : verdict->unsaved + shard->sent;
 		shard->at += shard->sent;
 		if (shard->at == shard->piece.n)
 			exec_judge(shard, VERDICT_ACK, "");

@@ -18,7 +18,8 @@ struct processor_shard {
 	struct shard_id id;
 	struct cursor checkpoint;
 	bool tell_checkpoint;
-	bool ready; /* the present child has initialized it */
+	bool ready;  /* the present child has initialized it */
+	bool forgot; /* one that had is gone, and the caller does not know */
 	enum asked asked;
 	uint64_t ask_id;
 	/* A piece is in hand while the verdict is PENDING: `at` of its records are
@@ -55,6 +56,8 @@ struct processor_exec {
 unsigned exec_count_asked(const struct processor_exec *exec, enum asked asked);
 /* When the child must have answered; INT64_MAX: it was asked nothing. */
 int64_t exec_answer_due_ms(const struct processor_exec *exec);
+/* What the child knew of a shard is gone with it. */
+void exec_forget(struct processor_shard *shard);
 /* Ends a piece. */
 void exec_judge(struct processor_shard *shard, enum verdict_kind kind, const char *error);
 /* Asks for what waits, as far as credits and danger allow. */

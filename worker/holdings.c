@@ -415,7 +415,10 @@ holdings_on_done(struct holdings *h, struct delivery_done *done)
 		on_delivered(h, holding, done);
 		break;
 	case DELIVERY_CLOSE:
-		shard_on_closed(holding->shard, done->err, done->why, now_ms);
+		shard_on_closed(holding->shard, done->err, &done->back, done->why, now_ms);
+		break;
+	case DELIVERY_BACK:
+		shard_on_back(holding->shard, &done->back, now_ms);
 		break;
 	case DELIVERY_GONE:
 		shard_on_gone(holding->shard, now_ms);
@@ -428,12 +431,8 @@ holdings_on_done(struct holdings *h, struct delivery_done *done)
 		if (h->draining && !h->count)
 			h->config.empty(h->config.arg);
 		break;
-	case DELIVERY_PUBLISHED:
-	case DELIVERY_STUCK:
-	case DELIVERY_FLUSH:
-	case DELIVERY_STOP:
-	case DELIVERY_OPENED:
-		abort(); /* these name no lease */
+	default:
+		abort(); /* the others name no lease */
 	}
 }
 

@@ -91,6 +91,14 @@ letters_committed(struct committer *c, struct track *t)
 }
 
 enum lts_err
+letters_undo(struct committer *c, struct track *t, struct buf *why_out)
+{
+	letters_close(c, t);
+	t->held = false;
+	return open_stream(c, t, why_out);
+}
+
+enum lts_err
 letters_fall_back(struct committer *c, struct track *t, struct buf *why_out)
 {
 	bool was_open = t->letters != NULL;

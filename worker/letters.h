@@ -23,6 +23,9 @@ enum lts_err letters_put(struct committer *c, struct track *t, const struct reco
 void letters_flush(struct committer *c, struct track *t, bool seal);
 /* The position of the last flush is committed. */
 enum lts_err letters_committed(struct committer *c, struct track *t) LTS_MUST_USE;
+/* What is held was never put in. */
+enum lts_err letters_undo(struct committer *c, struct track *t,
+			  struct buf *why_out) LTS_MUST_USE;
 /* Back to the last commit, only to be sealed. */
 enum lts_err letters_fall_back(struct committer *c, struct track *t,
 			       struct buf *why_out) LTS_MUST_USE;

@@ -35,15 +35,18 @@ struct lts_batch {
 
 /* What the processor may ask for; good only during the call that it was given to. */
 struct lts_tracker {
-	/* checkpoint_mode=manual: the checkpoint may move behind this batch, and, persistent, does
-	 * so at once instead of within checkpoint_interval. In auto mode every acknowledged batch
-	 * is saved anyway. */
+	/* checkpoint_mode=manual: the checkpoint may move behind this batch, once it is
+	 * acknowledged, and, persistent, does so at once instead of within checkpoint_interval.
+	 * In auto mode every acknowledged batch is saved anyway. */
 	void (*save)(struct lts_tracker *tracker, int persistent);
 	/* The cursor of the last save; "" when there was none. */
 	const char *(*get_checkpoint)(struct lts_tracker *tracker);
 	/* Where the batch in hand starts. */
 	const char *(*get_current_cursor)(struct lts_tracker *tracker);
-	/* The shard goes on from this cursor after the call, e.g. get_checkpoint's. */
+	/* The shard goes on from this cursor after the call: get_checkpoint's, or where one of its
+	 * last 256 batches started. A save in the same call is void, and so is one behind the
+	 * cursor. Any other cursor is a failure of the batch: in manual mode the shard goes on
+	 * from the last save then. */
 	void (*rollback)(struct lts_tracker *tracker, const char *cursor);
 	/* With LTS_PROCESSOR_FAILED: why, and which record of the batch (SIZE_MAX: not known). */
 	void (*refuse)(struct lts_tracker *tracker, size_t index, const char *error);

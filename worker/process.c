@@ -8,117 +8,19 @@
  */
 #include "worker/process_inside.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "common/xalloc.h"
 #include "worker/asides.h"
 #include "worker/letters.h"
 
 enum { PROCESS_COMMIT_MS = 50, PROCESS_LAZY_MS = 500 };
 
-enum lts_err
-process_create(struct committer *c, struct buf *why_out)
-{
-	struct processor_config config = { .spec = c->config.sink.spec,
-					   .log = c->config.log,
-					   .format = c->config.sink.format,
-					   .timeout_ms = c->config.process.timeout_ms,
-					   .turns_dir = c->config.process.batch_parallel
-								? NULL
-								: c->config.state_dir,
-					   .max_body_bytes = c->config.process.max_body_bytes };
-	enum lts_err err = processor_create(&config, &c->processor, why_out);
-	return err ? err : letters_create(c, why_out);
-}
-
-/* ---- the calls ---- */
-
-static void
-enter(struct committer *c, const struct track *t, const struct cursor *cursor, size_t first,
-      size_t n)
-{
-	struct board *board = c->config.board;
-	atomic_store(&board->records, (uint32_t)n);
-	atomic_store(&board->first, (uint32_t)first);
-	board_enter(board, BOARD_SUBMIT, &t->lease->shard, cursor, clock_boot_ms());
-}
-
-static void
-leave(struct committer *c)
-{
-	board_enter(c->config.board, BOARD_IDLE, NULL, NULL, clock_boot_ms());
-}
-
-/* Over its opening workers have died, again and again. */
-static bool
-cannot_open(const struct committer *c, const struct suspect *suspect)
-{
-	return suspect->attempts >= c->config.process.max_attempts && !suspect->count;
-}
-
-enum lts_err
-process_open(struct committer *c, struct track *t, const struct checkpoint_record *taken,
-	     struct buf *why_out)
-{
-	const struct suspect *suspect = &t->lease->suspect;
-	if (cannot_open(c, suspect)) {
-		enum lts_err ignored =
-			buf_printf(why_out, "%u workers died or hung as its processor was made",
-				   suspect->attempts);
-		(void)ignored;
-		return LTS_BADDATA;
-	}
-	struct process *p = xcalloc(1, sizeof(*p));
-	t->process = p;
-	p->at = t->committed;
-	p->done = t->committed_done;
-	t->asides = taken->asides;
-	attempt_init(&p->attempt, c->config.process.max_attempts, t->lease->epoch.value);
-	if (c->config.process.most_records)
-		p->attempt.most = c->config.process.most_records;
-	enter(c, t, &t->committed, 0, 0);
-	enum lts_err err = c->processor->ops->open(c->processor, &t->lease->shard, &t->committed,
-						   &p->shard, why_out);
-	leave(c);
-	return err;
-}
-
-static struct piece
-piece_of(const struct process *p, const struct batch *batch)
-{
-	const struct attempt *a = &p->attempt;
-	return (struct piece){ .records = batch->records + a->done,
-			       .n = a->to - a->done,
-			       .cursor = batch->from,
-			       .next = batch->to,
-			       .first = a->done,
-			       .last = attempt_is_last(a),
-			       .attempts = a->failed };
-}
-
-static struct verdict
-call(struct committer *c, struct track *t, const struct batch *batch)
-{
-	struct process *p = t->process;
-	struct piece piece = piece_of(p, batch);
-	struct verdict verdict = { .kind = VERDICT_REFUSED };
-	enter(c, t, &batch->from, piece.first, piece.n);
-	if (p->pending)
-		c->processor->ops->look(p->shard, &verdict);
-	else
-		c->processor->ops->process(p->shard, &piece, &verdict);
-	leave(c);
-	p->pending = verdict.kind == VERDICT_PENDING;
-	return verdict;
-}
-
 /* ---- how far it is ---- */
 
-static bool
-all_is_saved(const struct track *t)
+bool
+process_is_saved(const struct track *t)
 {
 	return cursor_equal(&t->reached, &t->process->at) && t->reached_done == t->process->done;
 }
@@ -137,6 +39,7 @@ process_save(struct committer *c, struct track *t, bool at_once)
 	asides_move(&t->asides, p->place, p->done);
 	p->place = 0;
 	p->lost = false;
+	p->ends = 0;
 	t->reached = p->at;
 	t->reached_done = p->done;
 	t->records += p->records;
@@ -150,7 +53,7 @@ process_save(struct committer *c, struct track *t, bool at_once)
 bool
 process_may_save(const struct committer *c, const struct track *t)
 {
-	return !c->config.process.manual || (all_is_saved(t) && !t->process->records);
+	return !c->config.process.manual || (process_is_saved(t) && !t->process->records);
 }
 
 /* The records up to `done` of the batch are done with. */
@@ -169,31 +72,38 @@ process_move_to(struct committer *c, struct track *t, const struct batch *batch,
 
 /* ---- verdicts ---- */
 
+/* The next n records were acknowledged. */
 static void
-count_piece(struct committer *c, struct track *t, struct batch *batch)
+pass(struct committer *c, struct track *t, struct batch *batch, size_t n)
 {
 	struct process *p = t->process;
-	size_t n = p->attempt.to - p->attempt.done;
-	for (size_t i = p->attempt.done; i < p->attempt.to; i++)
+	if (!n)
+		return;
+	for (size_t i = p->attempt.done; i < p->attempt.done + n; i++)
 		p->bytes += batch->records[i].len + 1;
 	p->records += n;
 	board_add(&c->config.board->counters.delivered_records, n);
 	batch->counted += n;
-}
-
-static void
-acknowledge(struct committer *c, struct track *t, struct batch *batch, const struct verdict *v)
-{
-	struct process *p = t->process;
-	if (attempt_is_last(&p->attempt) && cursor_equal(&p->rolled_back, &batch->from))
-		p->rolled_back = (struct cursor){ 0 }; /* it got past it */
-	count_piece(c, t, batch);
 	t->attempts = 0;
 	p->error[0] = '\0';
-	attempt_ack(&p->attempt);
+	attempt_ack(&p->attempt, n);
 	process_move_to(c, t, batch, p->attempt.done);
-	if (v->saved)
+}
+
+/* The next n records of the piece were acknowledged; a save reaches as far as when it was said. */
+static void
+acknowledge(struct committer *c, struct track *t, struct batch *batch, const struct verdict *v,
+	    size_t n)
+{
+	struct process *p = t->process;
+	size_t saved = v->saved ? n - v->unsaved : 0;
+	if (v->kind == VERDICT_ACK && attempt_is_last(&p->attempt) &&
+	    cursor_equal(&p->rolled_back, &batch->from))
+		p->rolled_back = (struct cursor){ 0 }; /* it got past it */
+	pass(c, t, batch, saved);
+	if (saved)
 		process_save(c, t, v->persistent);
+	pass(c, t, batch, n - saved);
 }
 
 static void
@@ -218,31 +128,14 @@ static void
 roll_back(struct committer *c, struct track *t, struct batch *batch, const struct verdict *v)
 {
 	struct process *p = t->process;
-	if (cursor_is_none(&v->rollback)) {
-		refuse(c, t, batch, SIZE_MAX, "rolled back to no cursor");
-		return;
+	struct buf why;
+	buf_init(&why, 0);
+	if (process_roll_back(c, t, batch, v, &why)) {
+		acknowledge(c, t, batch, v, v->done);
+		refuse(c, t, batch, SIZE_MAX, why.data);
+		p->forgotten = !process_is_saved(t); /* by its code, maybe, as it said so */
 	}
-	if (cursor_equal(&p->rolled_back, &batch->from)) {
-		refuse(c, t, batch, SIZE_MAX, "rolled back from here again");
-		return;
-	}
-	uint64_t place = p->place;
-	p->rolled_back = batch->from;
-	count_piece(c, t, batch);
-	t->attempts = 0;
-	batch->rollback = v->rollback;
-	p->attempt.done = p->attempt.n; /* the rest of it comes again */
-	process_move_to(c, t, batch, p->attempt.to);
-	if (v->saved)
-		process_save(c, t, v->persistent);
-	bool here = !v->saved && cursor_equal(&v->rollback, &batch->from);
-	p->lost = here ? p->lost : !cursor_equal(&v->rollback, &t->reached);
-	p->place = here ? place : 0;
-	p->at = v->rollback;
-	p->done = 0;
-	p->records = p->bytes = 0; /* they come again before they are saved */
-	if (!c->config.process.manual)
-		process_save(c, t, false); /* also when we die before it is there again */
+	buf_fini(&why);
 }
 
 static void
@@ -253,13 +146,15 @@ obey(struct committer *c, struct track *t, struct batch *batch, const struct ver
 	case VERDICT_PENDING:
 		break;
 	case VERDICT_ACK:
-		acknowledge(c, t, batch, v);
+		acknowledge(c, t, batch, v, p->attempt.to - p->attempt.done);
 		break;
 	case VERDICT_LATER:
+		acknowledge(c, t, batch, v, v->done);
 		attempt_later(&p->attempt, clock_mono_ms());
 		break;
 	case VERDICT_REFUSED:
-		refuse(c, t, batch, v->has_bad ? v->bad : SIZE_MAX, v->error);
+		acknowledge(c, t, batch, v, v->done);
+		refuse(c, t, batch, v->has_bad ? v->bad - v->done : SIZE_MAX, v->error);
 		break;
 	case VERDICT_ROLLBACK:
 		roll_back(c, t, batch, v);
@@ -276,6 +171,8 @@ begin_batch(struct committer *c, struct track *t, struct batch *batch)
 	struct suspect suspect = { 0 };
 	if (!cursor_equal(&batch->from, &p->at))
 		abort(); /* the loop hands them over in order, each where the last one ended */
+	process_note_given(p, &batch->from);
+	p->sent_back = false;
 	/* The same records come from the same cursor, if any do. */
 	if (batch->gap || !batch->n_records)
 		p->done = 0;
@@ -321,6 +218,8 @@ step(struct committer *c, struct track *t, struct batch *batch, int64_t *due_ms_
 	struct attempt *a = &p->attempt;
 	int64_t now_ms = clock_mono_ms();
 	*due_ms_out = now_ms;
+	if (!p->pending)
+		(void)process_has_forgotten(c, t);
 	if (p->unwritten || (p->careful && t->dirty)) {
 		committer_mark_dirty(c, t, 0);
 		*due_ms_out = now_ms + PROCESS_COMMIT_MS;
@@ -328,9 +227,13 @@ step(struct committer *c, struct track *t, struct batch *batch, int64_t *due_ms_
 		enum lts_err err = process_put_aside(c, t, batch, why_out);
 		if (err)
 			return err;
+	} else if (p->forgotten) {
+		process_go_back(c, t, batch);
 	} else if (a->due_ms <= now_ms) {
-		struct verdict verdict = call(c, t, batch);
+		struct verdict verdict = process_call(c, t, batch);
 		obey(c, t, batch, &verdict);
+		if (process_has_forgotten(c, t)) /* of what it had said, this included */
+			p->pending = false;
 		if (p->pending)
 			*due_ms_out = INT64_MAX;
 	}
@@ -345,6 +248,10 @@ process_batch(struct committer *c, struct batch *batch, int64_t *due_ms_out, str
 	struct track *t = batch->lease->delivery_side;
 	struct process *p = t->process;
 	enum lts_err err = LTS_OK;
+	if (p->sent_back && !cursor_equal(&batch->from, &p->at)) {
+		batch->rollback = p->at; /* it was on its way before that was known */
+		return LTS_OK;
+	}
 	if (!p->begun)
 		begin_batch(c, t, batch);
 	if (!attempt_is_over(&p->attempt) && goes_back(c, t)) {
@@ -355,6 +262,8 @@ process_batch(struct committer *c, struct batch *batch, int64_t *due_ms_out, str
 		err = step(c, t, batch, due_ms_out, why_out);
 	if (err == LTS_AGAIN || err == LTS_NOSPACE)
 		return err;
+	if (p->forgotten && !err)
+		process_go_back(c, t, batch);
 	p->begun = false;
 	t->gap |= batch->gap && !err;
 	batch->unsaved = !t->dirty;
@@ -367,54 +276,4 @@ process_give_up(struct committer *c, struct track *t)
 	if (t->process->pending) /* its records go */
 		process_close(c, t, PROCESSOR_STOPPING);
 	t->process->begun = false;
-}
-
-void
-process_close(struct committer *c, struct track *t, enum processor_reason reason)
-{
-	struct process *p = t->process;
-	struct verdict verdict = { 0 };
-	if (!p || !p->shard)
-		return;
-	enter(c, t, &p->at, 0, 0);
-	c->processor->ops->close(&p->shard, reason, &verdict);
-	leave(c);
-	p->pending = false;
-	if (verdict.saved && reason != PROCESSOR_LEASE_LOST)
-		process_save(c, t, true);
-}
-
-enum lts_err
-process_end(struct committer *c, struct track *t, enum processor_reason reason,
-	    struct buf *why_out)
-{
-	struct process *p = t->process;
-	process_close(c, t, reason);
-	if (!p || reason != PROCESSOR_FINISHED || all_is_saved(t))
-		return LTS_OK;
-	enum lts_err ignored =
-		buf_printf(why_out,
-			   "%" PRIu64 " acknowledged records are behind the last save: they "
-			   "come again at the next start",
-			   p->records);
-	(void)ignored;
-	return LTS_AGAIN;
-}
-
-void
-process_committed(struct committer *c, struct track *t)
-{
-	struct process *p = t->process;
-	if (!p)
-		return;
-	p->unwritten = false;
-	if (p->shard && c->processor->ops->committed)
-		c->processor->ops->committed(p->shard, &t->committed);
-}
-
-void
-process_free(struct track *t)
-{
-	free(t->process);
-	t->process = NULL;
 }

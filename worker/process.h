@@ -27,11 +27,11 @@ enum lts_err process_batch(struct committer *c, struct batch *batch, int64_t *du
 void process_give_up(struct committer *c, struct track *t);
 /* Its last call: what it saves then is behind the next commit. NULL-safe, more than once. */
 void process_close(struct committer *c, struct track *t, enum processor_reason reason);
-/* The same. LTS_AGAIN, with PROCESSOR_FINISHED: what was acknowledged is not all saved;
- * `why_out` has a line. */
+/* The same. LTS_AGAIN, with PROCESSOR_FINISHED: what was acknowledged is not all saved, and comes
+ * again: from *back_out on, or, when that is none, at the next start, and `why_out` has a line. */
 enum lts_err process_end(struct committer *c, struct track *t, enum processor_reason reason,
-			 struct buf *why_out) LTS_MUST_USE;
+			 struct cursor *back_out, struct buf *why_out) LTS_MUST_USE;
 void process_committed(struct committer *c, struct track *t);
-void process_free(struct track *t);
+void process_free(struct committer *c, struct track *t);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * process_inside.h - the inside of worker/process.h, for its own files: process.c (batches and
- * verdicts) and process_poison.c (dead letters).
+ * verdicts), process_calls.c (the processor), process_poison.c (dead letters), process_back.c.
  */
 #ifndef WORKER_PROCESS_INSIDE_H
 #define WORKER_PROCESS_INSIDE_H
@@ -8,7 +8,10 @@
 #include "worker/attempt.h"
 #include "worker/process.h"
 
+enum { GIVEN_MAX = 256 };
+
 struct process {
+	struct track *next; /* in the committer's list */
 	struct processor_shard *shard; /* NULL once closed */
 	struct attempt attempt;
 	struct cursor at; /* where the next batch starts */
@@ -22,9 +25,29 @@ struct process {
 	bool careful; /* workers died over this batch: what is done is committed at once */
 	uint64_t records, bytes, dead_letters; /* done with, but not saved */
 	struct cursor rolled_back;             /* the last from this batch's start; none */
+	struct cursor *given;                  /* where the last batches started, in order */
+	size_t n_given, given_cap;
+	bool is_ahead; /* what is committed lies ahead of where it was rolled back to */
+	bool forgotten; /* the user's code ended, and with it what it had not saved */
+	bool sent_back; /* the shard was told to go on at `at`, without a batch */
+	unsigned ends;  /* of user code at its last call, since the last save */
 	char error[200];                       /* of the last attempt that failed */
 };
 
+/* Of process_calls.c: the piece is given, or, when it is under way, looked at. */
+struct verdict process_call(struct committer *c, struct track *t, const struct batch *batch);
+/* Of process_back.c. A batch that starts there is given. */
+void process_note_given(struct process *p, const struct cursor *from);
+/* Goes on where the verdict says, or refuses that: LTS_INVALID, and `why` has a line. */
+enum lts_err process_roll_back(struct committer *c, struct track *t, struct batch *batch,
+			       const struct verdict *v, struct buf *why_out) LTS_MUST_USE;
+/* Whether the user's code has ended since, and something with it that was not saved. */
+bool process_has_forgotten(const struct committer *c, struct track *t);
+/* Goes on at the last save; the batch in hand, if any, is over. */
+void process_go_back(struct committer *c, struct track *t, struct batch *batch);
+
+/* All that is done with is behind the next commit. */
+bool process_is_saved(const struct track *t);
 /* What is done with may be behind the next commit without the user's code saying so. */
 bool process_may_save(const struct committer *c, const struct track *t);
 /* The next commit may name the place where we are. */

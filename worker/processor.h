@@ -15,38 +15,10 @@
 #include "common/err.h"
 #include "common/ids.h"
 #include "common/options.h"
-#include "worker/batch_scan.h"
+#include "worker/verdict.h"
 
 struct processor;
 struct processor_shard;
-
-struct piece { /* borrowed until its verdict is another than PENDING, or its shard is closed */
-	const struct record *records;
-	size_t n;
-	struct cursor cursor; /* where its batch starts */
-	struct cursor next;   /* where its batch ends */
-	size_t first;         /* of its records in the batch */
-	bool last;            /* it ends its batch */
-	unsigned attempts;    /* that failed, before this one */
-};
-
-enum verdict_kind {
-	VERDICT_PENDING,  /* under way: `look` tells, after a `turn` */
-	VERDICT_ACK,      /* done with, and safe as far as the user's code is concerned */
-	VERDICT_LATER,    /* not now: again after a while; no attempt is counted */
-	VERDICT_REFUSED,  /* an attempt failed */
-	VERDICT_ROLLBACK, /* done with; the shard goes on at `rollback` */
-};
-
-struct verdict {
-	enum verdict_kind kind;
-	bool saved;             /* checkpoint_mode=manual: the checkpoint may be behind this */
-	bool persistent;        /* and at once */
-	bool has_bad;           /* REFUSED: it is known which */
-	size_t bad;             /* record of the piece */
-	struct cursor rollback; /* ROLLBACK */
-	char error[200];        /* REFUSED, LATER: for people; printable */
-};
 
 /* Why a shard ends. */
 enum processor_reason { PROCESSOR_STOPPING, PROCESSOR_LEASE_LOST, PROCESSOR_FINISHED };
@@ -62,12 +34,17 @@ struct processor_ops {
 	void (*look)(struct processor_shard *shard, struct verdict *out);
 	/* The checkpoint is committed. NULL: need not know. */
 	void (*committed)(struct processor_shard *shard, const struct cursor *checkpoint);
+	/* True, once: the user's code has ended since, and with it what it acknowledged of this
+	 * shard and did not save. Until it was asked nothing more of the shard is given to
+	 * whoever came after. NULL: it ends with us. */
+	bool (*forgot)(struct processor_shard *shard);
 	/* Durable, please, all that is acknowledged and held back. NULL: need not know. */
 	void (*flush)(struct processor *processor);
 	/* False: the piece under way waits for its turn still. NULL: cannot tell. */
 	bool (*has_begun)(const struct processor_shard *shard);
 	/* Ends the user's part for this shard; a piece under way is given up. May wait,
-	 * boundedly. out->saved as after a piece: STOPPING and FINISHED only. */
+	 * boundedly. out->saved as after a piece, STOPPING and FINISHED only; REFUSED: it ended
+	 * instead, and what it had not saved ended with it. */
 	void (*close)(struct processor_shard **shard, enum processor_reason reason,
 		      struct verdict *out);
 	/* For those that are PENDING; NULL for others. fd: readable when a turn is wanted; -1:

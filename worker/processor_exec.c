@@ -36,8 +36,7 @@ settle(struct processor_exec *exec, unsigned asked, unsigned batches, const char
 {
 	for (struct processor_shard *s = exec->shards; s; s = s->next) {
 		bool is_batch = s->asked == ASKED_BATCH;
-		s->asked = ASKED_NOTHING;
-		s->ready = false;
+		exec_forget(s);
 		if (is_batch)
 			s->danger = s->piece.cursor;
 		if (is_batch && asked == 1)
@@ -172,8 +171,6 @@ exec_open(struct processor *processor, const struct shard_id *id, const struct c
 static void
 exec_process(struct processor_shard *shard, const struct piece *piece, struct verdict *out)
 {
-	if (!cursor_equal(&shard->danger, &piece->cursor))
-		shard->danger = (struct cursor){ 0 };
 	shard->piece = *piece;
 	shard->at = 0;
 	shard->verdict = (struct verdict){ .kind = VERDICT_PENDING };
@@ -186,6 +183,22 @@ static void
 exec_look(struct processor_shard *shard, struct verdict *out)
 {
 	*out = shard->verdict;
+}
+
+static bool
+exec_forgot(struct processor_shard *shard)
+{
+	bool forgot = shard->forgot;
+	shard->forgot = false;
+	if (forgot && shard->verdict.kind == VERDICT_PENDING)
+		shard->exec->news = true; /* now it can be sent */
+	return forgot;
+}
+
+static bool
+exec_has_begun(const struct processor_shard *shard)
+{
+	return shard->asked == ASKED_BATCH || shard->at || shard->verdict.kind != VERDICT_PENDING;
 }
 
 /* A child that does not read hears nothing of it, as of everything else. */
@@ -233,11 +246,8 @@ give_up(struct processor_shard *shard, const char *why)
 	struct processor_exec *exec = shard->exec;
 	log_warn(exec->log, "the processor's child is killed", LOG_TEXT("shard", shard->id.text),
 		 LOG_TEXT("why", why));
-	shard->asked = ASKED_NOTHING;
-	for (struct processor_shard *s = exec->shards; s; s = s->next) {
-		s->asked = ASKED_NOTHING;
-		s->ready = false;
-	}
+	for (struct processor_shard *s = exec->shards; s; s = s->next)
+		exec_forget(s);
 	exec->writing = NULL;
 	exec->proved = false;
 	exec->start_ms = clock_mono_ms();
@@ -249,18 +259,21 @@ end_shard(struct processor_shard *shard, enum processor_reason reason)
 {
 	struct processor_exec *exec = shard->exec;
 	bool is_lost = reason == PROCESSOR_LEASE_LOST;
-	shard->verdict.kind = VERDICT_ACK; /* nothing more of it is sent */
+	shard->verdict = (struct verdict){ .kind = VERDICT_ACK }; /* nothing more of it is sent */
 	if (exec->child && is_lost && (shard->ready || shard->asked))
 		exec_frame_lease_lost(exec_child_out(exec->child), &shard->id);
 	exec_send_all(exec, clock_mono_ms());
 	if (!wait_for_answer(shard, LET_GO_MS))
 		give_up(shard, "it does not let go of a batch");
+	bool is_behind = shard->verdict.kind == VERDICT_ROLLBACK; /* of what it acknowledged */
 	shard->verdict = (struct verdict){ .kind = VERDICT_ACK };
 	if (is_lost || !exec->child || !shard->ready)
 		return;
 	exec_ask_shutdown(shard, reason, clock_mono_ms());
 	if (!wait_for_answer(shard, SHUTDOWN_MS))
 		give_up(shard, "it does not shut down");
+	if (is_behind)
+		shard->verdict.saved = false;
 }
 
 static void
@@ -270,6 +283,8 @@ exec_close(struct processor_shard **shard_in, enum processor_reason reason, stru
 	struct processor_shard **at = &shard->exec->shards;
 	end_shard(shard, reason);
 	*out = shard->verdict;
+	if (shard->forgot)
+		*out = (struct verdict){ .kind = VERDICT_REFUSED };
 	while (*at != shard)
 		at = &(*at)->next;
 	*at = shard->next;
@@ -299,6 +314,8 @@ processor_exec_create(const char *what, const struct processor_config *config,
 		.process = exec_process,
 		.look = exec_look,
 		.committed = exec_committed,
+		.forgot = exec_forgot,
+		.has_begun = exec_has_begun,
 		.flush = exec_flush,
 		.close = exec_close,
 		.fd = exec_fd,

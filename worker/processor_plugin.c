@@ -185,7 +185,7 @@ plugin_process(struct processor_shard *s, const struct piece *piece, struct verd
 	} else if (result != LTS_PROCESSOR_OK) {
 		out->kind = VERDICT_REFUSED;
 		out->saved = false;
-	} else if (out->saved) {
+	} else if (out->saved && out->kind == VERDICT_ACK) {
 		s->saved = piece->last ? piece->next : piece->cursor;
 	}
 }

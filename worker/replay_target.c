@@ -174,6 +174,8 @@ call_processor(struct replay_target *t, const struct piece *piece, struct verdic
 		if (p->ops->turn)
 			p->ops->turn(p, clock_mono_ms());
 		p->ops->look(t->processor_shard, out);
+		if (p->ops->forgot)
+			(void)p->ops->forgot(t->processor_shard); /* nothing was left unsaved */
 		leave(t);
 	}
 }

@@ -304,7 +304,7 @@ try_piece(struct replayer *r)
 	case VERDICT_ACK:
 		r->error[0] = '\0';
 		err = done_with(r, r->ends[a->to - 1], piece.n, 0);
-		attempt_ack(a);
+		attempt_ack(a, a->to - a->done);
 		return err;
 	case VERDICT_LATER:
 		attempt_later(a, clock_mono_ms());

@@ -18,6 +18,8 @@ enum {
 	SHARD_RETRY_MAX_MS = 30000,
 };
 
+static const struct cursor none;
+
 const char *
 shard_state_name(enum shard_state state)
 {
@@ -176,7 +178,7 @@ shard_on_taken(struct shard *s, enum lts_err err, const struct lease_taken *take
 			drain(s);
 		} else {
 			s->closing = true;
-			shard_on_closed(s, LTS_OK, "", now_ms);
+			shard_on_closed(s, LTS_OK, &none, "", now_ms);
 		}
 		return;
 	}
@@ -205,7 +207,7 @@ shard_on_taken(struct shard *s, enum lts_err err, const struct lease_taken *take
 		s->state = SHARD_DRAINING;
 		s->closing = true;
 		s->why = err;
-		shard_on_closed(s, err, "", now_ms);
+		shard_on_closed(s, err, &none, "", now_ms);
 		return;
 	default:
 		shard_get_stuck(s, err, why);
@@ -217,8 +219,11 @@ shard_on_delivered(struct shard *s, struct batch *batch, enum lts_err err, const
 		   int64_t now_ms)
 {
 	struct cursor rollback = { 0 };
-	if (!err)
+	struct suspect suspect = { .attempts = 0 };
+	if (!err) {
 		rollback = batch->rollback;
+		suspect = batch->suspect;
+	}
 	s->orders++;
 	s->in_hand = false;
 	if (err || !cursor_is_none(&rollback)) {
@@ -237,14 +242,34 @@ shard_on_delivered(struct shard *s, struct batch *batch, enum lts_err err, const
 	if (!cursor_is_none(&rollback) && s->state == SHARD_FETCHING) {
 		drop_ready(s);
 		shard_roll_back(s, &rollback);
+		if (suspect.attempts)
+			s->suspect = suspect;
 	}
 	shard_pump(s, now_ms);
 }
 
 void
-shard_on_closed(struct shard *s, enum lts_err err, const char *why, int64_t now_ms)
+shard_on_back(struct shard *s, const struct cursor *back, int64_t now_ms)
+{
+	/* A batch in hand is given back with the same place; what is let go stays where it is. */
+	if (s->state != SHARD_FETCHING || s->in_hand)
+		return;
+	drop_ready(s);
+	shard_roll_back(s, back);
+	shard_pump(s, now_ms);
+}
+
+void
+shard_on_closed(struct shard *s, enum lts_err err, const struct cursor *back, const char *why,
+		int64_t now_ms)
 {
 	s->orders++;
+	if (s->state == SHARD_FINISHING && err == LTS_AGAIN && !cursor_is_none(back)) {
+		s->state = SHARD_FETCHING;
+		shard_roll_back(s, back);
+		shard_pump(s, now_ms);
+		return;
+	}
 	if (s->state == SHARD_FINISHING && err == LTS_AGAIN) {
 		/* Given to another worker it would only come to this point again. */
 		shard_get_stuck(s, err, why);
@@ -288,7 +313,7 @@ let_go(struct shard *s, enum lts_err why, int64_t now_ms)
 	s->why = why;
 	if (untaken) {
 		s->closing = true;
-		shard_on_closed(s, LTS_OK, "", now_ms);
+		shard_on_closed(s, LTS_OK, &none, "", now_ms);
 	} else if (!busy) {
 		drain(s);
 	}

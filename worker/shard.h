@@ -67,8 +67,12 @@ void shard_on_early_answer(struct shard *shard, struct shard_answer *answer);
 /* The batch is back from the sink; err: it was not delivered. */
 void shard_on_delivered(struct shard *shard, struct batch *batch, enum lts_err err,
 			const char *why, int64_t now_ms);
-/* LTS_AGAIN, of a finish: the processor has not saved all; `why`, for people. */
-void shard_on_closed(struct shard *shard, enum lts_err err, const char *why, int64_t now_ms);
+/* LTS_AGAIN, of a finish: the processor has not saved all. The shard goes on at `back`, or, when
+ * that is none, stops; `why`, for people. */
+void shard_on_closed(struct shard *shard, enum lts_err err, const struct cursor *back,
+		     const char *why, int64_t now_ms);
+/* What it acknowledged behind `back` ended, unsaved, with the processor's code. */
+void shard_on_back(struct shard *shard, const struct cursor *back, int64_t now_ms);
 void shard_on_timer(struct shard *shard, int64_t now_ms);
 void shard_on_linger(struct shard *shard, int64_t now_ms);
 /* Somebody needs room: what was joined so far goes on. */

@@ -5,11 +5,13 @@ Reads `plugin.rules` of its working directory for each batch, one rule a line: W
 rule acts on a batch with that record (`*`: any), N times over all lives of all children (0:
 always). Before anything is written down:
 
-  crash exit hang nack blame later rollback garbage half large closed grandchild
+  crash exit hang nack blame later rollback astray ahead garbage half large closed grandchild
 
 and after it: ackexit (acknowledges, and is gone), deaf (reads nothing any more), slow (0.1 s * N),
-save, persist (with the acknowledgement). What it is done with is appended to done.SHARD, a line
-for each record: its number; `called` says what else it was told.
+save, persist (with the acknowledgement), every (saves each Nth batch of a shard), reborn (saves, when
+it is not the first child). What it is done with is appended to done.SHARD, a line for each record: its number; `called` says what else it was
+told. With a file `hold` it keeps that in memory until it saves, as a transaction would, and saves
+at a shutdown too; a file `max_bytes` holds what its hello says.
 """
 import fcntl
 import json
@@ -18,9 +20,10 @@ import signal
 import sys
 import time
 
-TIMED = ("crash", "exit", "hang", "nack", "blame", "later", "rollback", "garbage", "half", "large",
-         "closed", "grandchild", "ackexit", "deaf")
-out, checkpoints = sys.stdout.buffer, {}
+TIMED = ("crash", "exit", "hang", "nack", "blame", "later", "rollback", "astray", "ahead", "garbage",
+         "half", "large", "closed", "grandchild", "ackexit", "deaf")
+out, checkpoints, held, given = sys.stdout.buffer, {}, {}, {}
+hold, reborn = os.path.exists("hold"), os.path.exists("called")
 
 
 def say(**frame):
@@ -93,6 +96,10 @@ def misbehave(what, ident):
     stand_still()
 
 
+def put(shard):
+    append("done." + shard, "".join("%d\n" % seq for seq in held.pop(shard, [])))
+
+
 def process(frame):
     ident, shard = frame["id"], frame["shard"]
     records = sys.stdin.buffer.read(frame["bytes"]).split(b"\n")[:-1]
@@ -107,8 +114,10 @@ def process(frame):
             return say(type="nack", id=ident, error="told to blame", index=index)
         if what == "later":
             return say(type="nack", id=ident, error="told to wait", later=True)
-        if what == "rollback":
-            return say(type="rollback", id=ident, cursor=checkpoints[shard])
+        if what in ("rollback", "astray", "ahead"):
+            places = {"rollback": checkpoints[shard], "astray": "nowhere", "ahead": frame["next"]}
+            held.pop(shard, None)
+            return say(type="rollback", id=ident, cursor=places[what])
     for what, _, times in rules:
         if what == "slow":
             for _ in range(times):
@@ -116,7 +125,14 @@ def process(frame):
                 say(type="progress", id=ident)
         elif what in ("save", "persist"):
             save = {"save": True, "persistent": what == "persist"}
-    append("done." + shard, "".join("%d\n" % seq for seq in seqs))
+        elif what == "reborn" and reborn:
+            save = {"save": True}
+        elif what == "every":
+            given[shard] = given.get(shard, 0) + 1
+            save = save or ({"save": True} if given[shard] % times == 0 else {})
+    held.setdefault(shard, []).extend(seqs)
+    if save or not hold:
+        put(shard)
     say(type="ack", id=ident, **save)
     if any(what == "ackexit" for what, _, _ in rules):
         os._exit(5)
@@ -130,15 +146,23 @@ def main():
         frame = json.loads(line)
         kind = frame["type"]
         if kind == "hello":
-            say(type="hello", version=1, credits=4)
+            most = {}
+            if os.path.exists("max_bytes"):
+                with open("max_bytes", encoding="ascii") as file:
+                    most = {"max_bytes": int(file.read())}
+            say(type="hello", version=1, credits=4, **most)
         elif kind == "batch":
             process(frame)
         else:
             if "checkpoint" in frame or kind == "checkpoint":
                 checkpoints[frame["shard"]] = frame.get("checkpoint") or frame["cursor"]
             append("called", "%s %s %s\n" % (kind, frame["shard"], frame.get("reason", "")))
+            if kind == "initialize":
+                held.pop(frame["shard"], None)
+            if kind == "shutdown" and hold:
+                put(frame["shard"])
             if "id" in frame:
-                say(type="ack", id=frame["id"])
+                say(type="ack", id=frame["id"], **({"save": True} if kind == "shutdown" and hold else {}))
 
 
 main()

@@ -21,6 +21,7 @@ struct commit_bed {
 	struct committer_config config;
 	struct committer *committer; /* NULL until opened */
 	struct buf why;              /* of the last error */
+	struct cursor back;          /* where the last close that was refused goes on */
 	struct buf said;             /* reports, as lines */
 	struct lease a, b;           /* of shards A, B; epochs {1, 1} and {1, 2} */
 };

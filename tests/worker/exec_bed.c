@@ -150,6 +150,7 @@ is_judged(struct exec_bed *bed, unsigned shard)
 	struct verdict *verdict = &bed->verdicts[shard];
 	if (verdict->kind == VERDICT_PENDING)
 		bed->processor->ops->look(bed->shards[shard], verdict);
+	bed->forgot[shard] |= bed->processor->ops->forgot(bed->shards[shard]);
 	if (verdict->kind == VERDICT_PENDING)
 		exec_bed_turn(bed);
 	return verdict->kind != VERDICT_PENDING;

@@ -20,6 +20,7 @@ struct exec_bed {
 	struct processor_shard *shards[EXEC_BED_SHARDS];
 	struct record records[EXEC_BED_SHARDS][EXEC_BED_RECORDS];
 	struct verdict verdicts[EXEC_BED_SHARDS];
+	bool forgot[EXEC_BED_SHARDS]; /* a child that knew it has ended */
 };
 
 void exec_bed_begin(struct exec_bed *bed);

@@ -100,6 +100,14 @@ fake_committed(struct processor_shard *shard, const struct cursor *checkpoint)
 	CALLED(shard->bed, "committed %s\n", checkpoint->text);
 }
 
+static bool
+fake_forgot(struct processor_shard *shard)
+{
+	bool forgets = shard->bed->forgets;
+	shard->bed->forgets = false;
+	return forgets;
+}
+
 static void
 fake_close(struct processor_shard **shard, enum processor_reason reason, struct verdict *out)
 {
@@ -121,6 +129,7 @@ static const struct processor_ops fake_ops = {
 	.process = fake_process,
 	.look = fake_look,
 	.committed = fake_committed,
+	.forgot = fake_forgot,
 	.close = fake_close,
 	.destroy = fake_destroy,
 };

@@ -27,6 +27,7 @@ struct process_bed {
 	struct verdict script[PROCESS_BED_SCRIPT];
 	unsigned n_script, said; /* beyond the script it acknowledges */
 	struct verdict closing;  /* what its last call says */
+	bool forgets;            /* once: it has ended with what it had not saved */
 	bool saves;              /* with every acknowledgement */
 	bool refuses[PROCESS_BED_RECORDS], kills[PROCESS_BED_RECORDS]; /* by number */
 	unsigned acked[PROCESS_BED_RECORDS];

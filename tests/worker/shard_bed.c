@@ -403,7 +403,7 @@ shard_bed_delivered(struct shard_bed *bed, enum lts_err err)
 	struct batch *batch = bed->submitted;
 	bed->submitted = NULL;
 	ck_assert_ptr_nonnull(batch);
-	if (!err)
+	if (!err && cursor_is_none(&batch->rollback))
 		bed->delivered += batch->n_records;
 	shard_on_delivered(bed->shard, batch, err, "the reason", bed->now_ms);
 }
@@ -411,7 +411,7 @@ shard_bed_delivered(struct shard_bed *bed, enum lts_err err)
 void
 shard_bed_closed(struct shard_bed *bed, enum lts_err err)
 {
-	shard_on_closed(bed->shard, err, err ? "told so" : "", bed->now_ms);
+	shard_on_closed(bed->shard, err, &bed->back, err ? "told so" : "", bed->now_ms);
 }
 
 void

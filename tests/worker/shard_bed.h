@@ -29,6 +29,7 @@ struct shard_bed {
 	unsigned released, forgotten;
 	uint64_t fetched, delivered, dropped; /* records */
 	struct batch *submitted;
+	struct cursor back;        /* where a close that is refused goes on; none */
 	struct cursor from, early; /* of the request under way, and of the early one */
 	size_t room_bytes;         /* its answer may have no more */
 };

@@ -55,7 +55,7 @@ drive(const bool *bad, bool blames)
 		if (holds(bad))
 			attempt_refused(&a, blames ? first_bad(bad) : SIZE_MAX, now_ms);
 		else
-			attempt_ack(&a);
+			attempt_ack(&a, a.to - a.done);
 	}
 	return n;
 }
@@ -75,7 +75,7 @@ drive_past(const bool *bad, unsigned out)
 		} else if (holds(bad)) {
 			attempt_refused(&a, SIZE_MAX, 0);
 		} else {
-			attempt_ack(&a);
+			attempt_ack(&a, a.to - a.done);
 		}
 	}
 }
@@ -122,7 +122,7 @@ START_TEST(exactly_the_records_that_end_workers_are_buried)
 				attempt_bury(&a);
 				done = a.done; /* that is committed before all else */
 			} else if (!holds(bad)) {
-				attempt_ack(&a);
+				attempt_ack(&a, a.to - a.done);
 			} else {
 				uint32_t first = (uint32_t)a.done,
 					 count = (uint32_t)(a.to - a.done);
@@ -163,7 +163,7 @@ START_TEST(piece_is_tried_again_with_growing_pauses_before_it_is_cut)
 	ck_assert_uint_eq(a.to, 4);
 	attempt_refused(&a, SIZE_MAX, 1000); /* a half is tried once */
 	ck_assert_uint_eq(a.to, 2);
-	attempt_ack(&a);
+	attempt_ack(&a, a.to - a.done);
 	ck_assert_uint_eq(a.done, 2);
 	ck_assert_uint_eq(a.to, 4);
 }
@@ -180,7 +180,7 @@ START_TEST(later_counts_nothing)
 	}
 	ck_assert_uint_eq(a.failed, 0);
 	ck_assert_uint_eq(a.to, 8);
-	attempt_ack(&a);
+	attempt_ack(&a, a.to - a.done);
 	ck_assert(attempt_is_over(&a));
 }
 END_TEST
@@ -193,11 +193,11 @@ START_TEST(records_before_the_suspect_ones_are_a_piece_of_their_own)
 	ck_assert_uint_eq(a.done, 2);
 	ck_assert_uint_eq(a.to, 4);
 	ck_assert_uint_eq(a.failed, 0);
-	attempt_ack(&a);
+	attempt_ack(&a, a.to - a.done);
 	ck_assert_uint_eq(a.to, 7);
 	ck_assert_uint_eq(a.failed, 2);
 	ck_assert_int_eq(a.due_ms, 0);
-	attempt_ack(&a);
+	attempt_ack(&a, a.to - a.done);
 	ck_assert_uint_eq(a.to, 10);
 	ck_assert_uint_eq(a.failed, 0);
 }

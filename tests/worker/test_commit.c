@@ -64,7 +64,8 @@ START_TEST(append_sync_commit_rename_in_this_order)
 	ck_assert_int_eq(commit_bed_submit(&bed, &bed.a, "10", "20", 100, 104), LTS_OK);
 	/* Created, and its name durable, before anything can name it. */
 	ck_assert_str_eq(calls.data, "fsync segment\nfsync dir\nwrite segment\n");
-	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0, &bed.why),
+	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0,
+					 &bed.back, &bed.why),
 			 LTS_OK);
 	buf_clear(&calls);
 	commit_bed_commit(&bed);
@@ -169,7 +170,8 @@ START_TEST(commit_that_finds_no_space_acknowledges_nothing_and_is_made_again)
 	struct sys_spy spy = { .before = fill_disk, .arg = (char[]){ "data.mdb" } };
 	ck_assert_int_eq(commit_bed_take(&bed, &bed.a, "10"), LTS_OK);
 	ck_assert_int_eq(commit_bed_submit(&bed, &bed.a, "10", "20", 100, 104), LTS_OK);
-	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0, &bed.why),
+	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0,
+					 &bed.back, &bed.why),
 			 LTS_OK);
 	sys_spy_set(&spy);
 	ck_assert_int_eq(committer_commit(bed.committer, ignore_report, NULL), LTS_NOSPACE);
@@ -192,7 +194,8 @@ START_TEST(batch_that_the_sink_did_not_take_moves_nothing)
 	ck_assert_int_eq(commit_bed_submit(&bed, &bed.a, "10", "20", 100, 104), LTS_NOSPACE);
 	sys_spy_set(NULL);
 	ck_assert_int_eq(commit_bed_submit(&bed, &bed.b, "10", "20", 200, 204), LTS_OK);
-	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0, &bed.why),
+	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0,
+					 &bed.back, &bed.why),
 			 LTS_OK);
 	commit_bed_commit(&bed);
 	commit_bed_expect_reports(&bed, "A OK closed\n");
@@ -226,7 +229,8 @@ END_TEST
 START_TEST(forgotten_shard_does_not_bring_the_next_commit_forward)
 {
 	ck_assert_int_eq(commit_bed_take(&bed, &bed.a, "10"), LTS_OK);
-	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0, &bed.why),
+	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0,
+					 &bed.back, &bed.why),
 			 LTS_OK);
 	committer_forget(bed.committer, &bed.a);
 	ck_assert_int_eq(commit_bed_take(&bed, &bed.b, "50"), LTS_OK);

@@ -58,7 +58,8 @@ START_TEST(shard_that_is_gone_is_left_out_of_the_commit)
 	commit_bed_commit(&bed);
 	commit_bed_expect_reports(&bed, "A GONE\n");
 	ck_assert_int_eq(commit_bed_submit(&bed, &bed.a, "20", "30", 105, 106), LTS_GONE);
-	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0, &bed.why),
+	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0,
+					 &bed.back, &bed.why),
 			 LTS_GONE);
 	committer_forget(bed.committer, &later);
 	commit_bed_drop(&bed);
@@ -71,7 +72,8 @@ START_TEST(closing_shard_that_is_gone_is_reported_once)
 {
 	ck_assert_int_eq(commit_bed_take(&bed, &bed.a, "10"), LTS_OK);
 	ck_assert_int_eq(commit_bed_submit(&bed, &bed.a, "10", "20", 100, 104), LTS_OK);
-	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0, &bed.why),
+	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0,
+					 &bed.back, &bed.why),
 			 LTS_OK);
 	atomic_store(&bed.a.deadline_ms, 1);
 	commit_bed_commit(&bed); /* falls back to what is committed */
@@ -94,7 +96,8 @@ START_TEST(shard_past_its_deadline_seals_what_is_committed_and_no_more)
 	atomic_store(&bed.a.deadline_ms, clock_boot_ms());
 	commit_bed_commit(&bed);
 	commit_bed_expect_reports(&bed, "A GONE\n");
-	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_FINISHED, 7, &bed.why),
+	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_FINISHED, 7,
+					 &bed.back, &bed.why),
 			 LTS_OK);
 	commit_bed_commit(&bed);
 	commit_bed_expect_reports(&bed, "A GONE closed\n");
@@ -159,7 +162,8 @@ START_TEST(sink_that_is_not_well_leaves_the_lease_ours)
 	bed.a = commit_bed_lease("A", 7);
 	ck_assert_int_eq(commit_bed_take(&bed, &bed.a, ""), LTS_BADDATA);
 	ck_assert(strstr(bed.why.data, "missing"));
-	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0, &bed.why),
+	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0,
+					 &bed.back, &bed.why),
 			 LTS_OK);
 	commit_bed_commit(&bed);
 	commit_bed_expect_reports(&bed, "A OK closed\n");
@@ -178,7 +182,8 @@ START_TEST(closed_shard_is_sealed_and_let_go)
 	ck_assert_int_eq(commit_bed_take(&bed, &bed.a, "10"), LTS_OK);
 	ck_assert_int_eq(commit_bed_submit(&bed, &bed.a, "10", "20", 100, 104), LTS_OK);
 	ck_assert_int_eq(
-		committer_close(bed.committer, &bed.a, states[_i], _i == 2 ? 777 : 0, &bed.why),
+		committer_close(bed.committer, &bed.a, states[_i], _i == 2 ? 777 : 0,
+						&bed.back, &bed.why),
 		LTS_OK);
 	ck_assert_int_le(committer_due_ms(bed.committer), clock_mono_ms());
 	commit_bed_commit(&bed);
@@ -199,10 +204,12 @@ START_TEST(finished_shard_can_be_released)
 {
 	struct lease_record lease;
 	ck_assert_int_eq(commit_bed_take(&bed, &bed.a, "10"), LTS_OK);
-	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_FINISHED, 777, &bed.why),
+	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_FINISHED, 777,
+					 &bed.back, &bed.why),
 			 LTS_OK);
 	commit_bed_commit(&bed);
-	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0, &bed.why),
+	ck_assert_int_eq(committer_close(bed.committer, &bed.a, LEASE_RELEASED, 0,
+					 &bed.back, &bed.why),
 			 LTS_OK);
 	commit_bed_commit(&bed);
 	commit_bed_expect_reports(&bed, "A OK closed\nA OK closed\n");

@@ -131,6 +131,76 @@ START_TEST(a_piece_over_which_a_child_died_goes_alone_while_others_wait)
 }
 END_TEST
 
+/* Of that which it knew, and of nothing else: the next one has initialized shard 1 alone. */
+START_TEST(end_of_a_child_is_told_once_for_each_shard_that_it_knew)
+{
+	start_deadly("exit 3", LONG_MS, 1);
+	expect(exec_bed_try(&bed, 0, 0, 5), VERDICT_ACK, "");
+	expect(exec_bed_try(&bed, 1, 0, 1), VERDICT_ACK, "");
+	expect(exec_bed_try(&bed, 1, 5, 1), VERDICT_REFUSED, "exited with 3");
+	for (unsigned s = 0; s < EXEC_BED_SHARDS; s++) {
+		bool forgot = bed.processor->ops->forgot(bed.shards[s]) || bed.forgot[s];
+		ck_assert_int_eq(forgot, s < 2);
+		ck_assert(!bed.processor->ops->forgot(bed.shards[s]));
+		bed.forgot[s] = false;
+	}
+	expect(exec_bed_try(&bed, 1, 0, 1), VERDICT_ACK, "");
+	expect(exec_bed_try(&bed, 1, 5, 1), VERDICT_REFUSED, "exited with 3");
+	ck_assert(!bed.processor->ops->forgot(bed.shards[0]));
+}
+END_TEST
+
+START_TEST(nothing_is_sent_of_a_shard_before_the_end_of_its_child_is_taken_note_of)
+{
+	start_deadly("exit 3", LONG_MS, 2);
+	expect(exec_bed_try(&bed, 0, 0, 1), VERDICT_ACK, "");
+	exec_bed_give(&bed, 1, 5, 1);
+	until("it has died", exec_bed_count(&bed, "log", "child ended") == 1 ||
+				     (exec_bed_turn(&bed), false));
+	exec_bed_give(&bed, 0, 1, 1);
+	expect(exec_bed_try(&bed, 2, 0, 1), VERDICT_ACK, "");
+	ck_assert_int_eq(bed.verdicts[0].kind, VERDICT_PENDING);
+	ck_assert_uint_eq(exec_bed_count(&bed, "heard", "\"shard\":\"0\",\"cursor\""), 1);
+	expect(exec_bed_verdict(&bed, 0), VERDICT_ACK, "");
+	ck_assert(bed.forgot[0]);
+}
+END_TEST
+
+/* Two records at a time: what the dead one said of the first two is not the next one's. */
+START_TEST(part_that_a_child_acknowledged_before_its_end_is_told_as_such)
+{
+	exec_bed_start(&bed,
+		       "[ -e lived ] && again=1; : >lived;"
+		       "on_batch() { if [ $again ]; then ack; elif has '\"s\":1'; then :;"
+		       " elif has '\"i\":2'; then exit 3; else ack; fi; };"
+		       " serve '2,\"max_bytes\":32'",
+		       LONG_MS, 2);
+	exec_bed_give(&bed, 0, 0, 4);
+	exec_bed_give(&bed, 1, 0, 1);
+	expect(exec_bed_verdict(&bed, 1), VERDICT_ACK, "");
+	expect(exec_bed_verdict(&bed, 0), VERDICT_LATER, "the child ended over the rest of it");
+	ck_assert_uint_eq(bed.verdicts[0].done, 2);
+	ck_assert(bed.forgot[0]);
+}
+END_TEST
+
+START_TEST(save_over_a_part_says_how_much_came_behind_it)
+{
+	exec_bed_start(&bed,
+		       "on_batch() { if has '\"i\":0,'; then"
+		       " say '{\"type\":\"ack\",\"id\":'$id',\"save\":true}';"
+		       " elif has '\"i\":6,'; then exit 3; else ack; fi; };"
+		       " serve '1,\"max_bytes\":32'",
+		       LONG_MS, 1);
+	expect(exec_bed_try(&bed, 0, 0, 5), VERDICT_ACK, "");
+	ck_assert(bed.verdicts[0].saved);
+	ck_assert_uint_eq(bed.verdicts[0].unsaved, 3);
+	expect(exec_bed_try(&bed, 0, 2, 6), VERDICT_REFUSED, "exited with 3");
+	ck_assert(!bed.verdicts[0].saved);
+	ck_assert_uint_eq(bed.verdicts[0].done, 4);
+}
+END_TEST
+
 Suite *
 suite_exec_deaths(void)
 {
@@ -144,6 +214,11 @@ suite_exec_deaths(void)
 	tcase_add_loop_test(tc, of_several_pieces_under_way_only_the_guilty_one_is_refused, 0,
 			    DEATHS);
 	tcase_add_test(tc, a_piece_over_which_a_child_died_goes_alone_while_others_wait);
+	tcase_add_test(tc, end_of_a_child_is_told_once_for_each_shard_that_it_knew);
+	tcase_add_test(
+		tc, nothing_is_sent_of_a_shard_before_the_end_of_its_child_is_taken_note_of);
+	tcase_add_test(tc, part_that_a_child_acknowledged_before_its_end_is_told_as_such);
+	tcase_add_test(tc, save_over_a_part_says_how_much_came_behind_it);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

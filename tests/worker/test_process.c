@@ -339,7 +339,7 @@ START_TEST(batch_given_up_under_way_closes_its_processor_and_commits_nothing_of_
 	batch_destroy(&batch);
 	process_bed_expect(&bed, "10>20 0+10 last failed 0\nclose stopping\n");
 	ck_assert_int_eq(committer_close(bed.commit.committer, &bed.commit.a, LEASE_PAUSED, 0,
-					 &bed.commit.why),
+					 &bed.commit.back, &bed.commit.why),
 			 LTS_OK);
 	commit_bed_commit(&bed.commit);
 	commit_bed_expect_reports(&bed.commit, "A OK closed\n");
@@ -356,7 +356,7 @@ START_TEST(batch_given_up_between_two_attempts_keeps_its_processor_to_the_close)
 	batch_destroy(&batch);
 	process_bed_expect(&bed, "10>20 0+10 last failed 0\n");
 	ck_assert_int_eq(committer_close(bed.commit.committer, &bed.commit.a, LEASE_PAUSED, 0,
-					 &bed.commit.why),
+					 &bed.commit.back, &bed.commit.why),
 			 LTS_OK);
 	process_bed_expect(&bed, "close stopping\n");
 	commit_bed_commit(&bed.commit);

@@ -36,7 +36,8 @@ deliver(const char *from, const char *to, unsigned first, unsigned last)
 static enum lts_err
 end(enum lease_state state)
 {
-	return committer_close(bed.commit.committer, &bed.commit.a, state, 777, &bed.commit.why);
+	return committer_close(bed.commit.committer, &bed.commit.a, state, 777,
+			       &bed.commit.back, &bed.commit.why);
 }
 
 /* ---- saves ---- */

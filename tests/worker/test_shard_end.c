@@ -107,6 +107,18 @@ fetch_with_end(const char *end)
 	shard_bed_ignore(&bed);
 }
 
+START_TEST(shard_whose_processor_ended_instead_of_saving_goes_back)
+{
+	fetch_with_end("20");
+	shard_bed_batch(&bed, "20", 5, 500);
+	shard_bed_delivered(&bed, LTS_OK);
+	shard_bed_ignore(&bed);
+	bed.back = (struct cursor){ "10" };
+	shard_bed_closed(&bed, LTS_AGAIN);
+	shard_bed_expect(&bed, "batch 10 20 100\n");
+}
+END_TEST
+
 START_TEST(shard_whose_processor_has_not_saved_all_stops_at_its_end)
 {
 	fetch_with_end("10");
@@ -395,6 +407,7 @@ suite_shard_end(void)
 	tcase_add_test(tc, before_end_time_batches_are_fetched_without_an_end);
 	tcase_add_test(tc, last_stretch_waits_for_end_time);
 	tcase_add_test(tc, answer_of_the_last_stretch_is_dropped);
+	tcase_add_test(tc, shard_whose_processor_ended_instead_of_saving_goes_back);
 	tcase_add_test(tc, shard_whose_processor_has_not_saved_all_stops_at_its_end);
 	tcase_add_test(tc, shard_taken_back_while_its_processor_has_not_saved_all_is_released);
 	tcase_add_test(tc, shard_that_starts_at_its_end_is_finished);

@@ -309,6 +309,59 @@ START_TEST(shard_that_is_only_to_be_sealed_is_closed_and_never_fetched)
 }
 END_TEST
 
+/* ---- what ended unsaved with user code ---- */
+
+static void
+end_in_hand(void)
+{
+	revoke();
+	shard_bed_delivered(&bed, LTS_OK);
+	shard_bed_closed(&bed, LTS_OK);
+}
+
+START_TEST(shard_that_is_sent_back_fetches_there_and_drops_what_it_has)
+{
+	shard_bed_fetching(&bed);
+	shard_bed_batch(&bed, "20", 5, 500);
+	shard_bed_delivered(&bed, LTS_OK);
+	shard_bed_ignore(&bed);
+	shard_on_back(bed.shard, &(struct cursor){ "10" }, bed.now_ms);
+	shard_bed_expect(&bed, "cancel\nbatch 10 - 100\n");
+	shard_bed_batch(&bed, "20", 5, 500);
+	shard_bed_expect(&bed, "submit 10>20 5\nbatch 20 - 100\n");
+	end_in_hand();
+}
+END_TEST
+
+START_TEST(shard_with_a_batch_in_hand_is_sent_back_by_that)
+{
+	shard_bed_fetching(&bed);
+	shard_bed_batch(&bed, "20", 5, 500);
+	shard_bed_ignore(&bed);
+	shard_on_back(bed.shard, &(struct cursor){ "5" }, bed.now_ms);
+	shard_bed_expect(&bed, "");
+	bed.submitted->rollback = (struct cursor){ "5" };
+	/* It is cut again as it was. */
+	bed.submitted->suspect = (struct suspect){ { "10" }, 0, 15, 1 };
+	shard_bed_delivered(&bed, LTS_OK);
+	shard_bed_expect(&bed, "cancel\nbatch 5 10 100\n");
+	shard_bed_batch(&bed, "10", 3, 500);
+	shard_bed_expect(&bed, "submit 5>10 3\nbatch 10 - 15\n");
+	end_in_hand();
+}
+END_TEST
+
+START_TEST(shard_that_is_let_go_is_not_sent_back)
+{
+	shard_bed_fetching(&bed);
+	revoke();
+	shard_bed_ignore(&bed);
+	shard_on_back(bed.shard, &(struct cursor){ "5" }, bed.now_ms);
+	shard_bed_expect(&bed, "");
+	shard_bed_closed(&bed, LTS_OK);
+}
+END_TEST
+
 Suite *
 suite_shard_life(void)
 {
@@ -337,6 +390,9 @@ suite_shard_life(void)
 	tcase_add_test(tc, batch_that_comes_back_gone_lets_go);
 	tcase_add_test(tc, letting_go_asks_for_nothing_more);
 	tcase_add_test(tc, shard_that_is_only_to_be_sealed_is_closed_and_never_fetched);
+	tcase_add_test(tc, shard_that_is_sent_back_fetches_there_and_drops_what_it_has);
+	tcase_add_test(tc, shard_with_a_batch_in_hand_is_sent_back_by_that);
+	tcase_add_test(tc, shard_that_is_let_go_is_not_sent_back);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

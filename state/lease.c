@@ -154,6 +154,8 @@ lease_take(struct store_txn *txn, const struct lease_take *take, struct lease_ta
 		return err;
 	if (!err && take->epoch.value <= lease.epoch.value)
 		return LTS_GONE; /* somebody was given the shard after us */
+	if (err && store_is_short(txn))
+		return LTS_NOSPACE; /* a new shard waits, so that those that are there go on */
 	err = checkpoint_read(txn, &take->shard, &taken.checkpoint);
 	if (err && err != LTS_NOTFOUND)
 		return err;

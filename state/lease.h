@@ -50,6 +50,12 @@ enum lts_err lease_take(struct store_txn *txn, const struct lease_take *take,
  * ours. */
 enum lts_err lease_stop(struct store_txn *txn, const struct event_record *event) LTS_MUST_USE;
 
+/* At a start, before the first worker exists: up to `most` leases and checkpoints of shards that
+ * were let go before then, and of which nothing was ever delivered, nor a segment made. Granted
+ * again they begin as new ones do. */
+enum lts_err lease_remove_unused(struct store_txn *txn, int64_t before_ns, size_t most,
+				 size_t *n_out) LTS_MUST_USE;
+
 enum lts_err lease_read(struct store_txn *txn, const struct shard_id *shard,
 			struct lease_record *out) LTS_MUST_USE;
 enum lts_err lease_put(struct store_txn *txn, const struct lease_record *lease) LTS_MUST_USE;

@@ -24,6 +24,7 @@ enum {
 	/* A record is under 1 KiB; 10,000 events, 4,096 shards and LMDB's copies stay
 	   under 32 MiB. */
 	STORE_MAP_BYTES = 64 << 20,
+	STORE_MAP_MOST = 1 << 30, /* see raise_map */
 	STORE_LOCK_BYTES = STORE_READERS_MAX * 64 + 128, /* as LMDB lays it out */
 	STORE_FULL_BYTES = 64 << 10,
 };
@@ -115,6 +116,22 @@ open_tables(struct store *store, enum store_mode mode)
 	return rc == MDB_NOTFOUND ? MDB_INVALID : rc;
 }
 
+/* At a start, when no worker has it open: a map of which more than three quarters were ever in
+ * use is doubled, so that a full one is no end. The first transaction writes the size down. */
+static int
+raise_map(MDB_env *env)
+{
+	MDB_envinfo info;
+	MDB_stat st;
+	mdb_env_info(env, &info);
+	mdb_env_stat(env, &st);
+	size_t used = (info.me_last_pgno + 1) * st.ms_psize;
+	size_t bytes = info.me_mapsize > STORE_MAP_BYTES ? info.me_mapsize : STORE_MAP_BYTES;
+	while (used > bytes / 4 * 3 && bytes < STORE_MAP_MOST)
+		bytes *= 2;
+	return bytes == info.me_mapsize ? 0 : mdb_env_set_mapsize(env, bytes);
+}
+
 static int
 open_env(struct store *store, const char *path, enum store_mode mode)
 {
@@ -130,10 +147,11 @@ open_env(struct store *store, const char *path, enum store_mode mode)
 		rc = mdb_env_set_maxdbs(store->env, STORE_TABLES);
 	if (!rc)
 		rc = mdb_env_set_maxreaders(store->env, STORE_READERS_MAX);
-	if (!rc)
-		rc = mdb_env_set_mapsize(store->env, STORE_MAP_BYTES);
+	/* The map is as large as the file says: the last start has said it there. */
 	if (!rc)
 		rc = mdb_env_open(store->env, path, flags, 0600);
+	if (!rc && mode == STORE_CREATE)
+		rc = raise_map(store->env);
 	if (!rc)
 		rc = open_tables(store, mode);
 	return rc;

@@ -93,6 +93,8 @@ struct store_usage {
 	uint64_t transactions;
 };
 void store_usage(struct store *store, struct store_usage *out);
+/* More than three quarters of the map hold records: the rest is for those that are there. */
+bool store_is_short(struct store_txn *txn);
 /* After LTS_NOSPACE: what is full, and who keeps it so. For people; NUL-terminated in out[size].
  * Takes a reader slot if there is one. */
 void store_explain_full(struct store *store, char *out, size_t size);

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FREE_DBI = 0 }; /* LMDB's own: pages by the transaction that freed them */
+enum { FREE_DBI, MAIN_DBI }; /* LMDB's own: free pages by who freed them, and the tables */
 
 struct oldest {
 	uint32_t pid;
@@ -37,6 +37,24 @@ store_oldest_reader(MDB_env *env, uint32_t *pid_out, uint64_t *transaction_out)
 	mdb_reader_list(env, on_reader, &oldest);
 	*pid_out = oldest.pid;
 	*transaction_out = oldest.transaction;
+}
+
+bool
+store_is_short(struct store_txn *txn)
+{
+	MDB_envinfo info;
+	MDB_stat st;
+	size_t pages = 0, psize = 0;
+	for (MDB_dbi dbi = FREE_DBI; dbi <= MAIN_DBI + STORE_TABLES; dbi++) {
+		if (mdb_stat(txn->txn, dbi, &st))
+			continue;
+		pages += st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages;
+		psize = st.ms_psize;
+	}
+	mdb_env_info(txn->store->env, &info);
+	bool is_short = pages * psize > info.me_mapsize / 4 * 3;
+	txn->store->map_full |= is_short;
+	return is_short;
 }
 
 /* Pages that transactions from `first` on have freed; 0 also when it cannot be told. */

@@ -19,6 +19,7 @@
 
 #include "common/clock.h"
 #include "common/xalloc.h"
+#include "state/lease.h"
 #include "state/renew.h"
 #include "state/this_host.h"
 #include "supervisor/assign.h"
@@ -27,7 +28,7 @@
 	"is damaged or not ours: lts-state --state_dir %s verify says where, rebuild " \
 	"sets it aside and lets the agent go on from the checkpoints at the service"
 
-enum { START_READ_S = 60, START_LOOK_MS = 500 };
+enum { START_READ_S = 60, START_LOOK_MS = 500, START_REMOVE = 1000 };
 
 static void
 copy(char *to, size_t room, const char *from)
@@ -152,6 +153,25 @@ last_used_ns(const struct start *start)
 	return committed_ns > start->dir.used_ns ? committed_ns : start->dir.used_ns;
 }
 
+/* A service that invents shards leaves a lease of each: they would fill the map. What the service
+ * may not know to be let go stays: start_remember_leases. */
+static enum lts_err
+remove_unused(struct store *store, int64_t before_ns)
+{
+	size_t n = START_REMOVE;
+	enum lts_err err = LTS_OK;
+	while (!err && n == START_REMOVE) {
+		struct store_txn txn = { 0 };
+		err = store_write_begin(store, &txn);
+		if (!err)
+			err = lease_remove_unused(&txn, before_ns, START_REMOVE, &n);
+		if (!err && n)
+			err = store_commit(&txn);
+		store_abort(&txn);
+	}
+	return err;
+}
+
 /* One record that is damaged is one shard that will stop; the rest goes on. */
 static enum lts_err
 open_and_claim(struct start *start, const struct options *options, struct buf *why_out)
@@ -165,6 +185,9 @@ open_and_claim(struct start *start, const struct options *options, struct buf *w
 		err = identity_claim(start->store, &mine, options->identity != NULL,
 				     &start->identity, why_out);
 	}
+	if (!err)
+		err = remove_unused(start->store, clock_wall_ns() -
+							  options->heartbeat_timeout_ms * 1000000);
 	if (!err)
 		err = take_reader_slot(start->store);
 	return err;

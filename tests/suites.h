@@ -29,7 +29,7 @@
 	X(board) X(board_cells) X(listen_at) X(schema) \
 	X(schema_versions) X(backup) X(rebuild) X(diff) \
 	X(store) X(store_processes) X(store_look) \
-	X(identity) X(consumer_names) X(lease) \
+	X(identity) X(consumer_names) X(lease) X(lease_remove) \
 	X(checkpoint) X(worker_record) \
 	X(human) X(dump) X(place) X(reset) X(take_reset) X(state_lock) \
 	X(lts_state) X(watch_view) X(watch_rows) X(assign) \

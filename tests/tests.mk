@@ -12,7 +12,7 @@ SUPPORT = $(filter-out %/sys_spy.o $(OBJ)/tests/support/test_%,$(call objs,tests
 MODEL_OUT = $(addprefix $(OBJ)/,common/channel.o common/clock.o common/http.o common/http_head.o \
 	common/http_setup.o common/log.o common/log_line.o common/lts_api.o common/lts_answer.o \
 	common/xalloc.o state/ask_%.o state/command_%.o state/dump.o state/dump_json.o \
-	state/events.o state/look.o state/proc.o state/remake.o state/rescue.o state/snapshot.o \
+	state/events.o state/lease_remove.o state/look.o state/proc.o state/remake.o state/rescue.o state/snapshot.o \
 	state/state_lock.o state/store.o state/store_%.o state/table.o state/verify.o state/watch_%.o supervisor/agency.o \
 	supervisor/check_config.o supervisor/check_online.o supervisor/control.o \
 	supervisor/keys.o supervisor/metrics.o supervisor/metrics_file.o \

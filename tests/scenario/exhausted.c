@@ -215,6 +215,28 @@ START_TEST(stop_without_room_for_the_last_commit_is_quick_and_named)
 }
 END_TEST
 
+START_TEST(start_on_a_full_map_makes_it_larger_and_goes_on)
+{
+	struct one_host h;
+	struct state_program state;
+	scenario_begin(&h.scenario);
+	begin(&h, "--tls off --shards 2 --records 500 --consumer_timeout 3",
+	      "--consumer_count 1 --heartbeat_timeout 3s");
+	until("all is delivered", agent_committed(&h.agent) == 1000);
+	agent_stop(&h.agent);
+	fill(&h, 0);
+	sim_post(&h.sim, "/sim/produce?records=500");
+	agent_start(&h.agent);
+	until("the rest is delivered", agent_committed(&h.agent) == 2000);
+	state_program_init(&state, h.scenario.dir);
+	ck_assert_int_eq(state_program_run(&state, "--state_dir host.st meta"), 0);
+	ck_assert_msg(strstr(state.output, "of 128.0MiB"), "%s", state.output);
+	state_program_fini(&state);
+	agent_stop(&h.agent);
+	end(&h, NULL);
+}
+END_TEST
+
 Suite *
 suite_exhausted(void)
 {
@@ -225,6 +247,7 @@ suite_exhausted(void)
 	tcase_add_test(
 		tc, reader_that_stands_still_is_named_and_nothing_is_delivered_uncommitted);
 	tcase_add_test(tc, stop_without_room_for_the_last_commit_is_quick_and_named);
+	tcase_add_test(tc, start_on_a_full_map_makes_it_larger_and_goes_on);
 	tcase_add_test(tc, start_waits_until_a_reader_slot_is_free);
 	return suite;
 }

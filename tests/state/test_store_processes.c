@@ -283,7 +283,7 @@ suite_store_processes(void)
 	Suite *suite = suite_create("store_processes");
 	TCase *tc = tcase_create("store_processes");
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 120); /* twenty thousand syncs */
 	tcase_add_test(tc, read_sees_one_moment);
 	tcase_add_test(tc, writer_killed_inside_a_transaction_blocks_nobody);
 	tcase_add_test(tc, slots_of_dead_readers_are_freed_on_request);

@@ -25,27 +25,32 @@ look_every_ms(const struct lease_book *book)
 	return half_ms < LOOK_EVERY_MS ? half_ms : LOOK_EVERY_MS;
 }
 
+/* FNV-1a: cursors are compared for equality only. */
+static uint64_t
+hash_of(const struct cursor *cursor)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+	for (const char *p = cursor->text; *p; p++)
+		hash = (hash ^ (uint8_t)*p) * 0x100000001b3u;
+	return hash;
+}
+
 static bool
 is_wrote(const struct entry *e, const struct cursor *cursor)
 {
-	for (unsigned i = 0; i < LOOK_WROTE; i++)
-		if (!cursor_is_none(&e->look.wrote[i]) && cursor_equal(&e->look.wrote[i], cursor))
+	for (unsigned i = 0; i < LOOK_WROTE && i < e->look.n_wrote; i++)
+		if (e->look.wrote[i] == hash_of(cursor))
 			return true;
 	return false;
-}
-
-static const struct cursor *
-last_wrote(const struct entry *e)
-{
-	return e->look.n_wrote ? &e->look.wrote[(e->look.n_wrote - 1) % LOOK_WROTE] : NULL;
 }
 
 static void
 note_wrote(struct entry *e, const struct cursor *cursor)
 {
-	const struct cursor *last = last_wrote(e);
-	if (!cursor_is_none(cursor) && !(last && cursor_equal(last, cursor)))
-		e->look.wrote[e->look.n_wrote++ % LOOK_WROTE] = *cursor;
+	if (cursor_is_none(cursor) || cursor_equal(&e->look.last, cursor))
+		return;
+	e->look.last = *cursor;
+	e->look.wrote[e->look.n_wrote++ % LOOK_WROTE] = hash_of(cursor);
 }
 
 void
@@ -205,10 +210,12 @@ is_as_found(const struct entry *e, const struct cursor *cursor, bool ours)
 }
 
 static void
-note_other(struct lease_book *book, const struct entry *e)
+note_other(struct lease_book *book, struct entry *e)
 {
-	lease_entry_note(book, e, "checkpoint at the service is not ours",
-			 "another host may have written it; it is left as it is");
+	if (!e->look.other)
+		lease_entry_note(book, e, "checkpoint at the service is not ours",
+				 "another host may have written it; it is left as it is");
+	e->look.other = true;
 }
 
 /* An older one of ours: of a write that was held on its way, or of one of several shards that
@@ -249,6 +256,7 @@ compare(struct lease_book *book, struct entry *e, const struct cursor *cursor, b
 	e->look.none = false;
 	e->look.wanted = false;
 	e->look.seen = true;
+	e->look.other &= !same;
 	if (same)
 		e->published_ms = now_ms;
 	else if (none || is_left_out(e, cursor) || is_as_found(e, cursor, ours) ||
@@ -263,14 +271,14 @@ static void
 on_read_back(struct lease_book *book, struct entry *e, const struct cursor *cursor, bool ours,
 	     int64_t now_ms)
 {
-	const struct cursor *last = last_wrote(e);
+	const struct cursor *last = &e->look.last;
 	e->doubtful = false;
 	e->published_ms = now_ms;
 	if (cursor_equal(cursor, &e->published))
 		return; /* it had not arrived */
 	e->publish_after_ms = 0;
 	e->published = *cursor;
-	if (cursor_is_none(cursor) || !last || cursor_equal(cursor, last) ||
+	if (cursor_is_none(cursor) || cursor_is_none(last) || cursor_equal(cursor, last) ||
 	    (ours && is_wrote(e, cursor)))
 		return;
 	e->published = *last;

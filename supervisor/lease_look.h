@@ -8,7 +8,7 @@
 #include "supervisor/lease_book.h"
 
 enum {
-	LOOK_WROTE = 8,
+	LOOK_WROTE = 32, /* eight are two seconds of a flush */
 	LOOK_LOST = 16,
 	LOOK_ALONE = 32, /* writes */
 };
@@ -20,8 +20,10 @@ struct look {
 	bool seen;   /* where it stands, since our last write */
 	int64_t at_ms;                   /* a look is wanted then: an answer was lost; 0: no */
 	int64_t older_ms;                /* it was last found to have moved back; 0: never */
-	struct cursor wrote[LOOK_WROTE]; /* what we published last, a ring */
+	struct cursor last;         /* what we published last */
+	uint64_t wrote[LOOK_WROTE]; /* and before that: a ring of their hashes */
 	unsigned n_wrote;
+	bool other; /* what stands there is not ours, and that was said */
 	bool grouped;         /* the last write was one of several shards... */
 	struct cursor before; /* ...and this stood there before it */
 };

@@ -86,7 +86,7 @@ expect_heard(struct ground *g)
 	free(out);
 }
 
-#define LATE "checkpoint_write count=1 hold=2500 "
+#define LATE "checkpoint_write count=1 hold=5000 "
 
 START_TEST(write_that_lands_late_makes_no_planned_move_repeat)
 {
@@ -104,6 +104,7 @@ START_TEST(write_that_lands_late_makes_no_planned_move_repeat)
 	flush(&g);
 	await_served(&g, 500);
 	sim_post(&g.sim, "/sim/rate?records=0");
+	until("all is committed", agent_committed(&g.a) == sim_number(&g.sim, "produced"));
 	flush(&g);
 	until("the held write has landed", sim_number(&g.sim, "late_regressions") > 0);
 	until("it is found, and written over",

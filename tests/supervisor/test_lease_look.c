@@ -3,12 +3,15 @@
  * proves nothing: what was published is looked at again, and "no checkpoint" is asked for twice.
  */
 #include <check.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/suites.h"
 #include "tests/supervisor/book_bed.h"
 
 static struct book_bed bed;
+
+enum { LATEST = 32 }; /* so many are known */
 
 static void
 setup(void)
@@ -142,27 +145,33 @@ START_TEST(checkpoint_of_another_that_we_went_on_from_is_written_over)
 }
 END_TEST
 
+static void
+publish_many(unsigned n)
+{
+	char cursor[8];
+	for (unsigned i = 1; i <= n; i++) {
+		snprintf(cursor, sizeof(cursor), "c%u", i);
+		publish_a(cursor);
+	}
+}
+
 START_TEST(checkpoint_of_our_name_that_we_did_not_publish_of_late_is_left)
 {
-	static const char *const later[] = { "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9" };
-	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-		publish_a(later[i]);
+	publish_many(LATEST + 1);
 	look_at_a();
-	book_bed_service(&bed, "A", "c1", true); /* the ninth last */
+	book_bed_service(&bed, "A", "c1", true);
 	book_bed_publish(&bed);
 	book_bed_expect(&bed, "");
 	book_bed_expect_note(&bed, "A checkpoint at the service is not ours");
 }
 END_TEST
 
-START_TEST(eighth_last_is_written_over)
+START_TEST(last_of_those_we_published_of_late_is_written_over)
 {
-	static const char *const later[] = { "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9" };
-	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-		publish_a(later[i]);
+	publish_many(LATEST + 1);
 	look_at_a();
 	book_bed_service(&bed, "A", "c2", true);
-	book_bed_expect(&bed, "told A w0 e1 c2\npublish h0 A=c9\n");
+	book_bed_expect(&bed, "told A w0 e1 c2\npublish h0 A=c33\n");
 }
 END_TEST
 
@@ -323,7 +332,7 @@ suite_lease_look(void)
 	tcase_add_test(tc, checkpoint_of_another_name_is_left_though_it_was_once_ours);
 	tcase_add_test(tc, checkpoint_of_another_that_we_went_on_from_is_written_over);
 	tcase_add_test(tc, checkpoint_of_our_name_that_we_did_not_publish_of_late_is_left);
-	tcase_add_test(tc, eighth_last_is_written_over);
+	tcase_add_test(tc, last_of_those_we_published_of_late_is_written_over);
 	tcase_add_test(tc, look_that_was_asked_for_before_the_last_write_says_nothing);
 	tcase_add_test(tc, checkpoint_that_is_gone_is_written_anew_when_it_is_gone_twice);
 	tcase_add_test(tc, write_that_lands_late_is_found_before_the_shard_is_let_go);

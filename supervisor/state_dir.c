@@ -23,6 +23,7 @@
 #include "common/clock.h"
 #include "common/fallback.h"
 #include "common/make_dirs.h"
+#include "state/this_host.h"
 #include "state/worker_record.h"
 
 enum {
@@ -82,16 +83,29 @@ kill_one(pid_t pid, uint64_t started)
 		close(pidfd);
 }
 
+/* Of this boot and pid namespace: elsewhere a pid is another process's. */
+static unsigned long long
+here(void)
+{
+	struct identity_record place = { 0 };
+	uint64_t hash = 0xcbf29ce484222325u;
+	this_host_run_place(&place);
+	for (const char *c = place.boot_id; *c; c++)
+		hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
+	return (hash ^ place.pid_namespace) * 0x100000001b3u;
+}
+
 static void
 kill_noted(int fd)
 {
 	char line[NOTE_BYTES + 1] = { 0 };
 	for (off_t at = 0; pread(fd, line, NOTE_BYTES, at) == NOTE_BYTES; at += NOTE_BYTES) {
 		unsigned pid;
-		unsigned long long started;
-		if (sscanf(line, "%u %llu", &pid, &started) != 2 || pid == 0)
-			continue;
-		kill_one((pid_t)pid, started);
+		unsigned long long started, place;
+		int fields = sscanf(line, "%u %llu %llx", &pid, &started, &place);
+		/* An earlier version noted no place. */
+		if (fields >= 2 && pid != 0 && (fields == 2 || place == here()))
+			kill_one((pid_t)pid, started);
 	}
 }
 
@@ -247,7 +261,7 @@ state_dir_note_worker(const struct state_dir *dir, uint32_t slot, pid_t pid)
 {
 	char line[NOTE_BYTES + 1];
 	unsigned long long started = pid ? worker_pid_start((uint32_t)pid) : 0;
-	snprintf(line, sizeof(line), "%-20u %-42llu", (unsigned)pid, started);
+	snprintf(line, sizeof(line), "%-20u %-20llu %-21llx", (unsigned)pid, started, here());
 	line[NOTE_BYTES - 1] = '\n';
 	ssize_t ignored = pwrite(dir->generation_fd, line, NOTE_BYTES, (off_t)slot * NOTE_BYTES);
 	(void)ignored;

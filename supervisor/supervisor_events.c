@@ -261,6 +261,10 @@ on_group_joined(void *arg, const struct service_clock *clock)
 		 LOG_TEXT("consumer_group", s->options->consumer_group_name),
 		 LOG_UINT("consumers", (uint64_t)s->options->consumer_count),
 		 LOG_TEXT("start", times.start), LOG_INT("end_ns", times.end_ns));
+	if (tally_checkpoints(s->tally))
+		log_info(s->log, "start_time counts only for shards without a checkpoint",
+			 LOG_UINT("with_checkpoint", tally_checkpoints(s->tally)),
+			 LOG_TEXT("text", "these go on at theirs; lts-state reset moves them"));
 	s->joined = true;
 	supervisor_say_ready(s);
 	return true;

@@ -88,6 +88,12 @@ tally_create(struct store *store)
 	return tally;
 }
 
+size_t
+tally_checkpoints(const struct tally *tally)
+{
+	return tally->count;
+}
+
 void
 tally_destroy(struct tally **tally)
 {

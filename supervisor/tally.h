@@ -11,6 +11,8 @@ struct tally;
 
 /* Notes where every shard stands now. */
 struct tally *tally_create(struct store *store);
+/* Shards that had a checkpoint as the agent started. */
+size_t tally_checkpoints(const struct tally *tally);
 void tally_destroy(struct tally **tally);
 /* One line for each shard that moved since, and one for all. */
 void tally_log(const struct tally *tally, struct store *store, struct log *log,

@@ -124,6 +124,7 @@ restart_by(int sig)
 		free(after);
 		ck_assert_uint_eq(agent_said(&h.agent, "msg=granted"), 6);
 		ck_assert_uint_eq(agent_said(&h.agent, "given back"), 0);
+		ck_assert_uint_eq(agent_said(&h.agent, "start_time counts only for"), 1);
 	}
 	free(before);
 	agent_stop(&h.agent);

@@ -112,6 +112,7 @@ START_TEST(shard_whose_processor_ended_instead_of_saving_goes_back)
 	fetch_with_end("20");
 	shard_bed_batch(&bed, "20", 5, 500);
 	shard_bed_delivered(&bed, LTS_OK);
+	shard_bed_confirm_end(&bed, "20");
 	shard_bed_ignore(&bed);
 	bed.back = (struct cursor){ "10" };
 	shard_bed_closed(&bed, LTS_AGAIN);

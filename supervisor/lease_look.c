@@ -201,12 +201,11 @@ is_left_out(const struct entry *e, const struct cursor *cursor)
 	return e->look.grouped && cursor_equal(cursor, &e->look.before);
 }
 
-/* The same, of any write: what we found at the grant, and have gone on from. */
+/* What we found at the grant, and have gone on from: none of our writes has come there. */
 static bool
 is_as_found(const struct entry *e, const struct cursor *cursor, bool ours)
 {
-	return cursor_equal(cursor, &e->look.before) && cursor_equal(cursor, &e->service) &&
-	       ours == e->service_is_ours;
+	return cursor_equal(cursor, &e->service) && ours == e->service_is_ours;
 }
 
 static void

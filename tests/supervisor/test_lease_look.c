@@ -128,7 +128,7 @@ START_TEST(checkpoint_of_another_name_is_left_though_it_was_once_ours)
 }
 END_TEST
 
-/* Our first write was answered and is not there (yet): what stands there is no news. */
+/* Our writes were answered and are not there (yet): what stands there is no news. */
 START_TEST(checkpoint_of_another_that_we_went_on_from_is_written_over)
 {
 	book_bed_heartbeat(&bed, 1, "C");
@@ -137,11 +137,14 @@ START_TEST(checkpoint_of_another_that_we_went_on_from_is_written_over)
 	book_bed_commit(&bed, "C", 3, "c6");
 	book_bed_publish(&bed);
 	book_bed_written(&bed, "C", "c6", LTS_OK);
+	book_bed_commit(&bed, "C", 3, "c7");
+	book_bed_publish(&bed);
+	book_bed_written(&bed, "C", "c7", LTS_OK);
 	book_bed_tick(&bed, BED_TIMEOUT_MS / 2);
 	buf_clear(&bed.said);
 	bed.said.data[0] = '\0';
 	book_bed_service(&bed, "C", "c5", false);
-	book_bed_expect(&bed, "told C w0 e3 c5\npublish h1 C=c6\n");
+	book_bed_expect(&bed, "told C w0 e3 c5\npublish h1 C=c7\n");
 }
 END_TEST
 

@@ -136,6 +136,7 @@ static void
 remove_entry(struct lease_book *book, size_t index)
 {
 	lease_reset_on_left(book, &book->entries[index]);
+	lease_look_end(book, &book->entries[index]);
 	book->entries[index] = book->entries[--book->count];
 	book->changes++;
 }

@@ -72,12 +72,12 @@ struct lease_book {
 	size_t n_seen, seen_cap;
 	bool live[ASSIGN_WORKERS_MAX];
 	uint32_t sequence;
-	uint64_t changes;   /* shards granted and gone */
-	uint64_t questions; /* the last one's number */
-	int64_t looked_ms; /* at all shards */
+	uint64_t changes, questions; /* shards granted and gone; the last question's number */
+	int64_t looked_ms;           /* at all shards */
 	bool stopping;
-	struct shard_id lost[LOOK_LOST]; /* a write told us so; a ring */
-	unsigned n_lost;
+	struct look_left left[LOOK_LEFT]; /* of shards given back; a ring */
+	struct shard_id lost[LOOK_LOST];  /* a write told us so; a ring */
+	unsigned n_left, n_lost;
 };
 
 /* The entry of a shard, or NULL. Good until an entry is added or removed. */

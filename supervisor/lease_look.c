@@ -10,6 +10,7 @@
 #include "supervisor/lease_entry.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum {
 	LOOK_ASK_AGAIN_MS = 1000,  /* then doubling, up to a sixth of the timeout */
@@ -88,7 +89,30 @@ lease_look_begin(struct lease_book *book, struct entry *e)
 {
 	e->look.none = e->look.wanted = false;
 	e->look.at_ms = 0;
+	for (unsigned i = 0; i < LOOK_LEFT && !e->look.n_wrote; i++) {
+		const struct look_left *left = &book->left[i];
+		if (!shard_id_equal(&left->shard, &e->shard))
+			continue;
+		memcpy(e->look.wrote, left->wrote, sizeof(e->look.wrote));
+		e->look.n_wrote = left->n_wrote;
+	}
 	lease_look_anew(book, e);
+}
+
+void
+lease_look_end(struct lease_book *book, const struct entry *e)
+{
+	struct look_left *left = NULL;
+	if (!e->look.n_wrote)
+		return;
+	for (unsigned i = 0; i < LOOK_LEFT; i++)
+		if (shard_id_equal(&book->left[i].shard, &e->shard))
+			left = &book->left[i];
+	if (!left)
+		left = &book->left[book->n_left++ % LOOK_LEFT];
+	left->shard = e->shard;
+	memcpy(left->wrote, e->look.wrote, sizeof(left->wrote));
+	left->n_wrote = e->look.n_wrote;
 }
 
 void

@@ -10,6 +10,7 @@
 enum {
 	LOOK_WROTE = 32, /* eight are two seconds of a flush */
 	LOOK_LOST = 16,
+	LOOK_LEFT = 64,
 	LOOK_ALONE = 32, /* writes */
 };
 
@@ -28,6 +29,13 @@ struct look {
 	struct cursor before; /* ...and this stood there before it */
 };
 
+/* Of a shard that was given back: a write may still be on its way when it comes again. */
+struct look_left {
+	struct shard_id shard;
+	uint64_t wrote[LOOK_WROTE];
+	unsigned n_wrote;
+};
+
 struct refused {
 	unsigned alone;   /* so many more writes go alone: the service left it out, or... */
 	unsigned n;       /* ...refused it so often in a row... */
@@ -40,8 +48,9 @@ struct entry;
 void lease_entry_ask(struct lease_book *book, struct entry *e, int64_t now_ms);
 bool lease_entry_may_ask(const struct lease_book *book, const struct entry *e, int64_t now_ms);
 void lease_entry_ask_anew(struct lease_book *book, struct entry *e);
-/* A grant: nothing is known. */
+/* A grant: nothing is known but what we wrote; until it leaves the book. */
 void lease_look_begin(struct lease_book *book, struct entry *e);
+void lease_look_end(struct lease_book *book, const struct entry *e);
 /* A write of this cursor begins, alone or as one of several. */
 void lease_look_write(struct lease_book *book, struct entry *e, const struct cursor *cursor,
 		      bool grouped);

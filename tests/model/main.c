@@ -61,6 +61,8 @@ model_failed(void)
 static const char *
 unsettled(const uint64_t *wanted)
 {
+	if (service_knows_of_a_stop())
+		return "a host that was told to end has not come back";
 	if (!service_is_balanced())
 		return "the service's consumers do not share the shards evenly";
 	for (int i = 0; i < the_world->shards; i++) {

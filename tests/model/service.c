@@ -289,6 +289,15 @@ service_note_start(int host)
 	service.stopping_us[host] = 0;
 }
 
+bool
+service_knows_of_a_stop(void)
+{
+	for (int host = 0; host < the_world->hosts; host++)
+		if (service.stopping_us[host])
+			return true;
+	return false;
+}
+
 /* An owner that has looked since it was asked to let go, or to end, cannot know of what lands
  * behind that. */
 static bool

@@ -63,6 +63,7 @@ bool service_is_balanced(void);
 /* A host is told to end: what lands behind its last look nobody can know of. */
 void service_note_stop(int host);
 void service_note_start(int host);
+bool service_knows_of_a_stop(void); /* a host was told to end, and was not started again */
 /* It wants the shard back, and gives it to somebody after that time. */
 void service_withdraw(int shard, int64_t time_us);
 

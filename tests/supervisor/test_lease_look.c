@@ -221,6 +221,27 @@ START_TEST(write_that_lands_late_is_found_before_the_shard_is_let_go)
 }
 END_TEST
 
+START_TEST(write_of_an_earlier_grant_that_lands_late_is_known_for_ours)
+{
+	publish_a("c3");
+	publish_a("c4");
+	book_bed_heartbeat(&bed, 0, "B");
+	book_bed_message(&bed, 0, MSG_RELEASED, "A", 1);
+	book_bed_service(&bed, "A", "c4", true);
+	book_bed_heartbeat(&bed, 0, "A B");
+	book_bed_service(&bed, "A", "c4", true);
+	book_bed_message(&bed, 0, MSG_HELD, "A", 3);
+	book_bed_commit(&bed, "A", 3, "c5");
+	book_bed_publish(&bed);
+	book_bed_written(&bed, "A", "c5", LTS_OK);
+	book_bed_tick(&bed, BED_TIMEOUT_MS / 2);
+	buf_clear(&bed.said);
+	bed.said.data[0] = '\0';
+	book_bed_service(&bed, "A", "c3", true);
+	book_bed_expect(&bed, "told A w0 e3 c3\npublish h0 A=c5\n");
+}
+END_TEST
+
 /* It may still be on its way. */
 START_TEST(lost_answer_keeps_the_shard_until_it_was_looked_at_later)
 {
@@ -339,6 +360,7 @@ suite_lease_look(void)
 	tcase_add_test(tc, look_that_was_asked_for_before_the_last_write_says_nothing);
 	tcase_add_test(tc, checkpoint_that_is_gone_is_written_anew_when_it_is_gone_twice);
 	tcase_add_test(tc, write_that_lands_late_is_found_before_the_shard_is_let_go);
+	tcase_add_test(tc, write_of_an_earlier_grant_that_lands_late_is_known_for_ours);
 	tcase_add_test(tc, lost_answer_keeps_the_shard_until_it_was_looked_at_later);
 	tcase_add_test(tc, shard_is_not_kept_for_ever_by_a_look_that_fails);
 	tcase_add_test(tc, agent_that_stops_looks_at_what_it_leaves);

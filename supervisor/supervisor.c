@@ -484,10 +484,11 @@ supervisor_run(const struct supervisor_config *config)
 		group_start(s.group);
 		ev_run(s.loop, 0);
 		start_guard(&s.start, true);
-		tally_log(s.tally, s.start.store, s.log,
-			  s.reached_end && !s.exit ? "finished" : "delivered");
+		uint64_t dead = tally_log(s.tally, s.start.store, s.log,
+					  s.reached_end && !s.exit ? "finished" : "delivered");
 		start_guard(&s.start, false);
 		log_info(s.log, "ended", LOG_INT("exit", s.exit));
+		tally_say_dead(s.log, dead, s.options->deadletter_dir);
 	}
 	tear_down(&s);
 	buf_fini(&why);

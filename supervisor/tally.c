@@ -13,7 +13,7 @@
 
 struct base {
 	struct shard_id shard;
-	uint64_t records, bytes;
+	uint64_t records, bytes, dead_letters;
 };
 
 struct tally {
@@ -26,7 +26,7 @@ struct sum {
 	const struct tally *tally;
 	struct log *log;
 	const char *event;
-	uint64_t records, bytes, shards;
+	uint64_t records, bytes, dead_letters, shards;
 };
 
 static enum lts_err
@@ -39,7 +39,8 @@ add_base(void *arg, struct store_key key, const void *data, size_t len)
 		return err;
 	tally->bases = xreallocarray(tally->bases, tally->count + 1, sizeof(*tally->bases));
 	tally->bases[tally->count++] =
-		(struct base){ record.shard, record.records, record.bytes };
+		(struct base){ record.shard, record.records, record.bytes,
+			       record.dead_letters };
 	return LTS_OK;
 }
 
@@ -56,9 +57,11 @@ add_sum(void *arg, struct store_key key, const void *data, size_t len)
 			continue;
 		record.records -= sum->tally->bases[i].records;
 		record.bytes -= sum->tally->bases[i].bytes;
+		record.dead_letters -= sum->tally->bases[i].dead_letters;
 	}
 	sum->records += record.records;
 	sum->bytes += record.bytes;
+	sum->dead_letters += record.dead_letters;
 	sum->shards++;
 	log_info(sum->log, sum->event, LOG_TEXT("shard", record.shard.text),
 		 LOG_UINT("records", record.records), LOG_UINT("bytes", record.bytes),
@@ -104,7 +107,7 @@ tally_destroy(struct tally **tally)
 	*tally = NULL;
 }
 
-void
+uint64_t
 tally_log(const struct tally *tally, struct store *store, struct log *log, const char *event)
 {
 	struct sum sum = { .tally = tally, .log = log, .event = event };
@@ -112,4 +115,14 @@ tally_log(const struct tally *tally, struct store *store, struct log *log, const
 	log_info(log, event, LOG_UINT("shards", sum.shards), LOG_UINT("records", sum.records),
 		 LOG_UINT("bytes", sum.bytes), LOG_INT("ms", clock_mono_ms() - tally->start_ms),
 		 LOG_TEXT("reason", err ? lts_err_name(err) : NULL));
+	return sum.dead_letters;
+}
+
+void
+tally_say_dead(struct log *log, uint64_t dead_letters, const char *dir)
+{
+	if (dead_letters)
+		log_warn(log, "records were put aside: --replay_deadletter sends them again",
+			 LOG_UINT("records", dead_letters),
+			 LOG_TEXT("deadletter_dir", dir ? dir : "deadletter in state_dir"));
 }

@@ -2,11 +2,12 @@
  * processor_batch.c - a command per piece: sink=batch:COMMAND.
  *
  * In a worker's delivery thread. Owns the commands that run: one, when it is this process's turn
- * (worker/turns.h), or RUN_MAX at a time; the others wait. Exit code 0 is done with, 75 is later,
- * anything else has failed; whether it read all of its stdin is its own affair. Must never wait
- * for a command, but for a killed one's end; nor for the turn; nor keep the turn without a
- * command; nor call records refused because nobody reads our standard output. Held by
- * tests/worker/test_processor_batch.c and test_batch_turns.c.
+ * (worker/turns.h), or RUN_MAX at a time; the others wait. Exit code 0 is done with, 75, 126
+ * and 127 are later, anything else has failed; whether it read all of its stdin is its own
+ * affair. Must never wait for a command, but for a killed one's end; nor for the turn; nor keep
+ * the turn without a command; nor call records refused because nobody reads our standard output,
+ * or because a command cannot be run. Held by tests/worker/test_processor_batch.c and
+ * test_batch_turns.c.
  */
 #include <errno.h>
 #include <poll.h>
@@ -32,6 +33,8 @@
 enum {
 	RUN_MAX = 8,
 	EXIT_LATER = 75,        /* EX_TEMPFAIL */
+	EXIT_NOT_RUN = 126,     /* a shell's for a command that cannot be run, and... */
+	EXIT_NOT_THERE = 127,   /* ...for one that is not there */
 	SHELL_SIGNAL = 128,     /* a shell's exit code for a command that a signal ended */
 	FEED_IOV = 1024,        /* as many as child_write takes */
 	FEED_BYTES = 256 << 10, /* of texts made at a time */
@@ -66,6 +69,7 @@ struct batch_processor {
 	struct turns *turns; /* NULL: they need not take turns */
 	int64_t say_ms;      /* when to say that it is not our turn; 0: nobody waits for it */
 	unsigned n_running;
+	bool not_run; /* the last command that ended could not be run */
 	struct shards running, waiting;
 };
 
@@ -265,15 +269,33 @@ describe(const struct processor_shard *s, int status, char *to, size_t room)
 		snprintf(to + len, room - (size_t)len, ": %s", said);
 }
 
+/* No record is to blame for a command that cannot be run: they wait until it can. */
+static bool
+is_run(struct processor_shard *s, int status, const char *text)
+{
+	struct batch_processor *p = s->owner;
+	int code = WIFEXITED(status) && !s->timed_out ? WEXITSTATUS(status) : 0;
+	bool is = code != EXIT_NOT_RUN && code != EXIT_NOT_THERE;
+	if (!is && !p->not_run)
+		log_error(p->log, "the command cannot be run: the records wait until it can",
+			  LOG_TEXT("command", p->command), LOG_TEXT("shard", s->id.text),
+			  LOG_TEXT("text", text));
+	else if (is && p->not_run)
+		log_info(p->log, "the command can be run again");
+	p->not_run = !is;
+	return is;
+}
+
 static void
 judge(struct processor_shard *s, int status)
 {
 	char text[sizeof(s->verdict.error)];
 	describe(s, status, text, sizeof(text));
+	bool runs = is_run(s, status, text);
 	bool exited = WIFEXITED(status) && !s->timed_out;
 	if (exited && WEXITSTATUS(status) == 0)
 		decide(s, VERDICT_ACK, "%s", "");
-	else if (exited && WEXITSTATUS(status) == EXIT_LATER)
+	else if (!runs || (exited && WEXITSTATUS(status) == EXIT_LATER))
 		decide(s, VERDICT_LATER, "%s", text);
 	else if (!stdout_is_read())
 		decide(s, VERDICT_LATER, "nobody reads standard output; %s", text);

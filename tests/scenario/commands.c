@@ -106,6 +106,8 @@ poison(const char *what, const char *more, const unsigned *seqs, unsigned n)
 		ck_assert(account->is_dead[1][seqs[i]]);
 	ck_assert_uint_eq(account->repeated, 0);
 	free(account);
+	snprintf(options, sizeof(options), "sends them again\" records=%u deadletter_dir=", n);
+	ck_assert_uint_eq(agent_said(&h.agent, options), 1);
 	one_host_end(&h);
 }
 
@@ -148,6 +150,24 @@ START_TEST(dead_letter_says_what_the_command_said)
 	char *letters = test_plugin_dead_letters(&h);
 	ck_assert_ptr_nonnull(strstr(letters, "\"error\":\"exit 3: record 550 is bad\""));
 	free(letters);
+	one_host_end(&h);
+}
+END_TEST
+
+START_TEST(records_wait_for_a_command_that_is_not_there_and_none_is_put_aside)
+{
+	struct one_host h;
+	scenario_begin(&h.scenario);
+	sim_start(&h.sim, &h.scenario, SIM);
+	agent_init(&h.agent, &h.sim, "host", AGENT "--max_attempts 1 --sink batch:./command");
+	test_plugin_rules(&h, "");
+	agent_start(&h.agent);
+	until("both workers say so",
+	      agent_said(&h.agent, "the command cannot be run: the records wait") == 2);
+	test_command_install(&h.scenario);
+	free(expect_drained(&h, 0));
+	ck_assert_uint_eq(agent_said(&h.agent, "records refused"), 0);
+	ck_assert_uint_eq(agent_said(&h.agent, "records were put aside"), 0);
 	one_host_end(&h);
 }
 END_TEST
@@ -267,6 +287,8 @@ suite_commands(void)
 	tcase_add_test(tc, two_records_of_a_batch_are_both_put_aside);
 	tcase_add_loop_test(tc, record_that_hangs_the_command_is_put_aside_alone, 0, 3);
 	tcase_add_test(tc, dead_letter_says_what_the_command_said);
+	tcase_add_test(tc,
+		       records_wait_for_a_command_that_is_not_there_and_none_is_put_aside);
 	tcase_add_test(tc, shard_stops_at_a_poison_record_when_it_is_to_and_the_others_go_on);
 	tcase_add_test(tc, exit_75_is_tried_again_and_is_no_attempt);
 	tcase_add_test(tc, failure_that_passes_costs_an_attempt_and_nothing_else);

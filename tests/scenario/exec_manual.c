@@ -99,10 +99,10 @@ START_TEST(child_that_is_killed_as_a_shard_is_let_go_loses_nothing_of_the_others
 {
 	struct one_host h;
 	struct agent other;
-	enum { FEW = 800 };
+	enum { FEW = 600 };
 	static const char options[] = AGENT "--consumer_count 1 --process_timeout 10s";
-	begin(&h, "--tls off --shards 4 --records 800 --consumer_timeout 3", options,
-	      "every * * 3\nslow * * 6\n");
+	begin(&h, "--tls off --shards 4 --records 600 --consumer_timeout 3", options,
+	      "every * * 3\nslow * * 12\n");
 	add_agent(&h, &other, "other", options);
 	agent_start(&h.agent);
 	until("something is saved", test_plugin_done(&h, SHARDS) >= 300);

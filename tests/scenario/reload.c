@@ -143,7 +143,8 @@ START_TEST(consumers_of_a_crashed_life_are_served_by_the_workers_that_are_left)
 	until("each has its share", sim_is_settled(&h.sim, 4) && workers_of(&h) == 4);
 	reload(&h, "consumer_count = 1\n");
 	until("one is left", workers_of(&h) == 1);
-	until("it has all of them", sim_is_settled(&h.sim, 4));
+	until("it has all of them", sim_is_settled(&h.sim, 4) &&
+					    agent_said(&h.agent, "msg=\"shard held\"") >= 8);
 	agent_kill_whole(&h.agent);
 	agent_start(&h.agent);
 	end_drained(&h);

@@ -71,7 +71,7 @@ bench-programs: all $(BIN)/lts-bench $(BIN)/bench/null_plugin.so $(BIN)/bench/ac
 FUZZ = build/fuzz
 FUZZERS = $(patsubst tests/fuzz/%.c,$(FUZZ)/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZED = $(patsubst %.c,$(FUZZ)/obj/%.o,$(filter-out %/main.c,$(wildcard common/*.c)) state/schema.c supervisor/metrics_text.c \
-	$(addprefix worker/,batch_scan.c exec_frame.c json_avx2.c json_skip.c json_string.c json_text.c record_text.c record_time.c))
+	$(addprefix worker/,batch_scan.c batch_sift.c exec_frame.c json_avx2.c json_loose.c json_skip.c json_string.c json_text.c record_text.c record_time.c))
 FUZZ_FLAGS = -std=gnu11 -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 
 fuzz: $(FUZZERS)

@@ -263,9 +263,8 @@ read_body(struct sifting *s, const char *p)
 static void
 put_on_one_line(const struct batch_sift *sift, char *body)
 {
-	const struct bad_record *bad = sift->bad, *end = bad + sift->n_bad;
-	for (size_t i = 0; i < sift->n_records; i++) {
-		if (bad < end && bad->index == i)
+	for (size_t i = 0, bad = 0; i < sift->n_records; i++) {
+		if (bad < sift->n_bad && sift->bad[bad].index == i)
 			bad++;
 		else if (sift->records[i].text != BATCH_SCAN_EMPTY)
 			batch_scan_unbreak(body + (sift->records[i].text - body),

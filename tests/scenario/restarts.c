@@ -13,7 +13,6 @@
 
 #include "common/xalloc.h"
 #include "state/identity.h"
-#include "tests/support/json_path.h"
 #include "tests/support/one_host.h"
 #include "tests/support/tmpdir.h"
 
@@ -80,29 +79,6 @@ START_TEST(that_contents_are_written_otherwise_is_said_once_on_a_state_of_before
 }
 END_TEST
 
-/* "shard=owner ..." of all shards, then the members' names. */
-static char *
-describe_group(const struct sim_process *sim)
-{
-	cJSON *status = sim_status(sim), *each;
-	char *text = xstrdup(""), *longer;
-	cJSON_ArrayForEach(each, json_path_at(status, "shards"))
-	{
-		longer = xasprintf("%s%s=%s ", text, json_path_text(each, "shard"),
-				   json_path_text(each, "owner"));
-		free(text);
-		text = longer;
-	}
-	cJSON_ArrayForEach(each, json_path_at(status, "members"))
-	{
-		longer = xasprintf("%s%s ", text, json_path_text(each, "name"));
-		free(text);
-		text = longer;
-	}
-	cJSON_Delete(status);
-	return text;
-}
-
 /* 6 shards on 3 consumers; what a restart must not change. */
 static void
 restart_by(int sig)
@@ -112,14 +88,14 @@ restart_by(int sig)
 		       "--consumer_count 3 --heartbeat_timeout 60s");
 	until("the group is settled", sim_is_settled(&h.sim, 3));
 	until("every shard has moved", agent_committed(&h.agent) > 12000);
-	char *before = describe_group(&h.sim);
+	char *before = sim_describe_group(&h.sim);
 	for (int i = 0; i < 3; i++) {
 		process_signal(&h.agent.process, sig);
 		until("it has ended", process_has_ended(&h.agent.process));
 		agent_start(&h.agent);
 		until("it holds its shards again",
 		      agent_said(&h.agent, "msg=\"shard held\"") >= 6);
-		char *after = describe_group(&h.sim);
+		char *after = sim_describe_group(&h.sim);
 		ck_assert_str_eq(before, after);
 		free(after);
 		ck_assert_uint_eq(agent_said(&h.agent, "msg=granted"), 6);

@@ -230,6 +230,28 @@ sim_is_settled(const struct sim_process *sim, unsigned members)
 	return settled && sum == n_shards;
 }
 
+char *
+sim_describe_group(const struct sim_process *sim)
+{
+	cJSON *status = sim_status(sim), *each;
+	char *text = xstrdup(""), *longer;
+	cJSON_ArrayForEach(each, json_path_at(status, "shards"))
+	{
+		longer = xasprintf("%s%s=%s ", text, json_path_text(each, "shard"),
+				   json_path_text(each, "owner"));
+		free(text);
+		text = longer;
+	}
+	cJSON_ArrayForEach(each, json_path_at(status, "members"))
+	{
+		longer = xasprintf("%s%s ", text, json_path_text(each, "name"));
+		free(text);
+		text = longer;
+	}
+	cJSON_Delete(status);
+	return text;
+}
+
 double
 sim_published(const struct sim_process *sim)
 {

@@ -42,6 +42,8 @@ char *sim_text(const struct sim_process *sim, const char *path);
 /* So many members, each shard on offer listed by the one that owns it, and nobody has two more
  * than another. */
 bool sim_is_settled(const struct sim_process *sim, unsigned members);
+/* "shard=owner ..." of all shards, then the names of the members; the caller frees. */
+char *sim_describe_group(const struct sim_process *sim);
 /* The sum of the shards' checkpoints, as numbers of records. */
 double sim_published(const struct sim_process *sim);
 

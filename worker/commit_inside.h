@@ -43,6 +43,7 @@ struct committer {
 	struct processor *processor;
 	struct sink *letters; /* NULL: not needed yet */
 	struct track *processed; /* the shards that it has, by process->next */
+	size_t n_put_off;        /* of them wait for the user's code, and say so */
 	struct worker_record self;
 	struct track *dirty;
 	size_t n_dirty;

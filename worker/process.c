@@ -142,6 +142,8 @@ static void
 obey(struct committer *c, struct track *t, struct batch *batch, const struct verdict *v)
 {
 	struct process *p = t->process;
+	if (v->kind != VERDICT_PENDING && (v->kind != VERDICT_LATER || v->done))
+		process_goes_on(c, t);
 	switch (v->kind) {
 	case VERDICT_PENDING:
 		break;
@@ -151,6 +153,7 @@ obey(struct committer *c, struct track *t, struct batch *batch, const struct ver
 	case VERDICT_LATER:
 		acknowledge(c, t, batch, v, v->done);
 		attempt_later(&p->attempt, clock_mono_ms());
+		process_put_off(c, t, v->error);
 		break;
 	case VERDICT_REFUSED:
 		acknowledge(c, t, batch, v, v->done);
@@ -275,5 +278,6 @@ process_give_up(struct committer *c, struct track *t)
 {
 	if (t->process->pending) /* its records go */
 		process_close(c, t, PROCESSOR_STOPPING);
+	process_goes_on(c, t);
 	t->process->begun = false;
 }

@@ -199,6 +199,7 @@ process_free(struct committer *c, struct track *t)
 	while (*at != t)
 		at = &(*at)->process->next;
 	*at = t->process->next;
+	process_goes_on(c, t);
 	free(t->process->given);
 	free(t->process);
 	t->process = NULL;

@@ -1,6 +1,7 @@
 /*
  * process_inside.h - the inside of worker/process.h, for its own files: process.c (batches and
- * verdicts), process_calls.c (the processor), process_poison.c (dead letters), process_back.c.
+ * verdicts), process_calls.c (the processor), process_poison.c (dead letters), process_back.c,
+ * process_later.c.
  */
 #ifndef WORKER_PROCESS_INSIDE_H
 #define WORKER_PROCESS_INSIDE_H
@@ -31,11 +32,16 @@ struct process {
 	bool forgotten; /* the user's code ended, and with it what it had not saved */
 	bool sent_back; /* the shard was told to go on at `at`, without a batch */
 	unsigned ends;  /* of user code at its last call, since the last save */
+	int64_t later_ms; /* since then it is put off, again and again; 0: it is not... */
+	bool waits;       /* ...and that was said */
 	char error[200];                       /* of the last attempt that failed */
 };
 
 /* Of process_calls.c: the piece is given, or, when it is under way, looked at. */
 struct verdict process_call(struct committer *c, struct track *t, const struct batch *batch);
+/* Of process_later.c. The user's code puts the records off; or it went on, or they are gone. */
+void process_put_off(struct committer *c, struct track *t, const char *why);
+void process_goes_on(struct committer *c, struct track *t);
 /* Of process_back.c. A batch that starts there is given. */
 void process_note_given(struct process *p, const struct cursor *from);
 /* Goes on where the verdict says, or refuses that: LTS_INVALID, and `why` has a line. */

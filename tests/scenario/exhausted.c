@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "common/xalloc.h"
@@ -237,6 +238,45 @@ START_TEST(start_on_a_full_map_makes_it_larger_and_goes_on)
 }
 END_TEST
 
+/* The command `sink` does that. */
+static void
+write_sink(struct one_host *h, const char *text)
+{
+	scenario_begin(&h->scenario);
+	char *path = tmpdir_path(h->scenario.dir, "sink");
+	tmpdir_write(h->scenario.dir, "sink", text, strlen(text));
+	ck_assert_int_eq(chmod(path, 0755), 0);
+	free(path);
+}
+
+START_TEST(sink_that_puts_records_off_is_named_until_it_takes_them)
+{
+	struct one_host h;
+	write_sink(&h, "#!/bin/sh\n[ -e open ] || { echo no route >&2; exit 75; }\ncat >>all\n");
+	begin(&h, "--tls off --shards 2 --records 500 --consumer_timeout 3",
+	      "--consumer_count 1 --end_time end --sink batch:./sink");
+	until("it is named", agent_said(&h.agent, "the sink puts its records off") == 2);
+	expect_named(&h, "the sink puts records off: exit 75: no route");
+	tmpdir_write(h.scenario.dir, "open", "", 0);
+	ck_assert_int_eq(agent_wait(&h.agent), 0);
+	ck_assert_double_eq(agent_committed(&h.agent), 1000);
+	ck_assert_uint_eq(agent_said(&h.agent, "the sink takes records again"), 2);
+	end(&h, NULL);
+}
+END_TEST
+
+START_TEST(child_that_ends_at_once_again_and_again_is_named)
+{
+	struct one_host h;
+	write_sink(&h, "#!/bin/sh\nexit 3\n");
+	begin(&h, "--tls off --shards 2 --records 500 --consumer_timeout 3",
+	      "--consumer_count 1 --sink exec:./sink");
+	until("it is named", agent_said(&h.agent, "the sink puts its records off") == 2);
+	expect_named(&h, "the sink puts records off: the child exited with 3");
+	end(&h, NULL);
+}
+END_TEST
+
 Suite *
 suite_exhausted(void)
 {
@@ -249,5 +289,7 @@ suite_exhausted(void)
 	tcase_add_test(tc, stop_without_room_for_the_last_commit_is_quick_and_named);
 	tcase_add_test(tc, start_on_a_full_map_makes_it_larger_and_goes_on);
 	tcase_add_test(tc, start_waits_until_a_reader_slot_is_free);
+	tcase_add_test(tc, sink_that_puts_records_off_is_named_until_it_takes_them);
+	tcase_add_test(tc, child_that_ends_at_once_again_and_again_is_named);
 	return suite;
 }

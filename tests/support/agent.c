@@ -129,6 +129,7 @@ agent_kill_whole(struct agent *agent)
 	size_t n = agent_workers(agent, pids);
 	for (size_t i = 0; i < n; i++)
 		kill(pids[i], SIGKILL);
+	until("its workers are dead, and what they had started", !agent_workers(agent, pids));
 	process_kill(&agent->process);
 }
 

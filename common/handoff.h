@@ -55,6 +55,7 @@ enum handoff_fd {
  *   {"done":true}                                       the last line
  *   {"waits":true}                                      of each thing that stands still...
  *   {"waits":"worker 0: no space ...","ms":1234}        ...what it waits for, and how long
+ *   {"unready":"the consumer group is not joined"}      as /readyz, when that is 503
  *   {"done":true}                                       the last line */
 #define CONTROL_SOCKET "control"
 

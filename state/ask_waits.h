@@ -13,6 +13,7 @@ struct agent_waits {
 		char text[256]; /* without what a terminal would obey */
 	} *rows;
 	size_t n; /* up to ASK_WAITS_MAX */
+	char unready[512]; /* why the agent is not ready, clean as well; "": it is, or none runs */
 };
 
 enum { ASK_WAITS_MAX = 1024 };

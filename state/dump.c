@@ -7,7 +7,9 @@
 #include "state/dump.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
+#include "common/xalloc.h"
 #include "state/names.h"
 #include "state/proc.h"
 #include "state/table.h"
@@ -217,10 +219,33 @@ fill_events(struct table *table, const struct dump *dump)
 	}
 }
 
+static void
+say_stuck(const struct dump *dump, FILE *out)
+{
+	const struct snapshot *s = dump->snapshot;
+	bool any = false;
+	for (size_t i = 0; i < s->n_leases; i++) {
+		const struct lease_record *lease = &s->leases[i];
+		const char *why = snapshot_why_stuck(s, &lease->shard);
+		if (lease->state != LEASE_STUCK)
+			continue;
+		any = true;
+		char *clean = xstrdup(why ? why : "why is in events that are not kept any more");
+		human_clean(clean);
+		fprintf(out, "shard %s is stuck: %s\n", lease->shard.text, clean);
+		free(clean);
+	}
+	if (any)
+		fprintf(out, "a stuck shard goes on when the cause is mended and the agent started "
+			     "again, or past it by lts-state reset\n");
+}
+
 /* Below the leases, which do not tell it: a shard that waits is held. */
 static void
 say_waits(const struct dump *dump, FILE *out)
 {
+	if (dump->waits && dump->waits->unready[0])
+		fprintf(out, "not ready: %s\n", dump->waits->unready);
 	for (size_t i = 0; dump->waits && i < dump->waits->n; i++)
 		fprintf(out, "waits for %s: %s\n",
 			human_age(dump->waits->rows[i].for_ms * 1000000).text,
@@ -249,8 +274,10 @@ dump_tables(const struct dump *dump, FILE *out)
 		fill[t](&table, dump);
 		table_print(&table, out);
 		table_fini(&table);
-		if (t == STORE_LEASES)
+		if (t == STORE_LEASES) {
+			say_stuck(dump, out);
 			say_waits(dump, out);
+		}
 	}
 }
 

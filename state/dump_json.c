@@ -118,6 +118,9 @@ put_leases(cJSON *root, const struct dump *dump)
 		add_uint(o, "pid", r->pid);
 		add_text(o, "alive", dump_holder_alive(s, r));
 		add_time(o, dump, "since", "age_ms", r->since_ns);
+		const char *why = snapshot_why_stuck(s, &r->shard);
+		if (r->state == LEASE_STUCK && why)
+			add_text(o, "why", why);
 	}
 }
 
@@ -130,6 +133,8 @@ put_waits(cJSON *root, const struct dump *dump)
 		add_text(o, "text", dump->waits->rows[i].text);
 		add_uint(o, "ms", (uint64_t)dump->waits->rows[i].for_ms);
 	}
+	if (dump->waits && dump->waits->unready[0])
+		add_text(root, "unready", dump->waits->unready);
 }
 
 static void

@@ -299,6 +299,16 @@ snapshot_checkpoint(const struct snapshot *s, const struct shard_id *shard)
 		       by_checkpoint_shard);
 }
 
+const char *
+snapshot_why_stuck(const struct snapshot *s, const struct shard_id *shard)
+{
+	for (size_t i = s->n_events; i-- > 0;)
+		if (s->events[i].kind == EVENT_STUCK &&
+		    strcmp(s->events[i].shard.text, shard->text) == 0)
+			return s->events[i].text;
+	return NULL;
+}
+
 const struct worker_record *
 snapshot_worker(const struct snapshot *s, uint32_t slot)
 {

@@ -234,17 +234,6 @@ note(struct notes *notes, const char *fmt, ...)
 	notes->len = strlen(notes->text);
 }
 
-/* Why it is stuck; NULL: that event is too long ago. */
-static const char *
-why_stuck(const struct snapshot *s, const struct shard_id *shard)
-{
-	for (size_t i = s->n_events; i-- > 0;)
-		if (s->events[i].kind == EVENT_STUCK &&
-		    strcmp(s->events[i].shard.text, shard->text) == 0)
-			return s->events[i].text;
-	return NULL;
-}
-
 static void
 add_notes(struct watch_rows *rows, const struct watch_sample *now, const struct shard_row *row)
 {
@@ -255,7 +244,7 @@ add_notes(struct watch_rows *rows, const struct watch_sample *now, const struct 
 	else if (is_owned(row->lease) && owner_state(now, row->lease) == PROC_STOPPED)
 		note(&notes, "owner stopped");
 	if (row->lease && row->lease->state == LEASE_STUCK) {
-		const char *why = why_stuck(&now->snapshot, row->shard);
+		const char *why = snapshot_why_stuck(&now->snapshot, row->shard);
 		note(&notes, "%s", why ? why : "stopped: see events");
 	}
 	if (c && c->attempts)

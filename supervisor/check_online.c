@@ -17,6 +17,7 @@
 #include "common/protect.h"
 #include "common/xalloc.h"
 #include "supervisor/agency.h"
+#include "supervisor/group.h"
 
 /* The try ends a little sooner: then it is known what it waited for. */
 enum { ONLINE_MS = 10 * 1000, TRY_MS = 9 * 1000, SKEW_S = 60, KEY_ID_MAX = 32 };
@@ -72,7 +73,7 @@ say_keys(struct buf *lines, const char *ak, const struct lts_answer *answer)
 	size_t len = strspn(ak, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
 	bool is_id = !ak[len] && len <= KEY_ID_MAX;
 	say_option(lines, "ak", is_id ? ak : "(not printed: it does not look like a key's id)");
-	SAY(lines, "the service refuses these keys: ");
+	SAY(lines, "the service refuses these keys: " GROUP_DENIED_CAUSES ": ");
 	say_words(lines, answer);
 }
 

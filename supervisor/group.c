@@ -62,10 +62,7 @@ static const char *
 causes_of(enum lts_err err)
 {
 	if (err == LTS_DENIED)
-		return "the service refuses these keys: ak or sk is wrong, of another account or "
-		       "no longer valid, a temporary key is without its security_token, the user "
-		       "lacks the permission, option 'region' is not the stream's, or this host's "
-		       "clock is off by more than 15 minutes";
+		return "the service refuses these keys: " GROUP_DENIED_CAUSES;
 	if (err == LTS_NOTFOUND)
 		return "the service does not know this consumer group: project_id, group_id, "
 		       "stream_id or consumer_group_name is wrong, one of them was deleted, or "

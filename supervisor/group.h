@@ -17,6 +17,12 @@
 struct ev_loop;
 struct group;
 
+/* What a refusal of the keys may come from, for people. */
+#define GROUP_DENIED_CAUSES                                                                 \
+	"ak or sk is wrong, of another account or no longer valid, a temporary key is without " \
+	"its security_token, the user lacks the permission, option 'region' is not the "        \
+	"stream's, or this host's clock is off by more than 15 minutes"
+
 enum group_request { GROUP_HEARTBEAT, GROUP_READ, GROUP_WRITE, GROUP_REQUESTS };
 
 struct group_stats {

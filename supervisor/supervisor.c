@@ -20,7 +20,6 @@
 #include "common/xalloc.h"
 #include "supervisor/cautions.h"
 #include "supervisor/tell_behind.h"
-#include "supervisor/waits.h"
 
 enum {
 	SUPERVISOR_TICK_MS = 200,
@@ -335,7 +334,7 @@ on_control_request(void *arg, struct control_peer *peer, const char *line, size_
 	else if (cJSON_IsTrue(json_member(tree, "heard")))
 		tell_heard(s->book, clock_boot_ms(), peer);
 	else if (cJSON_IsTrue(json_member(tree, "waits")))
-		waits_tell(s->pool, clock_boot_ms(), peer);
+		tell_waits(s->metrics, s->pool, clock_boot_ms(), peer);
 	else
 		reset_on_request(s->reset, peer, tree);
 	cJSON_Delete(tree);
@@ -488,7 +487,7 @@ supervisor_run(const struct supervisor_config *config)
 					  s.reached_end && !s.exit ? "finished" : "delivered");
 		start_guard(&s.start, false);
 		log_info(s.log, "ended", LOG_INT("exit", s.exit));
-		tally_say_dead(s.log, dead, s.options->deadletter_dir);
+		tally_say_dead(s.log, dead, s.options);
 	}
 	tear_down(&s);
 	buf_fini(&why);

@@ -119,10 +119,12 @@ tally_log(const struct tally *tally, struct store *store, struct log *log, const
 }
 
 void
-tally_say_dead(struct log *log, uint64_t dead_letters, const char *dir)
+tally_say_dead(struct log *log, uint64_t dead_letters, const struct options *o)
 {
+	char *dir = o->deadletter_dir ? xstrdup(o->deadletter_dir)
+				      : xasprintf("%s/deadletter", o->state_dir);
 	if (dead_letters)
-		log_warn(log, "records were put aside: --replay_deadletter sends them again",
-			 LOG_UINT("records", dead_letters),
-			 LOG_TEXT("deadletter_dir", dir ? dir : "deadletter in state_dir"));
+		log_warn(log, "records were put aside: --replay_deadletter FILE sends them again",
+			 LOG_UINT("records", dead_letters), LOG_TEXT("deadletter_dir", dir));
+	free(dir);
 }

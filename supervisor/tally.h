@@ -5,6 +5,7 @@
 #define SUPERVISOR_TALLY_H
 
 #include "common/log.h"
+#include "common/options.h"
 #include "state/store.h"
 
 struct tally;
@@ -18,6 +19,6 @@ void tally_destroy(struct tally **tally);
 uint64_t tally_log(const struct tally *tally, struct store *store, struct log *log,
 		   const char *event);
 /* At the very end of a run: how many there are, and where; nothing when there are none. */
-void tally_say_dead(struct log *log, uint64_t dead_letters, const char *dir);
+void tally_say_dead(struct log *log, uint64_t dead_letters, const struct options *options);
 
 #endif

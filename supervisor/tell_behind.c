@@ -1,6 +1,6 @@
 /*
  * tell_behind.c - a line on the control socket for each shard: its lag, or where the service
- * stands with it, as we last heard.
+ * stands with it, as we last heard; or what is waited for.
  *
  * Runs on the supervisor's loop. Owns nothing. Must never touch a shard: it only tells. Held by
  * tests/scenario/watch.c and doubts.c.
@@ -14,6 +14,7 @@
 #include "supervisor/control.h"
 #include "supervisor/lease_book.h"
 #include "supervisor/metrics.h"
+#include "supervisor/waits.h"
 
 static void
 say(void *arg, const struct shard_id *shard, int64_t behind_ms)
@@ -48,4 +49,15 @@ tell_heard(const struct lease_book *book, int64_t now_ms, struct control_peer *p
 	}
 	control_say(peer, "{\"done\":true}");
 	control_end(peer);
+}
+
+void
+tell_waits(struct metrics *metrics, const struct worker_pool *pool, int64_t now_ms,
+	   struct control_peer *peer)
+{
+	struct buf why;
+	buf_init(&why, 0);
+	bool ready = metrics_ready(metrics, &why);
+	waits_tell(pool, now_ms, ready ? NULL : why.data, peer);
+	buf_fini(&why);
 }

@@ -73,10 +73,24 @@ say(void *arg, uint32_t worker, const char *text, int64_t for_ms)
 	cJSON_Delete(line);
 }
 
+static void
+say_unready(struct control_peer *peer, const char *why)
+{
+	cJSON *line = cJSON_CreateObject();
+	cJSON_AddStringToObject(line, "unready", why);
+	char *json = cJSON_PrintUnformatted(line);
+	control_say(peer, json);
+	cJSON_free(json);
+	cJSON_Delete(line);
+}
+
 void
-waits_tell(const struct worker_pool *pool, int64_t now_ms, struct control_peer *peer)
+waits_tell(const struct worker_pool *pool, int64_t now_ms, const char *unready,
+	   struct control_peer *peer)
 {
 	waits_each(pool, now_ms, say, peer);
+	if (unready)
+		say_unready(peer, unready);
 	control_say(peer, "{\"done\":true}");
 	control_end(peer);
 }

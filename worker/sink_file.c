@@ -99,8 +99,9 @@ open_at(struct sink_stream *stream, uint64_t offset, struct buf *why)
 	case LTS_NOTFOUND:
 		return explain(
 			stream, LTS_BADDATA,
-			"missing, though the checkpoint names it; if the sink was changed, "
-			"start once more with the former one and stop that in order",
+			"missing, though the checkpoint names it: put it back, or lts-state "
+			"reset; if the sink was changed, start once more with the former one and "
+			"stop that in order",
 			why);
 	case LTS_BADDATA:
 		return explain(stream, err, "shorter than the checkpoint says", why);

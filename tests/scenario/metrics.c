@@ -19,6 +19,7 @@
 #include "tests/support/one_host.h"
 #include "tests/support/raw_server.h"
 #include "tests/support/scrape.h"
+#include "tests/support/state_program.h"
 
 #define SIM "--tls off --shards 4 --records 3000 --consumer_timeout 3 "
 
@@ -146,6 +147,17 @@ START_TEST(catching_up_is_behind_by_what_its_records_say)
 }
 END_TEST
 
+static void
+expect_leases_say(const struct one_host *h, const char *text, const char *other)
+{
+	struct state_program state;
+	state_program_init(&state, h->scenario.dir);
+	ck_assert_int_eq(state_program_run(&state, "--state_dir host.st leases"), 0);
+	ck_assert_msg(strstr(state.output, text) && strstr(state.output, other), "%s",
+		      state.output);
+	state_program_fini(&state);
+}
+
 START_TEST(not_ready_while_the_service_is_down)
 {
 	struct one_host h;
@@ -176,6 +188,7 @@ START_TEST(not_ready_where_the_group_is_not_known)
 	begin(&h, "", "--consumer_group_name nobody");
 	until("it says why", scrape_says(where, "/readyz", 503,
 					 "the service does not know this consumer group: "));
+	expect_leases_say(&h, "\nnot ready: the service does not know this consumer group: ", "");
 	agent_stop(&h.agent);
 	end(&h);
 }
@@ -189,6 +202,8 @@ START_TEST(not_ready_while_a_shard_is_stuck)
 	one_host_await_served(&h, 1000, &served);
 	sim_post(&h.sim, "/sim/expire?shard=1&before=3000");
 	until("it says why", scrape_says(where, "/readyz", 503, "shard 1 is stuck: "));
+	expect_leases_say(&h, "\nshard 1 is stuck: ", "\nnot ready: shard 1 is stuck: ");
+	expect_leases_say(&h, "started again, or past it by lts-state reset\n", "");
 	ck_assert(scrape_says(where, "/healthz", 200, "ok\n"));
 	ck_assert_double_eq(scrape_number(where, "lts_shard_stuck", "shard=\"1\""), 1);
 	ck_assert_double_eq(number("lts_shard_stuck"), 1);

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/xalloc.h"
 #include "supervisor/check_online.h"
+#include "supervisor/group.h"
 #include "tests/support/raw_server.h"
 #include "tests/suites.h"
 
@@ -56,12 +57,12 @@ static const struct {
 	{ { .err = LTS_DENIED, .status = 401, .code = "APIGW.0303", .message = "skew" },
 	  "this host's clock is too far from the service's\n", EXIT_FAILED },
 	{ { .err = LTS_DENIED, .status = 401, .code = "APIGW.0301", .message = "Incorrect" },
-	  "option 'ak': 'AKID': the service refuses these keys: Incorrect (HTTP status 401, "
-	  "APIGW.0301)\n",
+	  "option 'ak': 'AKID': the service refuses these keys: " GROUP_DENIED_CAUSES
+	  ": Incorrect (HTTP status 401, APIGW.0301)\n",
 	  EXIT_USAGE },
 	{ { .err = LTS_DENIED, .status = 403, .message = "HTTP status 403" },
-	  "option 'ak': 'AKID': the service refuses these keys: HTTP status 403 (HTTP status "
-	  "403)\n",
+	  "option 'ak': 'AKID': the service refuses these keys: " GROUP_DENIED_CAUSES
+	  ": HTTP status 403 (HTTP status 403)\n",
 	  EXIT_USAGE },
 	{ { .err = LTS_DENIED, .status = 403, .code = "LTS.0011", .message = "Invalid" },
 	  "option 'project_id': 'P': the service does not know it: Invalid (HTTP status 403, "

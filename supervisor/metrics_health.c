@@ -79,10 +79,13 @@ shard_is_well(const struct metrics_view *v, const struct shard_row *row, struct 
 		(void)!buf_printf(why_out, "shard %s is stalled, %s", row->shard.text,
 				  row->state);
 	else if (row->holder < 0)
-		(void)!buf_printf(why_out, "shard %s has no worker", row->shard.text);
+		(void)!buf_printf(why_out,
+				  "shard %s has no worker: the log says why workers end",
+				  row->shard.text);
 	else if (!row->finished && since_ms > (look_ms > PROGRESS_MS ? look_ms : PROGRESS_MS))
 		(void)!buf_printf(why_out,
-				  "shard %s: nothing was fetched or delivered for %" PRId64 " s",
+				  "shard %s: nothing was fetched or delivered for %" PRId64
+				  " s: the log says why (fetch failed)",
 				  row->shard.text, since_ms / 1000);
 	return !why_out->len;
 }

@@ -29,12 +29,13 @@ class Processor:
         self.shard = shard
 
     def process(self, records):
-        """A list of dicts. To return is to acknowledge; any exception refuses them all."""
+        """A list of dicts. To return is to acknowledge; any exception refuses them all.
+        With checkpoint_mode=manual, return True to save: the checkpoint may pass them."""
         for record in records:
             print(self.shard, record.get("log_content"), file=sys.stderr)
 
     def shutdown(self, reason):
-        """`stopping` or `finished`."""
+        """`stopping` or `finished`. Returns as process() does."""
 
     def lease_lost(self):
         """The shard is somebody else's by now."""
@@ -65,10 +66,10 @@ class Channel:
 
     def on_batch(self, frame):
         records = self.read_records(frame["bytes"])
-        self.shards[frame["shard"]].process(records)
+        return self.shards[frame["shard"]].process(records)
 
     def on_shutdown(self, frame):
-        self.shards.pop(frame["shard"]).shutdown(frame["reason"])
+        return self.shards.pop(frame["shard"]).shutdown(frame["reason"])
 
     def on_lease_lost(self, frame):
         processor = self.shards.pop(frame["shard"], None)
@@ -83,8 +84,8 @@ class Channel:
                 handler(frame)
             return
         try:
-            handler(frame)
-            self.say(type="ack", id=frame["id"])
+            save = handler(frame) is True
+            self.say(type="ack", id=frame["id"], save=save)
         except Later as why:
             self.say(type="nack", id=frame["id"], error=str(why)[:500], later=True)
         except Bad as why:

@@ -18,6 +18,8 @@ enum {
 	GROUP_CLOSING_MS = 20,
 	GROUP_REFUSALS = 2,   /* of its first list, in a row: then it is not sent again */
 	GROUP_CLOCK_MS = 200, /* between the first heartbeats, which tell the time */
+	GROUP_CLOCK_OFF_S = 60,
+	GROUP_CLOCK_OFF_TIMES = 5, /* one odd Date is nothing */
 };
 
 /* ---- heartbeats ---- */
@@ -177,6 +179,25 @@ on_success(struct consumer *c, const struct lts_answer *answer)
 			beat_now(&g->consumers[i]);
 }
 
+/* For people: what is decided by the time looks at all answers. */
+static void
+compare_clocks(struct group *g, const struct lts_answer *answer)
+{
+	int64_t ahead_s = (clock_wall_ns() - answer->service_time_ns) / 1000000000;
+	bool off = llabs(ahead_s) >= GROUP_CLOCK_OFF_S;
+	if (!answer->service_time_ns)
+		return;
+	g->clock_off = off ? g->clock_off + 1 : 0;
+	if (g->clock_off == GROUP_CLOCK_OFF_TIMES && !g->clock_was_said) {
+		g->clock_was_said = true;
+		log_warn(g->config.log, "this host's clock is not the service's: set it right",
+			 LOG_INT("ahead_s", ahead_s));
+	} else if (!off && g->clock_was_said) {
+		g->clock_was_said = false;
+		log_info(g->config.log, "this host's clock is the service's again");
+	}
+}
+
 static void
 on_heartbeat(void *arg, struct lts_answer *answer)
 {
@@ -184,6 +205,7 @@ on_heartbeat(void *arg, struct lts_answer *answer)
 	c->request = NULL;
 	group_name_odd(c->group, GROUP_HEARTBEAT, answer);
 	service_clock_learn(&c->group->clock, answer->service_time_ns, clock_boot_ms());
+	compare_clocks(c->group, answer);
 	if (answer->err)
 		on_failure(c, answer);
 	else

@@ -57,6 +57,8 @@ struct group {
 	struct own_names *own_names;
 	struct group_stats stats;
 	uint64_t odd[GROUP_REQUESTS]; /* lists with entries that could not be read */
+	unsigned clock_off;  /* so many answers in a row say that this host's clock is... */
+	bool clock_was_said; /* ...and that was said */
 	bool joined, paused;
 };
 

@@ -183,6 +183,22 @@ START_TEST(wrong_clock_of_the_host_ends_nothing_early)
 }
 END_TEST
 
+START_TEST(clock_that_is_not_the_service_s_is_named_until_it_is)
+{
+	struct one_host h;
+	scenario_begin(&h.scenario);
+	sim_start(&h.sim, &h.scenario, "--tls off --shards 1 --records 10");
+	sim_faults(&h.sim, "any date=-3600");
+	agent_init(&h.agent, &h.sim, "host", "");
+	agent_start(&h.agent);
+	until("it is named", agent_said(&h.agent, "set it right\" ahead_s=36") == 1);
+	sim_faults(&h.sim, "");
+	until("it is well", agent_said(&h.agent, "clock is the service's again") == 1);
+	agent_stop(&h.agent);
+	one_host_end(&h);
+}
+END_TEST
+
 Suite *
 suite_clocks(void)
 {
@@ -194,6 +210,7 @@ suite_clocks(void)
 	tcase_add_loop_test(tc, clock_ten_years_off_refuses_the_service_s_certificate_and_says_so,
 			    0, 2);
 	tcase_add_test(tc, restart_in_the_past_goes_on);
+	tcase_add_test(tc, clock_that_is_not_the_service_s_is_named_until_it_is);
 	tcase_add_loop_test(tc, wrong_clock_of_the_host_ends_nothing_early, 0, 2);
 	return suite;
 }

@@ -207,8 +207,12 @@ on_empty(struct shard *s, struct batch *batch, int64_t now_ms)
 {
 	bool moved = !cursor_is_none(&batch->to) && !cursor_equal(&batch->to, &s->next);
 	if (moved) {
-		s->idle_ms = 0;
 		s->ends.empties = 0;
+		if (!shard_twice(s, FETCH_BATCH, &batch->to, now_ms)) {
+			s->ops->drop(s->arg, s, batch);
+			return;
+		}
+		s->idle_ms = 0;
 		pass(s, &batch->to);
 		shard_put_ready(s, batch, now_ms);
 		shard_pump(s, now_ms);
@@ -232,13 +236,14 @@ on_empty(struct shard *s, struct batch *batch, int64_t now_ms)
 	shard_wait(s, idle_pace_wait_ms(s->config->pace, s->idle_ms, now_ms));
 }
 
-/* Whether a batch with records says where it goes on, and that is not where we have been.
+/* Whether a batch with records says where it goes on, and that is not where we have been. An
+ * empty one may stay where it is.
  */
 static bool
 makes_progress(const struct shard *s, const struct batch *batch)
 {
 	if (cursor_is_none(&batch->to) || cursor_equal(&batch->to, &batch->from))
-		return false;
+		return batch->n_records == 0;
 	uint64_t to = hash(&batch->to);
 	for (unsigned i = 0; i < s->n_passed && i < SHARD_PASSED; i++)
 		if (s->passed[i] == to)
@@ -258,9 +263,11 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 		shard_pump(s, now_ms);
 		return;
 	}
-	if (batch->n_records && !makes_progress(s, batch)) {
+	if (!makes_progress(s, batch)) {
+		const char *text = batch->n_records ? "an answer with records and no new position"
+						    : "an empty answer that leads back";
 		s->ops->drop(s->arg, s, batch);
-		shard_retry(s, LTS_BADDATA, "an answer with records and no new position", -1);
+		shard_retry(s, LTS_BADDATA, text, -1);
 		return;
 	}
 	if (!shard_believes(s, batch, answer->text))
@@ -278,6 +285,7 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 	}
 	shard_set_room(s, batch->bytes + batch->bytes / 4);
 	s->idle_ms = 0;
+	shard_twice_forget(s);
 	s->ends.empties = 0;
 	s->ends.was_finished = false;
 	if (cursor_equal(&s->next, &s->suspect.cursor))
@@ -381,13 +389,16 @@ on_cursor(struct shard *s, enum fetch_what what, const struct cursor *cursor, in
 	}
 	switch (what) {
 	case FETCH_START:
-		s->ops->take(s->arg, s, cursor, 0);
+		if (shard_twice(s, what, cursor, now_ms))
+			s->ops->take(s->arg, s, cursor, 0);
 		break;
 	case FETCH_END:
 		shard_on_end(s, cursor);
 		shard_pump(s, now_ms);
 		break;
 	default: /* FETCH_RESUME: the step over the gap is committed like a batch */
+		if (!shard_twice(s, what, cursor, now_ms))
+			break;
 		s->ready = batch_create(s->lease, &s->next);
 		s->ready->to = s->next = *cursor;
 		s->ready->gap = true;

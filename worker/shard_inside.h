@@ -1,6 +1,7 @@
 /*
  * shard_inside.h - the shard machine's inside: shard.c (its life), shard_fetch.c (what it asks
- * the service, and makes of the answers), shard_end.c (where it ends), shard_size.c, shard_early.c.
+ * the service, and makes of the answers), shard_twice.c (which of them it asks for again),
+ * shard_end.c (where it ends), shard_size.c, shard_early.c.
  */
 #ifndef WORKER_SHARD_INSIDE_H
 #define WORKER_SHARD_INSIDE_H
@@ -8,16 +9,7 @@
 #include "common/backoff.h"
 #include "worker/shard_doubt.h"
 #include "worker/shard_end.h"
-
-/* What is being asked for, or waited for before it is asked for. */
-enum fetch_what {
-	FETCH_NOTHING,
-	FETCH_START,  /* the cursor of start_time */
-	FETCH_AHEAD,  /* a record between our position and another host's */
-	FETCH_END,    /* the cursor of end_time */
-	FETCH_RESUME, /* the cursor behind a gap */
-	FETCH_BATCH,
-};
+#include "worker/shard_twice.h"
 
 enum fetch_how {
 	FETCH_IDLE,
@@ -60,6 +52,7 @@ struct shard {
 	struct shard_at_end ends;
 	unsigned too_big;      /* answers in a row above max_body_bytes, with the least limit */
 	struct shard_doubt doubt;
+	struct shard_twice twice;
 	bool at_end;
 	uint64_t passed[SHARD_PASSED]; /* hashes of the last starts, to notice a circle */
 	unsigned n_passed;

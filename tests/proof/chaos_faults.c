@@ -355,6 +355,8 @@ static const struct kind kinds[] = {
 	RULE("bad_record_once", 2, 1500, "batch p=0.3 spoil=utf8 every=50 fickle"),
 	RULE("same_batch_twice", 3, 1500, "batch p=0.2 same_next"),
 	RULE("empty", 3, 1500, "batch p=0.5 empty"),
+	RULE("batch_leads_away", 3, 900, "batch count=1 empty skip=50"),
+	RULE("start_is_tail", 2, 900, "cursor count=1 tail"),
 	RULE("slow", 2, 1000, "any p=0.1 bandwidth=100000"),
 	RULE("date_ahead", 2, 1500, "any p=0.3 date=3600"),
 	RULE("date_behind", 2, 1500, "heartbeat p=0.3 date=-3600"),

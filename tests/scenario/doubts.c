@@ -205,6 +205,25 @@ START_TEST(one_refused_shard_costs_the_others_nothing)
 }
 END_TEST
 
+/* The first answer about where to start, or one about where to go on. */
+START_TEST(one_answer_that_leads_far_away_skips_nothing)
+{
+	static const char *const faults[] = {
+		"cursor shard=0 count=1 tail\ncursor shard=1 after=1 count=1 tail",
+		"batch shard=0 count=1 empty skip=1500\n"
+		"batch shard=1 after=3 count=1 empty skip=500",
+	};
+	struct ground g;
+	begin(&g, "--tls off --shards 3 --records 2000",
+	      "--consume_batch_size 200 --end_time end");
+	sim_faults(&g.sim, faults[_i]);
+	agent_start(&g.a);
+	ck_assert_int_eq(agent_wait(&g.a), 0);
+	scenario_expect_exact(&g.scenario, 3, 2000, "a.out");
+	end(&g);
+}
+END_TEST
+
 Suite *
 suite_doubts(void)
 {
@@ -214,6 +233,7 @@ suite_doubts(void)
 	tcase_add_loop_test(tc, list_that_is_short_is_not_believed, 0, 3);
 	tcase_add_test(tc, write_that_is_done_in_part_leaves_nothing_unpublished);
 	tcase_add_loop_test(tc, one_refused_shard_costs_the_others_nothing, 0, 3);
+	tcase_add_loop_test(tc, one_answer_that_leads_far_away_skips_nothing, 0, 2);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -56,7 +56,7 @@ struct sim_effect {
 	const char *spoil;       /* batch: how; every: of so many records one; fickle: each time */
 	int64_t every, fickle;   /* otherwise */
 	int64_t miscount;        /* batch: so much too many is the count */
-	int64_t same_next, back; /* batch: next = start; next N records back */
+	int64_t same_next, back, skip; /* batch: next = start; N records back, or too far on */
 	int64_t sparse; /* checkpoint_read: of the list only every N-th shard */
 	int64_t placed; /* checkpoint_read: there stands the shard that is asked for */
 	int64_t hold_ms, part; /* checkpoint_write: done so much later; of its list so many */

@@ -52,6 +52,7 @@ static const struct action actions[] = {
 	{ "miscount", ACTION_NUMBER, AT(miscount), NULL },
 	{ "same_next", ACTION_FLAG, AT(same_next), NULL },
 	{ "back", ACTION_NUMBER, AT(back), NULL },
+	{ "skip", ACTION_NUMBER, AT(skip), NULL },
 	{ "sparse", ACTION_NUMBER, AT(sparse), NULL },
 	{ "placed", ACTION_NUMBER, AT(placed), NULL },
 	{ "hold", ACTION_NUMBER, AT(hold_ms), NULL },
@@ -101,8 +102,9 @@ sim_fault_help(void)
 	       "  nest=N | huge=BYTES | gzip_bomb=BYTES   200 with such a body\n"
 	       "  many=N | fresh=N      heartbeat, checkpoint_read: shards 0 to N-1 | N that "
 	       "nobody has heard of\n"
-	       "  empty | same_next | back=N   batch: no records | next = start | next N "
-	       "records back\n"
+	       "  empty | same_next | back=N | skip=N   batch: no records | next = start | next N "
+	       "records\n"
+	       "                        back | next N records further on than they are\n"
 	       "  spoil=HOW [every=N] [fickle]   batch: of N records one, always the same, is bad: "
 	       "utf8 overlong\n"
 	       "                        control nul escape number deep, null (its labels), open "

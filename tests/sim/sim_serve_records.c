@@ -115,6 +115,7 @@ serve_batch(struct sim *sim, const struct sim_target *target, unsigned shard,
 		uint64_t back = (uint64_t)effect->back;
 		batch.next = batch.start > back ? batch.start - back : 0;
 	}
+	batch.next += (uint64_t)effect->skip;
 	sim_answer_printf(answer, "{\"count\":%u,\"next\":%s,\"logs\":[",
 			  batch.count + (unsigned)effect->miscount,
 			  sim_stream_cursor(sim->stream, shard, batch.next).text);

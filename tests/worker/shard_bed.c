@@ -360,6 +360,32 @@ shard_bed_cursor(struct shard_bed *bed, const char *cursor)
 	shard_on_answer(bed->shard, &answer, bed->now_ms);
 }
 
+static void
+wait_for_more(struct shard_bed *bed, const char *asked)
+{
+	ck_assert_msg(strstr(bed->said.data, "wait 250\n"), "%s", bed->said.data);
+	shard_bed_ignore(bed);
+	shard_bed_timer(bed, 250);
+	ck_assert_msg(strstr(bed->said.data, asked), "%s", bed->said.data);
+	shard_bed_ignore(bed);
+}
+
+void
+shard_bed_cursor_twice(struct shard_bed *bed, const char *cursor)
+{
+	shard_bed_cursor(bed, cursor);
+	wait_for_more(bed, "cursor ");
+	shard_bed_cursor(bed, cursor);
+}
+
+void
+shard_bed_empty_twice(struct shard_bed *bed, const char *to)
+{
+	shard_bed_batch(bed, to, 0, 100);
+	wait_for_more(bed, "batch ");
+	shard_bed_batch(bed, to, 0, 100);
+}
+
 void
 shard_bed_error(struct shard_bed *bed, enum lts_err err, int64_t retry_after_ms)
 {

@@ -65,6 +65,9 @@ void shard_bed_early_head(struct shard_bed *bed, const char *next, unsigned coun
 void shard_bed_early_batch(struct shard_bed *bed, const char *to, size_t n, size_t bytes);
 void shard_bed_early_error(struct shard_bed *bed, enum lts_err err);
 void shard_bed_cursor(struct shard_bed *bed, const char *cursor);
+/* Answers it, waits as it is told to, and answers the same again; looked at between. */
+void shard_bed_cursor_twice(struct shard_bed *bed, const char *cursor);
+void shard_bed_empty_twice(struct shard_bed *bed, const char *to);
 void shard_bed_error(struct shard_bed *bed, enum lts_err err, int64_t retry_after_ms);
 /* LTS_EXPIRED, and a second later again. */
 void shard_bed_expired(struct shard_bed *bed);

@@ -49,7 +49,7 @@ START_TEST(take_of_a_reset_asks_for_the_place_that_it_says)
 	shard_start(bed.shard);
 	shard_on_taken(bed.shard, LTS_NOTFOUND, &taken, "", 1000);
 	shard_bed_expect(&bed, "take -\ncursor end\n");
-	shard_bed_cursor(&bed, "70");
+	shard_bed_cursor_twice(&bed, "70");
 	shard_bed_expect(&bed, "take 70\n");
 	shard_bed_taken(&bed, LTS_OK, "70");
 	shard_bed_expect(&bed, "HELD local\nbatch 70 - 100\n");
@@ -64,9 +64,9 @@ START_TEST(take_without_a_position_asks_for_the_start_and_takes_again)
 	shard_bed_error(&bed, LTS_AGAIN, -1);
 	ck_assert(strstr(bed.said.data, "trouble AGAIN\nwait "));
 	shard_bed_timer(&bed, 1000);
-	shard_bed_cursor(&bed, "5");
-	ck_assert(strstr(bed.said.data, "cursor begin\ntake 5\n"));
-	shard_bed_ignore(&bed);
+	ck_assert(strstr(bed.said.data, "cursor begin\n"));
+	shard_bed_cursor_twice(&bed, "5");
+	shard_bed_expect(&bed, "take 5\n");
 	shard_bed_taken(&bed, LTS_OK, "5");
 	shard_bed_expect(&bed, "HELD local\nbatch 5 - 100\n");
 }
@@ -193,7 +193,7 @@ END_TEST
 START_TEST(empty_batch_that_moved_is_committed)
 {
 	shard_bed_fetching(&bed);
-	shard_bed_batch(&bed, "20", 0, 50);
+	shard_bed_empty_twice(&bed, "20");
 	shard_bed_expect(&bed, "submit 10>20 0\nbatch 20 - 100\n");
 }
 END_TEST
@@ -217,7 +217,7 @@ START_TEST(batch_that_leads_back_to_where_we_have_been_is_refused)
 	shard_bed_batch(&bed, "20", 5, 500);
 	shard_bed_delivered(&bed, LTS_OK);
 	if (_i) /* by way of an empty one, too */
-		shard_bed_batch(&bed, "30", 0, 50);
+		shard_bed_empty_twice(&bed, "30");
 	else
 		shard_bed_batch(&bed, "30", 5, 500);
 	shard_bed_delivered(&bed, LTS_OK);

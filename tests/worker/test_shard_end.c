@@ -196,7 +196,7 @@ END_TEST
 START_TEST(empty_answer_that_moves_does_not_finish)
 {
 	fetch_with_end("90");
-	shard_bed_batch(&bed, "50", 0, 50);
+	shard_bed_empty_twice(&bed, "50");
 	shard_bed_expect(&bed, "submit 10>50 0\nbatch 50 90 100\n");
 }
 END_TEST
@@ -375,7 +375,7 @@ START_TEST(expired_cursor_steps_over_the_gap_when_told_to)
 	shard_bed_ignore(&bed);
 	shard_bed_timer(&bed, 30000);
 	shard_bed_expect(&bed, _i ? "cursor end\n" : "cursor begin\n");
-	shard_bed_cursor(&bed, "70");
+	shard_bed_cursor_twice(&bed, "70");
 	shard_bed_expect(&bed, "trouble EXPIRED\n");
 	shard_bed_delivered(&bed, LTS_OK);
 	shard_bed_expect(&bed, "submit 20>70 0 gap\nbatch 70 - 100\n");
@@ -388,7 +388,7 @@ START_TEST(cursor_that_expires_again_and_again_is_not_asked_for_without_a_wait)
 	shard_bed_again(&bed, 0);
 	shard_bed_fetching(&bed);
 	shard_bed_expired(&bed);
-	shard_bed_cursor(&bed, "70");
+	shard_bed_cursor_twice(&bed, "70");
 	shard_bed_ignore(&bed);
 	shard_bed_error(&bed, LTS_EXPIRED, -1);
 	ck_assert(strstr(bed.said.data, "trouble EXPIRED\nwait "));

@@ -136,13 +136,13 @@ END_TEST
 
 START_TEST(an_empty_step_is_joined_too_and_alone_waits_for_nothing)
 {
-	shard_bed_batch(&bed, "20", 0, 100);
+	shard_bed_empty_twice(&bed, "20");
 	shard_bed_expect(&bed, "submit 10>20 0\nbatch 20 - 100\n");
-	shard_bed_batch(&bed, "30", 0, 100);
+	shard_bed_empty_twice(&bed, "30");
 	shard_bed_expect(&bed, "batch 30 - 100\n");
 	shard_bed_batch(&bed, "40", 5, 100);
 	shard_bed_expect(&bed, "linger 1000\nbatch 40 - 100\n");
-	shard_bed_batch(&bed, "50", 0, 100);
+	shard_bed_empty_twice(&bed, "50");
 	shard_bed_expect(&bed, "batch 50 - 100\n");
 	shard_bed_delivered(&bed, LTS_OK);
 	shard_bed_expect(&bed, "");
@@ -215,7 +215,7 @@ START_TEST(a_gap_is_stepped_over_behind_what_came_before_it)
 	shard_bed_expect(&bed, "submit 10>20 3\nbatch 20 - 100\n");
 	shard_bed_expired(&bed);
 	shard_bed_expect(&bed, "cursor begin\n");
-	shard_bed_cursor(&bed, "70");
+	shard_bed_cursor_twice(&bed, "70");
 	shard_bed_expect(&bed, "trouble EXPIRED\n");
 	shard_bed_delivered(&bed, LTS_OK);
 	shard_bed_expect(&bed, "submit 20>70 0 gap\nbatch 70 - 100\n");

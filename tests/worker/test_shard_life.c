@@ -79,7 +79,7 @@ START_TEST(revoked_during_the_second_take_is_released_behind_it)
 {
 	shard_start(bed.shard);
 	shard_bed_taken(&bed, LTS_NOTFOUND, "");
-	shard_bed_cursor(&bed, "5");
+	shard_bed_cursor_twice(&bed, "5");
 	shard_bed_ignore(&bed);
 	revoke();
 	shard_bed_expect(&bed, "");

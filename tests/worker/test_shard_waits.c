@@ -46,7 +46,7 @@ START_TEST(every_wait_has_its_name)
 	expect(STAGE_IDLE, STAGE_QUEUE, false);
 	shard_bed_taken(&bed, LTS_NOTFOUND, "");
 	expect(STAGE_CURSOR, STAGE_IDLE, false);
-	shard_bed_cursor(&bed, "10");
+	shard_bed_cursor_twice(&bed, "10");
 	expect(STAGE_IDLE, STAGE_QUEUE, false);
 	shard_bed_taken(&bed, LTS_OK, "10");
 	expect(STAGE_BATCH, STAGE_IDLE, false);
@@ -113,7 +113,7 @@ START_TEST(lost_cursor_is_asked_again)
 	shard_bed_ignore(&bed);
 	shard_refetch(bed.shard);
 	shard_bed_expect(&bed, "cancel\ncursor begin\n");
-	shard_bed_cursor(&bed, "10");
+	shard_bed_cursor_twice(&bed, "10");
 	shard_bed_expect(&bed, "take 10\n");
 	shard_refetch(bed.shard); /* nothing is asked for */
 	shard_bed_expect(&bed, "");

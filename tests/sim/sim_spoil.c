@@ -57,8 +57,9 @@ must(enum lts_err err)
 static void
 put_member(struct buf *out, const struct way *way, const struct sim_effect *effect)
 {
+	static unsigned long long times; /* rules may be given anew, with all their counts */
 	if (effect->fickle)
-		must(buf_printf(out, "\"fickle\":%llu,", (unsigned long long)effect->struck));
+		must(buf_printf(out, "\"fickle\":%llu,", ++times));
 	if (way->text) {
 		must(buf_put(out, way->text, way->len));
 		return;

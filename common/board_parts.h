@@ -49,6 +49,7 @@ enum board_want {
 	BOARD_WANT_STATE, /* room, a reader slot or a commit in LMDB; the delivery thread */
 	BOARD_WANT_SINK,  /* room, descriptors or a reader at the sink; the delivery thread */
 	BOARD_WANT_LOOP,  /* descriptors or memory for the network; the loop */
+	BOARD_WANT_FETCH, /* an answer that is no error; the loop */
 	BOARD_WANT_CODE,  /* that code of yours takes what it puts off; the delivery thread */
 	BOARD_WANTS,
 };

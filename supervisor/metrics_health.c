@@ -85,7 +85,7 @@ shard_is_well(const struct metrics_view *v, const struct shard_row *row, struct 
 	else if (!row->finished && since_ms > (look_ms > PROGRESS_MS ? look_ms : PROGRESS_MS))
 		(void)!buf_printf(why_out,
 				  "shard %s: nothing was fetched or delivered for %" PRId64
-				  " s: the log says why (fetch failed)",
+				  " s: the log says why",
 				  row->shard.text, since_ms / 1000);
 	return !why_out->len;
 }

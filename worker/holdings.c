@@ -216,6 +216,7 @@ op_trouble(void *arg, struct shard *shard, enum lts_err err, const char *text, i
 		board_add(&h->config.board->counters.refused, 1);
 	/* The first, second, fourth, eighth, ... in a row. */
 	unsigned n = ++holding->troubles;
+	snprintf(holding->trouble, sizeof(holding->trouble), "%s: %s", lts_err_name(err), text);
 	if (n & (n - 1))
 		return;
 	log_warn(h->config.log, "fetch failed", LOG_TEXT("shard", holding->lease.shard.text),

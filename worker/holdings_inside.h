@@ -28,7 +28,9 @@ struct holding {
 	unsigned turn;           /* which is the former */
 	struct ev_timer timer, linger;
 	bool waits_for_room;
-	unsigned troubles; /* in a row */
+	unsigned troubles; /* in a row... */
+	int64_t trouble_ms; /* ...since then; 0: seen by no watch yet... */
+	char trouble[160]; /* ...and the last */
 	bool blocked;      /* its order is parked, and that is known to be a while */
 	enum lts_err waits; /* ...and said to be: why; LTS_OK: not said */
 	bool uncommitted;  /* a commit was owed to what was delivered when the board counted */

@@ -5,6 +5,9 @@
  * common/stage_clock.c's. Must never call stuck what the sink is working on: that is
  * process_timeout's, and the supervisor's. Held by tests/scenario/slow.c.
  */
+#include <stdio.h>
+
+#include "common/board_wait.h"
 #include "common/descriptors.h"
 #include "worker/holdings_inside.h"
 #include "worker/shard_waits.h"
@@ -92,6 +95,10 @@ watch(struct holdings *h, struct holding *holding, bool space, int64_t now_ms)
 	struct shard_waits waits = shard_waits(holding->shard);
 	if (!waits.failing)
 		holding->troubles = 0;
+	if (!holding->troubles)
+		holding->trouble_ms = 0;
+	else if (!holding->trouble_ms)
+		holding->trouble_ms = now_ms;
 	enum stage delivery = delivery_stage(holding, &waits, &place);
 	uint64_t token = waits.orders;
 	/* Whatever the thread does is progress, but for trying what has no space. */
@@ -121,6 +128,24 @@ reckon(struct holdings *h)
 		 LOG_UINT("RLIMIT_NOFILE", limit));
 }
 
+/* Of the shard that has had nothing but errors for longest. */
+static void
+say_trouble(struct holdings *h, int64_t now_ms)
+{
+	struct holding *holding, *worst = NULL;
+	char text[300];
+	TAILQ_FOREACH(holding, &h->all, all)
+	if (holding->trouble_ms && (!worst || holding->trouble_ms < worst->trouble_ms))
+		worst = holding;
+	if (!worst || now_ms - worst->trouble_ms < h->config.limits.heartbeat_ms / 2) {
+		board_go_on(h->config.board, BOARD_WANT_FETCH);
+		return;
+	}
+	snprintf(text, sizeof(text), "shard %s: fetch failed: %s", worst->lease.shard.text,
+		 worst->trouble);
+	board_wait(h->config.board, BOARD_WANT_FETCH, text, worst->trouble_ms);
+}
+
 void
 holdings_watch(struct holdings *h, int64_t now_ms)
 {
@@ -131,6 +156,7 @@ holdings_watch(struct holdings *h, int64_t now_ms)
 	space &= !holding->blocked;
 	TAILQ_FOREACH(holding, &h->all, all)
 	watch(h, holding, space, now_ms);
+	say_trouble(h, now_ms);
 }
 
 /* One batch may always exceed the budget, so that with none left it is one at a time. */

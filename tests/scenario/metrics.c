@@ -182,6 +182,21 @@ START_TEST(not_ready_while_the_service_is_down)
 }
 END_TEST
 
+START_TEST(not_ready_while_the_fetches_of_one_shard_fail)
+{
+	struct one_host h;
+	begin(&h, "batch shard=1 status=400 code=LTS.0101", "");
+	until("it says why", scrape_says(where, "/readyz", 503,
+					 ": shard 1: fetch failed: INVALID: 400 LTS.0101"));
+	expect_leases_say(&h, "\nwaits for ", ": shard 1: fetch failed: INVALID: 400 LTS.0101");
+	sim_faults(&h.sim, "");
+	until("it is ready", scrape_says(where, "/readyz", 200, "ok\n"));
+	until("all is committed", agent_committed(&h.agent) == 12000);
+	agent_stop(&h.agent);
+	end(&h);
+}
+END_TEST
+
 START_TEST(not_ready_where_the_group_is_not_known)
 {
 	struct one_host h;
@@ -276,6 +291,7 @@ suite_metrics(void)
 	tcase_add_test(tc, catching_up_is_behind_by_what_its_records_say);
 	tcase_add_test(tc, not_ready_while_the_service_is_down);
 	tcase_add_test(tc, not_ready_where_the_group_is_not_known);
+	tcase_add_test(tc, not_ready_while_the_fetches_of_one_shard_fail);
 	tcase_add_test(tc, not_ready_while_a_shard_is_stuck);
 	tcase_add_test(tc, workers_that_do_not_live_are_not_alive);
 	tcase_add_test(tc, file_and_socket_say_the_same);

@@ -4,8 +4,9 @@
  * Runs on the supervisor's loop, once all our own shards are finished and published. Owns
  * the group's list while it goes through it, and what it saw of each. Must never call an empty
  * list of shards finished, nor take one look for the truth: another host's shard is at its end when
- * two looks a second apart say so, and a refusal counts only where the same place is not refused
- * for itself. Held by tests/supervisor/test_finish.c and the scenarios of several hosts.
+ * two looks a second apart say so, a refusal counts only where the same place is not refused
+ * for itself, and a shard that a list leaves out, and an earlier one had, is asked for alone. Held
+ * by tests/supervisor/test_finish.c and the scenarios of several hosts.
  */
 #include "supervisor/finish.h"
 
@@ -33,6 +34,8 @@ struct other {
 	struct cursor end;  /* as this look has it */
 	int64_t since_ms;   /* its checkpoint was there or beyond, in each look since; 0: not */
 	bool done;          /* a second look agrees; it does not move back */
+	int64_t none_ms;    /* asked for alone it had no checkpoint, in each look since; 0: not */
+	bool none;          /* nor in this one */
 };
 
 struct finish {
@@ -235,10 +238,10 @@ walk(struct finish *f)
 }
 
 static bool
-is_listed(const struct lts_answer *answer, const struct shard_id *shard)
+is_listed(const struct lts_checkpoint *list, size_t n, const struct shard_id *shard)
 {
-	for (size_t i = 0; i < answer->n_checkpoints; i++)
-		if (shard_id_equal(&answer->checkpoints[i].shard, shard))
+	for (size_t i = 0; i < n; i++)
+		if (shard_id_equal(&list[i].shard, shard))
 			return true;
 	return false;
 }
@@ -249,9 +252,61 @@ all_listed(const struct finish *f, const struct lts_answer *answer)
 {
 	const struct shard_id *seen;
 	for (size_t i = 0; (seen = lease_book_seen(f->book, i)); i++)
-		if (!lease_book_has(f->book, seen) && !is_listed(answer, seen))
+		if (!lease_book_has(f->book, seen) &&
+		    !is_listed(answer->checkpoints, answer->n_checkpoints, seen))
 			return false;
 	return answer->n_checkpoints || lease_book_count(f->book);
+}
+
+/* An earlier list had it, this one has not; and it was not at its end yet. */
+static struct other *
+find_missing(const struct finish *f)
+{
+	for (size_t i = 0; i < f->n_others; i++) {
+		struct other *other = &f->others[i];
+		if (!other->done && !other->none && !lease_book_has(f->book, &other->shard) &&
+		    !is_listed(f->list, f->n, &other->shard))
+			return other;
+	}
+	return NULL;
+}
+
+static void on_alone(void *arg, struct lts_answer *answer);
+
+static void
+ask_for_missing(struct finish *f)
+{
+	const struct other *missing = find_missing(f);
+	if (missing)
+		lts_api_read_checkpoints(f->api, &missing->shard, on_alone, f);
+	else
+		walk(f);
+}
+
+static void
+on_alone(void *arg, struct lts_answer *answer)
+{
+	struct finish *f = arg;
+	struct other *other = find_missing(f);
+	int64_t now_ms = clock_boot_ms();
+	if (answer->err || !other) {
+		give_up(f);
+		return;
+	}
+	if (is_listed(answer->checkpoints, answer->n_checkpoints, &other->shard)) {
+		other->none_ms = 0;
+		f->list = xreallocarray(f->list, f->n + 1, sizeof(*f->list));
+		for (size_t i = 0; i < answer->n_checkpoints; i++)
+			if (shard_id_equal(&answer->checkpoints[i].shard, &other->shard))
+				f->list[f->n] = answer->checkpoints[i];
+		f->n++;
+	} else {
+		if (!other->none_ms)
+			other->none_ms = now_ms;
+		other->none = true;
+		f->unsure |= now_ms - other->none_ms < FINISH_APART_MS;
+	}
+	ask_for_missing(f);
 }
 
 static void
@@ -267,7 +322,12 @@ on_checkpoints(void *arg, struct lts_answer *answer)
 	f->unsure = false;
 	f->list = xreallocarray(f->list, f->n, sizeof(*f->list));
 	memcpy(f->list, answer->checkpoints, f->n * sizeof(*f->list));
-	walk(f);
+	for (size_t i = 0; i < f->n_others; i++) {
+		f->others[i].none = false;
+		if (is_listed(f->list, f->n, &f->others[i].shard))
+			f->others[i].none_ms = 0;
+	}
+	ask_for_missing(f);
 }
 
 void

@@ -111,6 +111,35 @@ START_TEST(refusal_counts_where_the_place_itself_is_not_refused)
 }
 END_TEST
 
+/* One that was listed before, and not at its end: the short lists come twice, as a second look. */
+START_TEST(shard_that_lists_leave_out_by_now_is_asked_for_alone)
+{
+	static const char both[] = OK("69", "[{\"shard_id\":\"0\",\"checkpoint\":\"5\"},"
+					    "{\"shard_id\":\"1\",\"checkpoint\":\"3\"}]");
+	static const char other[] = OK("35", "[{\"shard_id\":\"1\",\"checkpoint\":\"3\"}]");
+	static const char at_end[] = OK("35", "[{\"shard_id\":\"1\",\"checkpoint\":\"9\"}]");
+	static const char none[] = OK("2", "[]");
+	/* No word of it. */
+	ck_assert(!LOOK(both, end_here, end_behind, records, list, end_here, list).reached);
+	/* Behind its end it still is. */
+	ck_assert(!LOOK(both, end_here, end_behind, records, list, other, end_here, end_behind,
+			records, list, other, end_behind, records)
+			   .reached);
+	/* It is there, by what is said of it alone. */
+	ck_assert(LOOK(both, end_here, end_behind, records, list, at_end, end_here, end_behind,
+		       list, at_end, end_behind)
+			  .reached);
+	/* It is gone, as is said twice, a second apart; not by the first word. */
+	struct bed gone = LOOK(both, end_here, end_behind, records, list, none, end_here, list,
+			       none);
+	ck_assert(gone.reached);
+	ck_assert_int_ge(gone.took_ms, 2000);
+	ck_assert(!LOOK(both, end_here, end_behind, records, list, none, end_here, list, other,
+			end_behind, records)
+			   .reached);
+}
+END_TEST
+
 START_TEST(empty_list_reaches_nothing)
 {
 	ck_assert(!LOOK(OK("2", "[]"), OK("2", "[]")).reached);
@@ -126,6 +155,7 @@ suite_finish(void)
 	tcase_add_loop_test(tc, two_looks_a_second_apart_reach_the_end, 0, 2);
 	tcase_add_test(tc, one_wrong_look_reaches_nothing);
 	tcase_add_test(tc, refusal_counts_where_the_place_itself_is_not_refused);
+	tcase_add_test(tc, shard_that_lists_leave_out_by_now_is_asked_for_alone);
 	tcase_add_test(tc, empty_list_reaches_nothing);
 	suite_add_tcase(suite, tc);
 	return suite;

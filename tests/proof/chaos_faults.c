@@ -442,7 +442,7 @@ send_rules(struct chaos *c)
 		free(text);
 		text = longer;
 	}
-	sim_faults(&c->sim, text);
+	sim_faults_changed(&c->sim, text);
 	free(text);
 	c->rules_changed = false;
 }

@@ -90,7 +90,7 @@ create_world(struct sim *sim, const struct sim_options *options, struct buf *err
 			abort();
 		return err;
 	}
-	return sim_faults_set(sim->faults, options->faults.data ? options->faults.data : "",
+	return sim_faults_set(sim->faults, options->faults.data ? options->faults.data : "", false,
 			      error);
 }
 
@@ -179,7 +179,7 @@ main(int argc, char **argv)
 	} else if (options.help) {
 		sim_options_print_help(stdout);
 		fputs(sim_fault_help(), stdout);
-		fputs("Unsigned: GET /sim/status, GET or POST /sim/faults,\n"
+		fputs("Unsigned: GET /sim/status, GET or POST /sim/faults[?keep],\n"
 		      "  POST /sim/expire?[shard=S&]before=INDEX, POST "
 		      "/sim/produce?[shard=S&]records=N,\n"
 		      "  POST /sim/rate?records=N, POST /sim/split?shard=S, POST "

@@ -65,8 +65,27 @@ sim_faults_destroy(struct sim_faults **faultsp)
 	*faultsp = NULL;
 }
 
+/* The first of the same text; a text that stands there twice is two rules. */
+static void
+keep_counts(struct sim_faults *fresh, struct sim_faults *former)
+{
+	bool taken[RULES_MAX] = { false };
+	for (size_t i = 0; i < fresh->n; i++) {
+		struct sim_rule *rule = &fresh->rules[i], *was = former->rules;
+		while (was < former->rules + former->n &&
+		       (taken[was - former->rules] || strcmp(was->text, rule->text) != 0))
+			was++;
+		if (was == former->rules + former->n)
+			continue;
+		taken[was - former->rules] = true;
+		rule->matched = was->matched;
+		rule->struck = was->struck;
+		memcpy(rule->seen, was->seen, (fresh->shards + 1) * sizeof(*rule->seen));
+	}
+}
+
 enum lts_err
-sim_faults_set(struct sim_faults *faults, const char *text, struct buf *error_out)
+sim_faults_set(struct sim_faults *faults, const char *text, bool keep, struct buf *error_out)
 {
 	enum lts_err err = LTS_OK;
 	struct sim_faults *fresh = sim_faults_create(faults->seed, faults->shards);
@@ -81,6 +100,8 @@ sim_faults_set(struct sim_faults *faults, const char *text, struct buf *error_ou
 		free(line);
 		text += len + (text[len] != '\0');
 	}
+	if (!err && keep)
+		keep_counts(fresh, faults);
 	if (!err) {
 		clear_rules(faults);
 		*faults = *fresh;

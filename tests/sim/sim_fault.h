@@ -72,8 +72,9 @@ struct sim_faults;
 
 struct sim_faults *sim_faults_create(uint64_t seed, unsigned shards);
 void sim_faults_destroy(struct sim_faults **faults);
-/* Replaces all rules; LTS_INVALID: nothing changed, error_out says which line and why. */
-enum lts_err sim_faults_set(struct sim_faults *faults, const char *text,
+/* Replaces all rules; `keep`: one that was there with the same text goes on with its counts.
+ * LTS_INVALID: nothing changed, error_out says which line and why. */
+enum lts_err sim_faults_set(struct sim_faults *faults, const char *text, bool keep,
 			    struct buf *error_out) LTS_MUST_USE;
 /* What a request speaks of. */
 struct sim_subject {

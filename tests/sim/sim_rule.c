@@ -71,7 +71,8 @@ const char *
 sim_fault_help(void)
 {
 	return "Faults (--fault RULE, repeatable; POST /sim/faults: one rule a line, "
-	       "replaces all):\n"
+	       "replaces all;\n"
+	       "with ?keep those that stay go on with their counts):\n"
 	       "  KIND [shard=S] [list] [consumer=NAME] [at=ADDRESS] [p=0..1] [after=N] [count=N] "
 	       "ACTION...\n"
 	       "  at: of those where it listens, the one that the request came to\n"

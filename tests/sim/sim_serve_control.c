@@ -19,14 +19,16 @@ refuse(struct sim_answer *answer, int status, const char *text)
 }
 
 static void
-serve_faults(struct sim *sim, const struct sim_request *request, struct sim_answer *answer)
+serve_faults(struct sim *sim, const struct sim_request *request, const struct sim_target *target,
+	     struct sim_answer *answer)
 {
+	bool keep = sim_target_query(target, "keep") != NULL;
 	answer->content_type = "text/plain";
 	if (strcmp(request->method, "GET") == 0) {
 		sim_faults_describe(sim->faults, &answer->body);
 		return;
 	}
-	if (sim_faults_set(sim->faults, request->body ? request->body : "", &answer->body)) {
+	if (sim_faults_set(sim->faults, request->body ? request->body : "", keep, &answer->body)) {
 		answer->status = 400;
 		sim_answer_printf(answer, "\n");
 	} else {
@@ -160,7 +162,7 @@ sim_serve_control(struct sim *sim, const struct sim_request *request,
 	if (strcmp(what, "status") == 0 && !post)
 		sim_serve_status(sim, now, answer);
 	else if (strcmp(what, "faults") == 0)
-		serve_faults(sim, request, answer);
+		serve_faults(sim, request, target, answer);
 	else if (strcmp(what, "expire") == 0 && post)
 		serve_change(sim, target, "before", now, answer);
 	else if (strcmp(what, "produce") == 0 && post)
@@ -177,7 +179,7 @@ sim_serve_control(struct sim *sim, const struct sim_request *request,
 		serve_keys(sim, target, answer);
 	else
 		refuse(answer, 404,
-		       "GET /sim/status, GET or POST /sim/faults, "
+		       "GET /sim/status, GET or POST /sim/faults[?keep], "
 		       "POST /sim/expire?[shard=S&]before=INDEX, "
 		       "POST /sim/produce?[shard=S&]records=N, POST /sim/rate?records=N, "
 		       "POST /sim/split?shard=S, POST /sim/merge?shard=S&with=T, "

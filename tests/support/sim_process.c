@@ -118,6 +118,12 @@ sim_faults(const struct sim_process *sim, const char *rules)
 	free(ask(sim, "/sim/faults", rules));
 }
 
+void
+sim_faults_changed(const struct sim_process *sim, const char *rules)
+{
+	free(ask(sim, "/sim/faults?keep", rules));
+}
+
 unsigned long long
 sim_struck(const struct sim_process *sim, size_t n)
 {

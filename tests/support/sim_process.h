@@ -21,6 +21,8 @@ void sim_stop(struct sim_process *sim);
 
 /* POST /sim/faults: one rule a line, replaces all; "" ends them. */
 void sim_faults(const struct sim_process *sim, const char *rules);
+/* The same, but a rule that stays goes on with its counts. */
+void sim_faults_changed(const struct sim_process *sim, const char *rules);
 /* How often the n-th of its rules has struck so far. */
 unsigned long long sim_struck(const struct sim_process *sim, size_t n);
 /* POST to another of its paths, "/sim/expire?before=5000". */

@@ -23,13 +23,19 @@ teardown(void)
 }
 
 static void
-set_rules(const char *rules)
+give(const char *rules, bool keep)
 {
 	struct buf error;
 	buf_init(&error, 0);
-	ck_assert_msg(sim_faults_set(faults, rules, &error) == LTS_OK, "%s",
+	ck_assert_msg(sim_faults_set(faults, rules, keep, &error) == LTS_OK, "%s",
 		      error.data ? error.data : "");
 	buf_fini(&error);
+}
+
+static void
+set_rules(const char *rules)
+{
+	give(rules, false);
 }
 
 static struct sim_effect
@@ -174,7 +180,7 @@ START_TEST(bad_rules_are_refused_whole_and_named)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		struct buf error;
 		buf_init(&error, 0);
-		ck_assert_msg(sim_faults_set(faults, wrong[i], &error) == LTS_INVALID, "%s",
+		ck_assert_msg(sim_faults_set(faults, wrong[i], true, &error) == LTS_INVALID, "%s",
 			      wrong[i]);
 		ck_assert_msg(strstr(error.data, wrong[i]) != NULL, "%s", error.data);
 		buf_fini(&error);
@@ -185,7 +191,7 @@ START_TEST(bad_rules_are_refused_whole_and_named)
 }
 END_TEST
 
-START_TEST(description_counts_strikes)
+START_TEST(description_counts_strikes_and_rules_that_stay_keep_them)
 {
 	struct buf text;
 	buf_init(&text, 0);
@@ -194,6 +200,17 @@ START_TEST(description_counts_strikes)
 		apply(SIM_BATCH, 0, NULL);
 	sim_faults_describe(faults, &text);
 	ck_assert_str_eq(text.data, "2 batch count=2 reset\n0 cursor stall\n");
+	give("batch latency=5\nbatch count=2 reset\nbatch count=2 reset", true);
+	for (int i = 0; i < 5; i++)
+		apply(SIM_BATCH, 0, NULL);
+	buf_clear(&text);
+	sim_faults_describe(faults, &text);
+	ck_assert_str_eq(text.data,
+			 "5 batch latency=5\n2 batch count=2 reset\n2 batch count=2 reset\n");
+	set_rules("batch count=2 reset");
+	buf_clear(&text);
+	sim_faults_describe(faults, &text);
+	ck_assert_str_eq(text.data, "0 batch count=2 reset\n");
 	buf_fini(&text);
 }
 END_TEST
@@ -212,7 +229,7 @@ suite_sim_fault(void)
 	tcase_add_test(tcase, quoted_values_and_the_rest_of_the_line);
 	tcase_add_test(tcase, chance_is_repeated_by_the_seed_for_each_shard);
 	tcase_add_test(tcase, bad_rules_are_refused_whole_and_named);
-	tcase_add_test(tcase, description_counts_strikes);
+	tcase_add_test(tcase, description_counts_strikes_and_rules_that_stay_keep_them);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -136,7 +136,7 @@ set_faults(const char *rules)
 {
 	struct buf error;
 	buf_init(&error, 0);
-	ck_assert_int_eq(sim_faults_set(sim.faults, rules, &error), LTS_OK);
+	ck_assert_int_eq(sim_faults_set(sim.faults, rules, false, &error), LTS_OK);
 }
 
 START_TEST(unsigned_and_badly_signed_requests_are_refused)

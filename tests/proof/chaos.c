@@ -19,6 +19,7 @@
 
 #include "common/clock.h"
 #include "common/xalloc.h"
+#include "tests/proof/chaos_guests.h"
 #include "tests/support/json_path.h"
 #include "tests/support/tmpdir.h"
 
@@ -245,7 +246,7 @@ end_episode(struct chaos *c)
 {
 	chaos_status(c);
 	sim_stop(&c->sim);
-	faults_end_traces(c);
+	guests_end(c);
 	invariants_expect_nobody(c);
 	invariants_expect_exact(c);
 	fclose(c->log);

@@ -1,6 +1,7 @@
 /*
  * chaos.h - the inside of the chaos proof: chaos.c (the run), chaos_hosts.c (the hosts' lives),
- * chaos_disks.c (their disks), chaos_faults.c (the table of kinds), chaos_invariants.c and
+ * chaos_disks.c (their disks), chaos_guests.c (tracers, readers, limits), chaos_faults.c (the
+ * table of kinds), chaos_invariants.c and
  * chaos_looks.c (what must hold), chaos_code.c (code of the user's as the sink).
  *
  * A run is a row of episodes, each with a simulator and hosts of its own. What goes wrong is
@@ -19,7 +20,7 @@
 enum {
 	CHAOS_HOSTS = 3,
 	CHAOS_RULES_MAX = 24,
-	CHAOS_TRACES_MAX = 4,
+	CHAOS_GUESTS_MAX = 6,
 	CHAOS_KINDS_MAX = 112,
 	CHAOS_POISONS = 2, /* a record that is refused, and one that ends what is given it */
 	CHAOS_TIMEOUT_MS = 3000, /* the service's: until an unheard consumer loses its shards */
@@ -59,7 +60,7 @@ struct chaos {
 	struct {
 		struct process process;
 		int64_t until_ms;
-	} traces[CHAOS_TRACES_MAX];
+	} guests[CHAOS_GUESTS_MAX];
 	cJSON *status; /* the simulator's, as last seen */
 	FILE *log;
 };
@@ -80,7 +81,6 @@ void faults_strike(struct chaos *chaos, int64_t now_ms);
 /* Takes back what is due. */
 void faults_step(struct chaos *chaos, int64_t now_ms);
 void faults_lift(struct chaos *chaos);
-void faults_end_traces(struct chaos *chaos);
 void faults_count_kinds(const struct chaos *chaos, unsigned *kinds_out);
 
 /* ---- the user's code ---- */

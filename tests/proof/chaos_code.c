@@ -1,6 +1,7 @@
 /*
  * chaos_code.c - code of the user's as the sink, while everything goes wrong: it writes down what
- * it is given, two records are poison to it, and now and then it is slow or asks for later.
+ * it is given, two records are poison to it, and now and then it is slow, asks for later or
+ * cannot be run.
  *
  * In the proof's process. Owns the rules that the code reads, and the account of what it has
  * written. Delivery is at least once here: every record done, or a dead letter if it is poison
@@ -11,6 +12,7 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -36,6 +38,10 @@ static const struct {
 			{ "", "crash * * 1\n", "later * * 3\n", "slow * * 1\n" } },
 	[CODE_BATCH] = { "batch", "fail", "crash", { "", "", "", "" } },
 };
+
+/* What batch:'s command is in each mood: one that is not there, cannot be run, or says so. */
+static const char *const commands[MOODS] = { "command.good", "command.good", "command.gone",
+					     "command.127" };
 
 bool
 code_find(const char *name, enum code *out)
@@ -71,6 +77,35 @@ write_rules(const struct chaos *c, const char *mood)
 	free(fresh);
 }
 
+/* The command is a link, so that it is the one or the other at every moment. */
+static void
+set_command(const struct chaos *c, const char *target)
+{
+	char *fresh = tmpdir_path(c->scenario.dir, "command.new"),
+	     *path = tmpdir_path(c->scenario.dir, "command");
+	ck_assert_int_eq(symlink(target, fresh), 0);
+	ck_assert_int_eq(rename(fresh, path), 0);
+	free(path);
+	free(fresh);
+}
+
+static void
+install_commands(const struct chaos *c)
+{
+	static const char missing[] = "#!/bin/sh\nexit 127\n";
+	char *path = tmpdir_path(c->scenario.dir, "command"),
+	     *good = tmpdir_path(c->scenario.dir, "command.good"),
+	     *bad = tmpdir_path(c->scenario.dir, "command.127");
+	test_command_install(&c->scenario);
+	ck_assert_int_eq(rename(path, good), 0);
+	tmpdir_write(c->scenario.dir, "command.127", missing, sizeof(missing) - 1);
+	ck_assert_int_eq(chmod(bad, 0700), 0);
+	set_command(c, "command.good");
+	free(bad);
+	free(good);
+	free(path);
+}
+
 void
 code_begin(struct chaos *c, unsigned records)
 {
@@ -83,7 +118,7 @@ code_begin(struct chaos *c, unsigned records)
 	}
 	write_rules(c, "");
 	if (c->code == CODE_BATCH)
-		test_command_install(&c->scenario);
+		install_commands(c);
 }
 
 void
@@ -110,8 +145,10 @@ code_step(struct chaos *c, int64_t now_ms, bool calm)
 {
 	if (c->code == CODE_NONE || (now_ms < c->mood_ms && !calm))
 		return;
-	const char *mood = kinds[c->code].moods[scenario_draw(&c->code_seed, MOODS)];
-	write_rules(c, calm ? "" : mood);
+	unsigned mood = calm ? 0 : scenario_draw(&c->code_seed, MOODS);
+	write_rules(c, kinds[c->code].moods[mood]);
+	if (c->code == CODE_BATCH)
+		set_command(c, commands[mood]);
 	c->mood_ms = now_ms + MOOD_MS;
 }
 

@@ -1,42 +1,20 @@
 /*
  * chaos_faults.c - the table of what goes wrong, and the drawing from it.
  *
- * In the proof's process. Owns what is to be taken back: rules of the simulator, its stop,
- * tracers. Every strike draws the same number of times, whatever it meets, so that a seed's
+ * In the proof's process. Owns what is to be taken back: rules of the simulator, its
+ * stop. Every strike draws the same number of times, whatever it meets, so that a seed's
  * row of kinds stays the same. Must never draw what cannot be done here (without root, without
  * strace), nor count what it did not do.
  */
-#include "tests/proof/chaos.h"
+#include "tests/proof/chaos_guests.h"
 
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/handoff.h"
 #include "common/xalloc.h"
 #include "tests/support/json_path.h"
-
-enum needs { NEEDS_NOTHING, NEEDS_MOUNT, NEEDS_TRACE };
-
-/* What was drawn for one fault. `worker` is taken modulo what lives. */
-struct strike {
-	const struct kind *kind;
-	unsigned host, worker;
-	int64_t ms; /* between the kind's bounds */
-};
-
-struct kind {
-	const char *name;
-	unsigned weight;
-	/* False: not now, not on this host. host NULL: it is not about one. */
-	bool (*act)(struct chaos *c, struct host *h, const struct strike *strike);
-	int arg;
-	int64_t least_ms, most_ms; /* how long it lasts, where it lasts */
-	const char *text;          /* act's: a rule, a tracer's words */
-	enum needs needs;
-};
 
 /* ---- processes ---- */
 
@@ -229,31 +207,6 @@ fill_disk(struct chaos *c, struct host *h, const struct strike *strike)
 	return true;
 }
 
-static bool
-trace_worker(struct chaos *c, struct host *h, const struct strike *strike)
-{
-	struct words words = { .n = 0 };
-	pid_t pids[AGENT_WORKERS_MAX];
-	size_t at = 0, n = h->state == HOST_UP ? agent_workers(&h->agent, pids) : 0;
-	while (at < CHAOS_TRACES_MAX && c->traces[at].process.pid)
-		at++;
-	if (!n || at == CHAOS_TRACES_MAX)
-		return false;
-	pid_t pid = pids[strike->worker % n];
-	chaos_note(c, "host %s: worker %d gets %s for %lld ms", h->name, pid, strike->kind->text,
-		   (long long)strike->ms);
-	words_add(&words, "/usr/bin/strace -f -qqq -o /dev/null -p %d -e %s", pid,
-		  strike->kind->text);
-	char *err = xasprintf("%s/strace.err", c->scenario.dir);
-	process_start(
-		&c->traces[at].process, &words,
-		&(struct process_files){ .dir = c->scenario.dir, .err = err, .out_fd = -1 });
-	c->traces[at].until_ms = clock_mono_ms() + strike->ms;
-	words_fini(&words);
-	free(err);
-	return true;
-}
-
 /* ---- the table ---- */
 
 #define BLOW(name, weight, act, arg)                              \
@@ -304,6 +257,11 @@ static const struct kind kinds[] = {
 	TRACE("sync_fails", 3, 300, 800, "inject=fdatasync:error=EIO:when=1"),
 	TRACE("sync_slow", 3, 500, 1500, "inject=fdatasync:delay_enter=200000"),
 	TRACE("sync_kills", 3, 300, 800, "inject=fdatasync:signal=SIGKILL"),
+	TRACE("descriptors_refused", 3, 300, 1000, "inject=socket,openat:error=EMFILE:when=2+3"),
+	SPELL("worker_descriptors_out", 4, limit_worker, 0, 300, 1500),
+	SPELL("supervisor_descriptors_out", 3, limit_supervisor, 0, 300, 1500),
+	SPELL("reader_stopped", 3, stop_reader, 0, 300, 3000),
+	SPELL("reader_killed", 2, kill_reader, 0, 1, 20),
 	SPELL("service_stands_short", 4, stop_sim, 0, 100, 1000),
 	SPELL("service_stands_long", 1, stop_sim, 0, 2500, 4000),
 	BLOW("shard_split", 2, replace_shards, 1),
@@ -316,6 +274,11 @@ static const struct kind kinds[] = {
 	RULE("batch_truncated", 3, 1500, "batch p=0.3 truncate=3000"),
 	RULE("heartbeat_stalled", 2, 1000, "heartbeat p=0.3 stall"),
 	RULE("write_stalled", 2, 1000, "checkpoint_write p=0.3 stall"),
+	RULE("write_held", 3, 1500, "checkpoint_write p=0.3 hold=700"),
+	RULE("write_in_part_reply_lost", 2, 1500, "checkpoint_write p=0.3 part=1 lose_reply"),
+	RULE("names_must_be_uuids", 2, 900,
+	     "heartbeat consumer=!uuid status=400\n"
+	     "checkpoint_write consumer=!uuid status=400"),
 	RULE("reply_lost", 5, 1500, "checkpoint_write p=0.5 lose_reply"),
 	RULE("heartbeat_reply_lost", 3, 1500, "heartbeat p=0.5 lose_reply"),
 	RULE("throttled", 4, 1500, "any p=0.3 status=429 retry_after=1"),
@@ -450,12 +413,7 @@ send_rules(struct chaos *c)
 void
 faults_step(struct chaos *c, int64_t now_ms)
 {
-	for (size_t i = 0; i < CHAOS_TRACES_MAX; i++) {
-		struct process *process = &c->traces[i].process;
-		/* Told to end politely it may hang, and keeps the worker from being reaped. */
-		if (!process_has_ended(process) && c->traces[i].until_ms <= now_ms)
-			process_kill(process);
-	}
+	guests_step(c, now_ms);
 	for (size_t i = 0; i < CHAOS_RULES_MAX; i++) {
 		if (c->rules[i].text && c->rules[i].until_ms <= now_ms) {
 			c->rules[i].text = NULL;
@@ -472,25 +430,11 @@ faults_step(struct chaos *c, int64_t now_ms)
 }
 
 void
-faults_end_traces(struct chaos *c)
-{
-	pid_t pids[CHAOS_TRACES_MAX * 4];
-	for (size_t i = 0; i < CHAOS_TRACES_MAX; i++)
-		process_kill(&c->traces[i].process);
-	/* A strace that was ended as it began leaves the child that it tries things out on. */
-	size_t n = process_children(getpid(), "strace", pids, sizeof(pids) / sizeof(pids[0]));
-	for (size_t i = 0; i < n; i++)
-		if (kill(pids[i], SIGKILL) == 0)
-			waitpid(pids[i], NULL, 0);
-}
-
-void
 faults_lift(struct chaos *c)
 {
 	for (size_t i = 0; i < CHAOS_RULES_MAX; i++)
 		c->rules[i].until_ms = 0;
-	for (size_t i = 0; i < CHAOS_TRACES_MAX; i++)
-		c->traces[i].until_ms = 0;
+	guests_lift(c);
 	c->sim_ms = c->sim_ms ? 1 : 0;
 	c->rules_changed = true;
 	faults_step(c, INT64_MAX / 2);

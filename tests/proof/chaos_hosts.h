@@ -38,6 +38,7 @@ struct host {
 	bool mounted[DISKS]; /* a small file system of its own */
 	int64_t full_ms[DISKS]; /* until then it is full; 0: it is not */
 	bool was_full;          /* in this episode, its state: it may have ended for that */
+	int64_t limit_ms;       /* until then a process of it has no descriptor left; 0: none */
 	struct footprint calm;
 	uint64_t committed[CHAOS_SHARDS_MAX]; /* as last seen */
 	uint64_t epoch[CHAOS_SHARDS_MAX];

@@ -275,7 +275,7 @@ proof_chaos(struct proof *proof)
 	c->proof = proof;
 	c->seed = proof->seed;
 	if (!code_find(proof->sink, &c->code))
-		ck_abort_msg("--sink %s: file, plugin, exec or batch is wanted", proof->sink);
+		ck_abort_msg("--sink %s: file, plugin, exec, batch, stdout", proof->sink);
 	c->can_mount = disks_can_mount();
 	c->can_trace =
 		PATIENCE_SLOWNESS == 1 && geteuid() == 0 && access("/usr/bin/strace", X_OK) == 0;

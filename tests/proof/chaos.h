@@ -29,7 +29,7 @@ enum {
 #define CHAOS_SK "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY" /* agent_init's */
 #define CHAOS_TOKEN "tokenThatNobodyShallEverSee0123456789"
 
-enum code { CODE_NONE, CODE_PLUGIN, CODE_EXEC, CODE_BATCH }; /* as the sink; NONE: files */
+enum code { CODE_NONE, CODE_PLUGIN, CODE_EXEC, CODE_BATCH, CODE_STDOUT }; /* NONE: files */
 
 struct chaos {
 	struct proof *proof;
@@ -89,7 +89,7 @@ bool code_find(const char *name, enum code *out);
 const char *code_name(enum code code);
 /* Before the hosts; records: that each shard has at least. */
 void code_begin(struct chaos *chaos, unsigned records);
-void code_add_sink(struct chaos *chaos, struct agent *agent);
+void code_add_sink(struct chaos *chaos, struct host *host);
 /* Other moods; calm: none. */
 void code_step(struct chaos *chaos, int64_t now_ms, bool calm);
 /* Everything was delivered. */

@@ -21,7 +21,7 @@
 #include "tests/support/test_command.h"
 #include "tests/support/tmpdir.h"
 
-enum { MOODS = 4, MOOD_MS = 700 };
+enum { MOODS = 4, MOOD_MS = 700, NO_SHARD = 1 << 30 };
 
 /* How each kind of code is told to refuse a record, and to die of one. */
 static const struct {
@@ -37,6 +37,7 @@ static const struct {
 			"crash",
 			{ "", "crash * * 1\n", "later * * 3\n", "slow * * 1\n" } },
 	[CODE_BATCH] = { "batch", "fail", "crash", { "", "", "", "" } },
+	[CODE_STDOUT] = { .name = "stdout" }, /* the proof reads it, and refuses nothing */
 };
 
 /* What batch:'s command is in each mood: one that is not there, cannot be run, or says so. */
@@ -111,20 +112,32 @@ code_begin(struct chaos *c, unsigned records)
 {
 	c->code_seed = c->seed ^ 0x9e3779b97f4a7c15u; /* the row of faults stays as it is */
 	for (int i = 0; i < CHAOS_POISONS; i++) {
+		if (c->code == CODE_STDOUT) {
+			c->poison[i].shard = NO_SHARD;
+			continue;
+		}
 		c->poison[i].shard = scenario_draw(&c->code_seed, c->shards);
 		c->poison[i].seq = scenario_draw(&c->code_seed, records);
 		chaos_note(c, "poison: shard %u, record %u", c->poison[i].shard,
 			   c->poison[i].seq);
 	}
-	write_rules(c, "");
+	if (c->code != CODE_STDOUT)
+		write_rules(c, "");
 	if (c->code == CODE_BATCH)
 		install_commands(c);
 }
 
 void
-code_add_sink(struct chaos *c, struct agent *agent)
+code_add_sink(struct chaos *c, struct host *h)
 {
+	struct agent *agent = &h->agent;
 	char *sink = NULL;
+	if (c->code == CODE_STDOUT) {
+		stdout_open(h);
+		agent_add_word(agent, "--sink");
+		agent_add_word(agent, "stdout");
+		return;
+	}
 	if (c->code == CODE_PLUGIN)
 		sink = xasprintf("plugin:%s/test-plugin/misbehave.so", c->scenario.bin);
 	else if (c->code == CODE_EXEC)
@@ -140,9 +153,29 @@ code_add_sink(struct chaos *c, struct agent *agent)
 	free(sink);
 }
 
+static void
+step_readers(struct chaos *c, int64_t now_ms, bool calm)
+{
+	bool moody = now_ms >= c->mood_ms && !calm;
+	for (int i = 0; i < CHAOS_HOSTS; i++) {
+		if (calm)
+			stdout_set_mood(&c->hosts[i], STDOUT_QUICK);
+		else if (moody)
+			stdout_set_mood(&c->hosts[i],
+					scenario_draw(&c->code_seed, STDOUT_MOODS));
+		stdout_step(c, &c->hosts[i]);
+	}
+	if (moody)
+		c->mood_ms = now_ms + MOOD_MS;
+}
+
 void
 code_step(struct chaos *c, int64_t now_ms, bool calm)
 {
+	if (c->code == CODE_STDOUT) {
+		step_readers(c, now_ms, calm);
+		return;
+	}
 	if (c->code == CODE_NONE || (now_ms < c->mood_ms && !calm))
 		return;
 	unsigned mood = calm ? 0 : scenario_draw(&c->code_seed, MOODS);
@@ -251,6 +284,7 @@ code_expect_all(struct chaos *c)
 			      (unsigned long)json_path_number(shard, "produced"));
 	if (c->lost)
 		chaos_violated(c, "I1", "%llu lost", c->lost);
-	if (find_letters(c) != (1u << CHAOS_POISONS) - 1)
+	unsigned letters = c->code == CODE_STDOUT ? 0 : (1u << CHAOS_POISONS) - 1;
+	if (find_letters(c) != letters)
 		chaos_violated(c, "I1", "a poison record is not with the dead letters");
 }

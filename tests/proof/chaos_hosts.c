@@ -48,7 +48,7 @@ hosts_begin(struct chaos *c)
 		char *options = draw_options(c, h);
 		agent_init(&h->agent, &c->sim, h->name, options);
 		if (c->code != CODE_NONE)
-			code_add_sink(c, &h->agent);
+			code_add_sink(c, h);
 		chaos_note(c, "host %s: %s", h->name, options);
 		free(options);
 		for (enum disk disk = 0; disk < DISKS && c->can_mount; disk++)
@@ -201,6 +201,8 @@ void
 hosts_fini(struct chaos *c)
 {
 	for (int i = 0; i < CHAOS_HOSTS; i++) {
+		if (c->code == CODE_STDOUT)
+			stdout_close(&c->hosts[i]);
 		agent_fini(&c->hosts[i].agent);
 		for (enum disk disk = 0; disk < DISKS; disk++)
 			disk_unmount(c, &c->hosts[i], disk);

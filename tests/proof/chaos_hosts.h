@@ -1,6 +1,6 @@
 /*
- * chaos_hosts.h - the hosts of the chaos proof: their lives (chaos_hosts.c) and their disks
- * (chaos_disks.c).
+ * chaos_hosts.h - the hosts of the chaos proof: their lives (chaos_hosts.c), their disks
+ * (chaos_disks.c) and the readers of their stdout (chaos_stdout.c).
  */
 #ifndef TESTS_PROOF_CHAOS_HOSTS_H
 #define TESTS_PROOF_CHAOS_HOSTS_H
@@ -27,6 +27,15 @@ struct footprint {
 	long rss_kib;
 };
 
+enum stdout_mood { STDOUT_QUICK, STDOUT_SLOW, STDOUT_ASLEEP, STDOUT_MOODS };
+
+/* Of stdout, where that is the sink: what was read of the line that comes. */
+struct stdout_reader {
+	int fd;
+	char *text;
+	size_t len, room, bytes_a_turn;
+};
+
 struct host {
 	struct agent agent;
 	const char *name;
@@ -39,6 +48,7 @@ struct host {
 	int64_t full_ms[DISKS]; /* until then it is full; 0: it is not */
 	bool was_full;          /* in this episode, its state: it may have ended for that */
 	int64_t limit_ms;       /* until then a process of it has no descriptor left; 0: none */
+	struct stdout_reader reader;
 	struct footprint calm;
 	uint64_t committed[CHAOS_SHARDS_MAX]; /* as last seen */
 	uint64_t epoch[CHAOS_SHARDS_MAX];
@@ -59,6 +69,13 @@ void hosts_fini(struct chaos *chaos);
 bool host_has_begun(const struct host *host);
 /* Reaps orphans of killed supervisors. */
 void hosts_reap_orphans(void);
+
+/* ---- stdout, read by the proof ---- */
+/* Before the agent starts; the pipe lasts as long as the episode. */
+void stdout_open(struct host *host);
+void stdout_close(struct host *host);
+void stdout_set_mood(struct host *host, enum stdout_mood mood);
+void stdout_step(struct chaos *chaos, struct host *host);
 
 /* ---- disks ---- */
 /* Whether file systems can be mounted here. */

@@ -105,7 +105,7 @@ usage(FILE *file)
 		"usage: lts-proof PROOF [--COUNT N] [--seed S] [--seconds T] [--sink KIND]\n"
 		"  --seed S     what is drawn: the same again with the same seed (1)\n"
 		"  --seconds T  stops after so long, however many there were (no bound)\n"
-		"  --sink KIND  of chaos: file, plugin, exec or batch (file)\n");
+		"  --sink KIND  of chaos: file, plugin, exec, batch or stdout (file)\n");
 	for (const struct kind *k = kinds; k < kinds + KINDS; k++)
 		fprintf(file, "  %-8s --%s N (%u): %s\n", k->name, k->count_name, k->count,
 			k->claim);

@@ -241,6 +241,14 @@ note_other(struct lease_book *book, struct entry *e)
 	e->look.other = true;
 }
 
+static void
+tell_holder(struct lease_book *book, const struct entry *e)
+{
+	if (e->hold == HOLD_TAKING || e->hold == HOLD_HELD)
+		book->ops->published(book->arg, (uint32_t)e->holder, &e->shard, e->epoch,
+				     &e->published);
+}
+
 /* An older one of ours: of a write that was held on its way, or of one of several shards that
  * did not reach this one. */
 static void
@@ -258,8 +266,7 @@ on_older(struct lease_book *book, struct entry *e, const struct cursor *cursor, 
 	e->look.older_ms = now_ms;
 	e->published = *cursor;
 	e->published_ms = now_ms;
-	if (e->hold == HOLD_TAKING || e->hold == HOLD_HELD)
-		book->ops->published(book->arg, (uint32_t)e->holder, &e->shard, e->epoch, cursor);
+	tell_holder(book, e);
 	lease_look_anew(book, e);
 	lease_publish_one(book, e, now_ms);
 }
@@ -301,9 +308,12 @@ on_read_back(struct lease_book *book, struct entry *e, const struct cursor *curs
 		return; /* it had not arrived */
 	e->publish_after_ms = 0;
 	e->published = *cursor;
-	if (cursor_is_none(cursor) || cursor_is_none(last) || cursor_equal(cursor, last) ||
-	    (ours && is_wrote(e, cursor)))
+	if (cursor_is_none(cursor))
 		return;
+	if (cursor_is_none(last) || cursor_equal(cursor, last) || (ours && is_wrote(e, cursor))) {
+		tell_holder(book, e);
+		return;
+	}
 	e->published = *last;
 	note_other(book, e);
 }

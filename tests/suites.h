@@ -43,7 +43,7 @@
 	X(shard_end) X(shard_life) \
 	X(shard_walk) X(shard_suspect) X(shard_doubt) X(shard_twice) \
 	X(shard_early) X(batch_head) X(idle_pace) \
-	X(shard_waits) X(fault) X(holdings_lag) X(record_time) \
+	X(shard_waits) X(fault) X(holdings) X(holdings_lag) X(record_time) \
 	X(commit) X(commit_lease) X(append) X(process) X(process_manual) X(process_back) \
 	X(delivery) X(segment) \
 	X(attempt) X(dead_letter) X(asides) X(sandbox) \

@@ -113,8 +113,9 @@ START_TEST(lost_answer_is_read_back_before_the_next_write)
 	book_bed_publish(&bed);
 	book_bed_expect(&bed, "");
 	ck_assert(!lease_book_all_published(bed.book, bed.now_ms));
-	/* It had arrived. */
+	/* It had arrived; only now its holder is told. */
 	book_bed_service(&bed, "A", "c3", true);
+	book_bed_expect(&bed, "told A w0 e1 c3\n");
 	ck_assert_str_eq(book_bed_shard(&bed, "A").published.text, "c3");
 	book_bed_publish(&bed);
 	book_bed_expect(&bed, "publish h0 A=c4\n");

@@ -7,6 +7,8 @@
  */
 #include "supervisor/supervisor_inside.h"
 
+#include <stdio.h>
+
 #include "common/clock.h"
 
 static const char disagree[] =
@@ -63,6 +65,24 @@ why_it_waits(const struct supervisor *s, const struct service_time *all, int64_t
 	return apart ? disagree : NULL;
 }
 
+/* Who is off by how much, against the only clock that an operator can look at. */
+static void
+describe(struct supervisor *s, const char *why, int64_t host_ns)
+{
+	struct service_time said = service_clock_look(group_clock(s->group));
+	long long least = (long long)((said.least_ns - host_ns) / 1000000000),
+		  most = (long long)((said.most_ns - host_ns) / 1000000000);
+	if (said.least_ns == SERVICE_CLOCK_UNKNOWN)
+		snprintf(s->clock_text, sizeof(s->clock_text), "%s", why);
+	else if (least == most)
+		snprintf(s->clock_text, sizeof(s->clock_text),
+			 "%s; the answers are %+lld s from this host's clock", why, least);
+	else
+		snprintf(s->clock_text, sizeof(s->clock_text),
+			 "%s; the answers are %+lld s to %+lld s from this host's clock", why,
+			 least, most);
+}
+
 void
 supervisor_watch_clock(struct supervisor *s, int64_t now_ms)
 {
@@ -79,6 +99,8 @@ supervisor_watch_clock(struct supervisor *s, int64_t now_ms)
 			 LOG_INT("least_ns", all.least_ns + base_ns),
 			 LOG_INT("most_ns", all.most_ns + base_ns),
 			 LOG_INT("host_ns", host_ns + base_ns), LOG_INT("end_ns", s->end_ns));
-	s->clock_why = why;
+	if (why)
+		describe(s, why, host_ns);
+	s->clock_why = why ? s->clock_text : NULL;
 	s->clock_said = why ? why : s->clock_said;
 }

@@ -61,7 +61,9 @@ struct supervisor {
 	int64_t no_worker_ms; /* since when none is live; 0: one is */
 	int64_t end_ns;
 	bool clock_is_certain;
-	const char *clock_why, *clock_said; /* what waits for the clocks, or NULL; as it was said */
+	/* What waits for the clocks, or NULL; as it was said; with how far they are apart. */
+	const char *clock_why, *clock_said;
+	char clock_text[200];
 	bool flushing[ASSIGN_WORKERS_MAX]; /* has not answered FLUSH */
 	bool flush_wanted;                 /* once all have: publish, then say so */
 	int64_t quiet_since_ms; /* the group was seen at its end then; 0: it was not... */

@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/xalloc.h"
 #include "tests/support/one_host.h"
+#include "tests/support/state_program.h"
 #include "tests/support/tmpdir.h"
 
 static const char library[] = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
@@ -157,6 +158,17 @@ START_TEST(restart_in_the_past_goes_on)
 }
 END_TEST
 
+static bool
+leases_say(const struct one_host *h, const char *text)
+{
+	struct state_program state;
+	state_program_init(&state, h->scenario.dir);
+	ck_assert_int_eq(state_program_run(&state, "--state_dir host.st leases"), 0);
+	bool says = strstr(state.output, "not ready: ") && strstr(state.output, text);
+	state_program_fini(&state);
+	return says;
+}
+
 /* Both wait for the other one: this host's clock, and the service's. */
 START_TEST(wrong_clock_of_the_host_ends_nothing_early)
 {
@@ -174,6 +186,9 @@ START_TEST(wrong_clock_of_the_host_ends_nothing_early)
 	until("it is a second before end_time", clock_wall_ns() / 1000000000 >= end_s - 1);
 	sim_post(&h.sim, "/sim/produce?records=100");
 	until("it says so", agent_said(&h.agent, "waiting for the clocks") >= 1);
+	if (!_i)
+		until("lts-state leases says who is off", leases_say(&h, "the clocks disagree") &&
+							  leases_say(&h, "the answers are +"));
 	if (!_i)
 		set_clock(&h, "+0");
 	ck_assert_int_eq(agent_wait(&h.agent), 0);

@@ -1,9 +1,9 @@
 /*
  * holdings.c - the shards that this worker holds.
  *
- * Runs on the worker's loop. Owns the leases, the shard machines and their watchers, and
- * the byte budget. Must never free a lease before the delivery thread's last completion
- * for it. Decides nothing about a shard: that is worker/shard.c. Held by the scenarios.
+ * Runs on the worker's loop. Owns the leases, the shard machines and their watchers, and the byte
+ * budget. Must never free a lease before the delivery thread's last completion for it. Decides
+ * nothing about a shard: that is worker/shard.c. Held by the scenarios.
  */
 #include "worker/holdings_inside.h"
 
@@ -114,23 +114,23 @@ op_forget(void *arg, struct shard *shard)
 }
 
 static void
+start_timer(const struct holdings *h, struct ev_timer *timer, int64_t delay_ms)
+{
+	ev_timer_stop(h->config.loop, timer);
+	ev_timer_set(timer, (double)delay_ms / 1e3, 0);
+	ev_timer_start(h->config.loop, timer);
+}
+
+static void
 op_wait(void *arg, struct shard *shard, int64_t delay_ms)
 {
-	struct holdings *h = arg;
-	struct holding *holding = holding_of(shard);
-	ev_timer_stop(h->config.loop, &holding->timer);
-	ev_timer_set(&holding->timer, (double)delay_ms / 1e3, 0);
-	ev_timer_start(h->config.loop, &holding->timer);
+	start_timer(arg, &holding_of(shard)->timer, delay_ms);
 }
 
 static void
 op_linger(void *arg, struct shard *shard, int64_t delay_ms)
 {
-	struct holdings *h = arg;
-	struct holding *holding = holding_of(shard);
-	ev_timer_stop(h->config.loop, &holding->linger);
-	ev_timer_set(&holding->linger, (double)delay_ms / 1e3, 0);
-	ev_timer_start(h->config.loop, &holding->linger);
+	start_timer(arg, &holding_of(shard)->linger, delay_ms);
 }
 
 static bool
@@ -139,15 +139,18 @@ op_reserve(void *arg, struct shard *shard, size_t bytes)
 	struct holdings *h = arg;
 	struct holding *holding = holding_of(shard), *other;
 	/* One batch may always exceed the budget, else a large one would never come. */
-	bool room = h->used_bytes == 0 || h->used_bytes + bytes <= h->budget_bytes;
+	bool room = !h->used_bytes || h->used_bytes + bytes <= h->budget_bytes;
 	if (room && (h->serving || TAILQ_EMPTY(&h->no_room))) {
 		h->used_bytes += bytes;
 		return true;
 	}
-	TAILQ_INSERT_TAIL(&h->no_room, holding, no_room);
 	holding->waits_for_room = true;
 	TAILQ_FOREACH(other, &h->all, all)
 	shard_press(other->shard);
+	if (!h->serving)
+		TAILQ_INSERT_TAIL(&h->no_room, holding, no_room);
+	else /* the first stays it, or a need for much is never met */
+		TAILQ_INSERT_HEAD(&h->no_room, holding, no_room);
 	return false;
 }
 
@@ -471,9 +474,7 @@ holdings_create(const struct holdings_config *config)
 	h->config.shard.clock = &h->clock;
 	h->config.shard.pace = &h->pace;
 	h->fetch_env = (struct fetch_env){
-		.api = config->api,
-		.board = config->board,
-		.clock = &h->clock,
+		.api = config->api, .board = config->board, .clock = &h->clock
 	};
 	batch_scan_init(&h->fetch_env.scan);
 	TAILQ_INIT(&h->all);

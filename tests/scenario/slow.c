@@ -12,6 +12,7 @@
 
 #include "common/xalloc.h"
 #include "state/store.h"
+#include "tests/support/json_path.h"
 #include "tests/support/test_sink.h"
 #include "tests/support/tmpdir.h"
 
@@ -31,6 +32,42 @@ START_TEST(slow_sink_is_neither_killed_nor_rebalanced)
 	ck_assert_uint_eq(agent_said(&h.agent, "signal="), 0);
 	ck_assert_uint_eq(agent_said(&h.agent, "lease ended"), 0);
 	ck_assert_uint_eq(agent_said(&h.agent, "msg=granted"), grants);
+	one_host_end(&h);
+}
+END_TEST
+
+/* The fewest and the most records of a shard. */
+static void
+look_at_shards(const struct one_host *h, double *fewest_out, double *most_out)
+{
+	cJSON *state = agent_state(&h->agent);
+	const cJSON *one;
+	*fewest_out = *most_out = json_path_number(state, "checkpoints/0/records");
+	cJSON_ArrayForEach(one, json_path_at(state, "checkpoints"))
+	{
+		double records = json_path_number(one, "records");
+		*fewest_out = records < *fewest_out ? records : *fewest_out;
+		*most_out = records > *most_out ? records : *most_out;
+	}
+	cJSON_Delete(state);
+}
+
+/* The budget has room for a few batches only, and a shard that has fetched nothing yet asks for
+ * more room than one whose records are known. */
+START_TEST(shards_share_a_small_budget_evenly)
+{
+	struct one_host h;
+	double fewest, most = 0;
+	test_sink_begin(&h, "--tls off --shards 4 --records 4000",
+			"--consumer_count 1 --end_time end --consume_batch_size 100 "
+			"--memory_budget 1MiB --checkpoint_interval 20ms",
+			"slow * * 20\n");
+	until("every shard is held", agent_said(&h.agent, "msg=\"shard held\"") == 4);
+	until("one is far on", most >= 2500)
+		look_at_shards(&h, &fewest, &most);
+	ck_assert_double_ge(fewest, 1000);
+	test_sink_rules(&h, "");
+	one_host_expect_drained(&h, 4, 4000);
 	one_host_end(&h);
 }
 END_TEST
@@ -113,6 +150,7 @@ suite_slow(void)
 	Suite *suite = suite_create("slow");
 	TCase *tc = scenario_case(suite, "slow");
 	tcase_add_test(tc, slow_sink_is_neither_killed_nor_rebalanced);
+	tcase_add_test(tc, shards_share_a_small_budget_evenly);
 	tcase_add_test(tc, service_that_answers_nothing_but_errors_is_named);
 	tcase_add_test(tc, checkpoints_that_cannot_be_published_are_named);
 	tcase_add_test(tc, lock_that_is_not_given_back_is_named);

@@ -4,7 +4,7 @@
  * In a worker's delivery thread. Owns an open file of its own, where there can be one: a pipe
  * or a terminal is opened again through /proc. Must never set O_NONBLOCK on what was
  * inherited: the shell in front of us, and the reader's other writers, have the same open
- * file. Held by tests/worker/test_stream_out.c.
+ * file. Held by tests/worker/test_sink_stdout.c and tests/scenario/pipes.c.
  */
 #include "worker/stream_out.h"
 

@@ -24,6 +24,7 @@
 
 enum {
 	FDS_SLACK = 6, /* connections to the service that are kept */
+	WORKER_CONNECTIONS = 64, /* at most; a worker without shards closes none until it asks */
 	WORKER_THREADS = 2,
 	RSS_SLACK_KIB = 6 * 1024,
 	STATE_BYTES_MAX = 4 << 20,
@@ -86,7 +87,7 @@ static bool
 is_grown(const struct chaos *c, const struct host *h, const struct footprint *now)
 {
 	return now->fds > h->calm.fds + FDS_SLACK || now->threads > h->calm.threads ||
-	       now->worker_fds > h->calm.worker_fds + FDS_SLACK + 2 * c->shards ||
+	       now->worker_fds > h->calm.worker_fds + WORKER_CONNECTIONS + c->shards ||
 	       now->worker_threads > WORKER_THREADS ||
 	       (PATIENCE_SLOWNESS == 1 && now->rss_kib > h->calm.rss_kib + RSS_SLACK_KIB);
 }

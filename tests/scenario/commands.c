@@ -138,7 +138,7 @@ END_TEST
 
 START_TEST(record_that_hangs_the_command_is_put_aside_alone)
 {
-	poison("hang", "--batch_max_records 30 --process_timeout 300ms", &places[_i], 1);
+	poison("hang", "--batch_max_records 30 --process_timeout 1s", &places[_i], 1);
 }
 END_TEST
 

@@ -230,8 +230,13 @@ wait_for_end(struct replay *r)
 		wait_a_moment(r, REPLAY_LOOK_MS);
 		kill_if_hung(r);
 	}
-	while (strays_kill(r->strays, NULL, 0))
-		strays_forget(r->strays, waitpid(-1, NULL, 0));
+	while (strays_kill(r->strays, NULL, 0)) {
+		pid_t pid = waitpid(-1, NULL, WNOHANG);
+		if (pid > 0)
+			strays_forget(r->strays, pid);
+		else
+			wait_a_moment(r, REPLAY_LOOK_MS);
+	}
 	channel_destroy(&r->channel);
 	if (WIFEXITED(status))
 		r->exit.code = WEXITSTATUS(status);

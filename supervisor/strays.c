@@ -2,12 +2,16 @@
  * strays.c - a dead worker's descendants are killed, and nobody else's child is.
  *
  * Runs in the supervisor. Owns the list of the children that are somebody else's, which is as long
- * as they are many. Must never learn while a worker is ending: what it leaves would pass for
- * somebody else's. Held by tests/supervisor/test_strays.c and test_worker_pool.c.
+ * as they are many, and the descriptors that a look needs, for when there are no others. Must
+ * never learn while a worker is ending: what it leaves would pass for somebody else's; nor take
+ * what cannot be looked at for gone. Held by tests/supervisor/test_strays.c and
+ * test_worker_pool.c.
  */
 #include "supervisor/strays.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,7 +19,10 @@
 #include <unistd.h>
 
 #include "common/proc_stat.h"
+#include "common/used_up.h"
 #include "common/xalloc.h"
+
+enum { SPARE = 2 }; /* a directory, and a file of it */
 
 struct somebody {
 	pid_t pid;
@@ -29,7 +36,25 @@ struct list {
 
 struct strays {
 	struct list others; /* children that are not ours */
+	int spare[SPARE];   /* -1: none */
 };
+
+static void
+make_room(struct strays *strays)
+{
+	for (int i = 0; i < SPARE; i++) {
+		if (strays->spare[i] >= 0)
+			close(strays->spare[i]);
+		strays->spare[i] = -1;
+	}
+}
+
+static void
+keep_room(struct strays *strays)
+{
+	for (int i = 0; i < SPARE; i++)
+		strays->spare[i] = open("/", O_PATH | O_CLOEXEC);
+}
 
 static void
 add(struct list *list, pid_t pid, uint64_t start)
@@ -41,11 +66,17 @@ add(struct list *list, pid_t pid, uint64_t start)
 	list->at[list->n++] = (struct somebody){ pid, start };
 }
 
-static uint64_t
-start_of(pid_t pid)
+/* False: it cannot be looked at now. */
+static bool
+find_start(pid_t pid, uint64_t *start_out)
 {
 	struct proc_stat stat;
-	return proc_stat_read(pid, &stat) ? stat.start : 0;
+	errno = 0;
+	bool seen = proc_stat_read(pid, &stat);
+	if (!seen && used_up(errno))
+		return false;
+	*start_out = seen ? stat.start : 0;
+	return true;
 }
 
 static const struct somebody *
@@ -58,37 +89,42 @@ find(const struct list *list, pid_t pid)
 }
 
 /* For a kernel that has no list of children. */
-static void
+static bool
 search_children(struct list *children)
 {
 	struct proc_stat stat;
 	const struct dirent *entry;
 	DIR *proc = opendir("/proc");
+	bool all = proc || !used_up(errno);
 	while (proc && (entry = readdir(proc))) {
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+		errno = 0;
 		if (pid > 0 && proc_stat_read(pid, &stat) && stat.parent == getpid())
 			add(children, pid, 0);
+		else if (used_up(errno))
+			all = false;
 	}
 	if (proc)
 		closedir(proc);
+	return all;
 }
 
 /* Exact, as nobody but us reaps them. Orphans come to the first thread, which is the only one
- * that starts processes. */
-static void
+ * that starts processes. False: some may be missing. */
+static bool
 read_children(struct list *children)
 {
 	char path[64];
 	int pid;
 	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
 	FILE *file = fopen(path, "re");
-	if (!file) {
-		search_children(children);
-		return;
-	}
+	if (!file)
+		return !used_up(errno) && search_children(children);
 	while (fscanf(file, "%d", &pid) == 1)
 		add(children, pid, 0);
+	bool all = !ferror(file);
 	fclose(file);
+	return all;
 }
 
 static bool
@@ -115,14 +151,18 @@ strays_look(struct strays *strays, const pid_t *own, size_t n)
 {
 	struct list children = { 0 };
 	size_t known = strays->others.n;
-	read_children(&children);
+	uint64_t start;
+	make_room(strays);
+	(void)read_children(&children); /* the rest at the next look */
 	for (size_t i = 0; i < children.n; i++)
 		if (!is_one_of(children.at[i].pid, own, n) &&
-		    !find(&strays->others, children.at[i].pid))
-			add(&strays->others, children.at[i].pid, start_of(children.at[i].pid));
+		    !find(&strays->others, children.at[i].pid) &&
+		    find_start(children.at[i].pid, &start))
+			add(&strays->others, children.at[i].pid, start);
 	/* Looked at afterwards: who lives now had not left anything behind by then. */
 	if (strays->others.n > known && !all_live(own, n))
 		strays->others.n = known;
+	keep_room(strays);
 	free(children.at);
 }
 
@@ -136,19 +176,23 @@ strays_forget(struct strays *strays, pid_t pid)
 }
 
 size_t
-strays_kill(const struct strays *strays, const pid_t *own, size_t n)
+strays_kill(struct strays *strays, const pid_t *own, size_t n)
 {
 	struct list children = { 0 };
-	size_t left = 0;
-	read_children(&children);
+	make_room(strays);
+	size_t left = read_children(&children) ? 0 : 1;
 	for (size_t i = 0; i < children.n; i++) {
 		pid_t pid = children.at[i].pid;
 		const struct somebody *other = find(&strays->others, pid);
-		if (is_one_of(pid, own, n) || (other && other->start == start_of(pid)))
+		uint64_t start = 0;
+		bool seen = !other || find_start(pid, &start);
+		if (is_one_of(pid, own, n) || (other && seen && other->start == start))
 			continue;
 		left++;
-		kill(pid, SIGKILL);
+		if (seen)
+			kill(pid, SIGKILL);
 	}
+	keep_room(strays);
 	free(children.at);
 	return left;
 }
@@ -156,14 +200,18 @@ strays_kill(const struct strays *strays, const pid_t *own, size_t n)
 struct strays *
 strays_create(void)
 {
-	return xcalloc(1, sizeof(struct strays));
+	struct strays *strays = xcalloc(1, sizeof(*strays));
+	keep_room(strays);
+	return strays;
 }
 
 void
 strays_destroy(struct strays **strays)
 {
-	if (*strays)
+	if (*strays) {
+		make_room(*strays);
 		free((*strays)->others.at);
+	}
 	free(*strays);
 	*strays = NULL;
 }

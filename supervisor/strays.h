@@ -22,7 +22,8 @@ void strays_destroy(struct strays **strays);
 void strays_look(struct strays *strays, const pid_t *own, size_t n);
 /* That child is reaped: its number may be another's. */
 void strays_forget(struct strays *strays, pid_t pid);
-/* Kills every child that is neither of `own` nor somebody else's; how many there are. */
-size_t strays_kill(const struct strays *strays, const pid_t *own, size_t n);
+/* Kills every child that is neither of `own` nor somebody else's; how many there are, or may be:
+ * more than none also while they cannot be looked at. */
+size_t strays_kill(struct strays *strays, const pid_t *own, size_t n);
 
 #endif

@@ -3,9 +3,11 @@
  * killed, what is somebody else's is not, and what cannot be told is not learnt.
  */
 #include <check.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -89,6 +91,55 @@ START_TEST(nothing_is_learnt_while_a_worker_is_dead_and_not_buried)
 }
 END_TEST
 
+/* No descriptor above those that are open. Returns the limit that was. */
+static struct rlimit
+take_descriptors(void)
+{
+	struct rlimit before, limit;
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit = (struct rlimit){ 64, before.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	while (open("/", O_PATH | O_CLOEXEC) >= 0)
+		continue;
+	return before;
+}
+
+START_TEST(last_descriptor_is_not_needed_to_tell_who_is_who)
+{
+	pid_t other = child();
+	strays_look(strays, NULL, 0);
+	pid_t left = child();
+	struct rlimit before = take_descriptors();
+	for (int twice = 0; twice < 2; twice++) /* what it keeps for this it takes back */
+		ck_assert_uint_eq(strays_kill(strays, &left, 1), 0);
+	ck_assert_uint_eq(strays_kill(strays, NULL, 0), 1);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	expect_killed(left);
+	ck_assert(lives(other));
+	kill(other, SIGKILL);
+	expect_killed(other);
+}
+END_TEST
+
+START_TEST(children_that_cannot_be_looked_at_are_neither_gone_nor_killed)
+{
+	struct rlimit before, none;
+	pid_t other = child();
+	strays_look(strays, NULL, 0);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){ 0, before.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	size_t left = strays_kill(strays, NULL, 0);
+	strays_look(strays, NULL, 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert_uint_gt(left, 0);
+	ck_assert_uint_eq(strays_kill(strays, NULL, 0), 0);
+	ck_assert(lives(other));
+	kill(other, SIGKILL);
+	expect_killed(other);
+}
+END_TEST
+
 START_TEST(number_of_somebody_that_is_reaped_protects_nobody)
 {
 	pid_t pid = child();
@@ -142,6 +193,8 @@ suite_strays(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, what_is_neither_ours_nor_somebody_elses_is_killed);
 	tcase_add_test(tc, nothing_is_learnt_while_a_worker_is_dead_and_not_buried);
+	tcase_add_test(tc, last_descriptor_is_not_needed_to_tell_who_is_who);
+	tcase_add_test(tc, children_that_cannot_be_looked_at_are_neither_gone_nor_killed);
 	tcase_add_test(tc, number_of_somebody_that_is_reaped_protects_nobody);
 	tcase_add_test(tc, many_children_of_others_are_all_known);
 	tcase_add_test(tc, process_is_told_by_its_start_whatever_its_name);

@@ -52,6 +52,7 @@ struct finish {
 	int64_t since_ms; /* all were, in each look since; 0: not */
 	struct other *others;
 	size_t n_others;
+	struct shard_id alone; /* of others, that is asked for by itself */
 };
 
 struct finish *
@@ -277,17 +278,19 @@ static void
 ask_for_missing(struct finish *f)
 {
 	const struct other *missing = find_missing(f);
-	if (missing)
-		lts_api_read_checkpoints(f->api, &missing->shard, on_alone, f);
-	else
+	if (!missing) {
 		walk(f);
+		return;
+	}
+	f->alone = missing->shard;
+	lts_api_read_checkpoints(f->api, &f->alone, on_alone, f);
 }
 
 static void
 on_alone(void *arg, struct lts_answer *answer)
 {
 	struct finish *f = arg;
-	struct other *other = find_missing(f);
+	struct other *other = find(f, &f->alone);
 	int64_t now_ms = clock_boot_ms();
 	if (answer->err || !other) {
 		give_up(f);

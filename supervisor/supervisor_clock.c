@@ -70,11 +70,13 @@ static void
 describe(struct supervisor *s, const char *why, int64_t host_ns)
 {
 	struct service_time said = service_clock_look(group_clock(s->group));
+	if (said.least_ns == SERVICE_CLOCK_UNKNOWN) {
+		snprintf(s->clock_text, sizeof(s->clock_text), "%s", why);
+		return;
+	}
 	long long least = (long long)((said.least_ns - host_ns) / 1000000000),
 		  most = (long long)((said.most_ns - host_ns) / 1000000000);
-	if (said.least_ns == SERVICE_CLOCK_UNKNOWN)
-		snprintf(s->clock_text, sizeof(s->clock_text), "%s", why);
-	else if (least == most)
+	if (least == most)
 		snprintf(s->clock_text, sizeof(s->clock_text),
 			 "%s; the answers are %+lld s from this host's clock", why, least);
 	else

@@ -249,29 +249,26 @@ segment_tidy(const struct segment_dir *dir, uint64_t number)
 	return err ? err : sync_dir(dir);
 }
 
-/* What a .part has that no commit knows must not get a final name. */
-static enum lts_err
-put_away(const struct segment_dir *dir, uint64_t number, bool *was_there_out)
-{
-	char part[SEGMENT_NAME_MAX], damaged[SEGMENT_NAME_MAX];
-	name_of(dir, number, ".log.part", part);
-	name_of(dir, number, ".log.part.damaged", damaged);
-	*was_there_out = renameat(dir->fd, part, dir->fd, damaged) == 0;
-	return *was_there_out || errno == ENOENT ? LTS_OK : used_up_or_sys(errno);
-}
-
 enum lts_err
 segment_abandon(const struct segment_dir *dir, uint64_t number, uint64_t *next_out)
 {
-	bool sealed = true, put = true;
-	enum lts_err err = put_away(dir, number, &put);
-	for (put = true; !err && (sealed || put);) {
-		err = look_for(dir, ++number, ".log", &sealed);
+	char part[SEGMENT_NAME_MAX], damaged[SEGMENT_NAME_MAX];
+	bool taken = true;
+	name_of(dir, number, ".log.part", part);
+	name_of(dir, number, ".log.part.damaged", damaged);
+	if (renameat(dir->fd, part, dir->fd, damaged) < 0 && errno != ENOENT)
+		return used_up_or_sys(errno);
+	while (taken) {
+		bool part_there = false;
+		enum lts_err err = look_for(dir, ++number, ".log", &taken);
 		if (!err)
-			err = put_away(dir, number, &put);
+			err = look_for(dir, number, ".log.part", &part_there);
+		if (err)
+			return err;
+		taken |= part_there;
 	}
 	*next_out = number;
-	return err ? err : sync_dir(dir);
+	return sync_dir(dir);
 }
 
 bool

@@ -277,23 +277,6 @@ START_TEST(tidying_finds_what_is_its_own_beyond_a_gap_and_reads_no_directory)
 }
 END_TEST
 
-/* 4 is damaged, 5 was sealed by hand or by a later state, 6 was begun and not committed. */
-START_TEST(what_no_commit_knows_gets_no_final_name_after_a_reset)
-{
-	uint64_t next = 0;
-	put("7-abc-00000004.log.part", "cut");
-	put("7-abc-00000005.log", "whole");
-	put("7-abc-00000006.log.part", "uncommitted");
-	ck_assert_int_eq(segment_abandon(&dir, 4, &next), LTS_OK);
-	ck_assert_uint_eq(next, 7);
-	ck_assert_int_eq(segment_tidy(&dir, next), LTS_OK);
-	expect_content("7-abc-00000004.log.part.damaged", "cut");
-	expect_content("7-abc-00000005.log", "whole");
-	expect_content("7-abc-00000006.log.part.damaged", "uncommitted");
-	ck_assert(!is_there("7-abc-00000006.log") && !is_there("7-abc-00000006.log.part"));
-}
-END_TEST
-
 START_TEST(what_happens_to_an_open_segment_is_seen)
 {
 	int fd;
@@ -364,7 +347,6 @@ suite_segment(void)
 	tcase_add_loop_test(tc, tidying_refuses_a_state_older_than_the_files, 0, 2);
 	tcase_add_test(tc,
 		       tidying_finds_what_is_its_own_beyond_a_gap_and_reads_no_directory);
-	tcase_add_test(tc, what_no_commit_knows_gets_no_final_name_after_a_reset);
 	tcase_add_test(tc, what_happens_to_an_open_segment_is_seen);
 	tcase_add_test(tc, removing_what_is_not_there_is_fine);
 	tcase_add_test(tc, removed_segment_does_not_come_back_with_the_power);

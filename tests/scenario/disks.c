@@ -33,14 +33,14 @@ expect_no_torn_line(const struct one_host *h, const char *shards)
 	ck_assert_uint_eq(v.torn + v.duplicated + v.reordered, 0);
 }
 
-/* As `lts-state leases` tells. */
+/* As `lts-state leases` tells, a line each. The line "not ready" may name the disk, too. */
 static size_t
 workers_waiting(const struct one_host *h)
 {
-	char *leases = one_host_state(h, "leases");
+	char *leases = one_host_state(h, "leases"), *rest = leases, *line;
 	size_t n = 0;
-	for (const char *at = leases; (at = strstr(at, strerror(ENOSPC))); at++)
-		n++;
+	while ((line = strsep(&rest, "\n")))
+		n += strncmp(line, "waits for ", 10) == 0 && strstr(line, strerror(ENOSPC));
 	free(leases);
 	return n;
 }

@@ -51,6 +51,7 @@ enum board_want {
 	BOARD_WANT_LOOP,  /* descriptors or memory for the network; the loop */
 	BOARD_WANT_FETCH, /* an answer that is no error; the loop */
 	BOARD_WANT_CODE,  /* that code of yours takes what it puts off; the delivery thread */
+	BOARD_WANT_LIFE,  /* another life: why this one ends; the delivery thread */
 	BOARD_WANTS,
 };
 

@@ -6,7 +6,12 @@
  */
 #include "common/descriptors.h"
 
+#include <errno.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/used_up.h"
 
 static rlim_t found; /* 0: nothing was raised */
 
@@ -39,4 +44,19 @@ descriptors_limit(void)
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == RLIM_INFINITY)
 		return UINT64_MAX;
 	return limit.rlim_cur;
+}
+
+int
+descriptors_lack(unsigned n)
+{
+	int fds[64], error = 0;
+	unsigned have = 0;
+	for (; have < n && have < sizeof(fds) / sizeof(fds[0]) && !error; have++) {
+		fds[have] = eventfd(0, EFD_CLOEXEC);
+		error = fds[have] < 0 ? errno : 0;
+	}
+	for (unsigned i = 0; i < have; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	return used_up(error) ? error : 0;
 }

@@ -13,5 +13,7 @@ void descriptors_raise(void);
 void descriptors_give_back(void);
 /* UINT64_MAX: not limited. */
 uint64_t descriptors_limit(void);
+/* The errno with which the host or a limit refuses so many more now, at most 64; 0: there are. */
+int descriptors_lack(unsigned n);
 
 #endif

@@ -61,7 +61,7 @@ enum handoff_fd {
 
 /* Message types. The version is the first byte of every message, the type the second; an
  * unknown one of either means that the peer is broken, and ends the connection. */
-enum { HANDOFF_VERSION = 6, HANDOFF_MESSAGE_MAX = 64 * 1024 };
+enum { HANDOFF_VERSION = 7, HANDOFF_MESSAGE_MAX = 64 * 1024 };
 
 enum message_type {
 	/* supervisor to worker */

@@ -16,6 +16,8 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "common/descriptors.h"
+#include "common/used_up.h"
 #include "common/xalloc.h"
 
 enum {
@@ -261,9 +263,9 @@ http_setup_err(CURLcode code)
 	case CURLE_UNSUPPORTED_PROTOCOL: /* no status line: taken for HTTP/0.9 */
 	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_BAD_CONTENT_ENCODING:
-	case CURLE_OUT_OF_MEMORY: /* headers above curl's limits: real memory cannot run
-				     out */
 		return LTS_BADDATA;
+	case CURLE_OUT_OF_MEMORY: /* headers above curl's limits: real memory cannot run out */
+		return descriptors_lack(1) ? LTS_AGAIN : LTS_BADDATA;
 	default:
 		return LTS_AGAIN;
 	}
@@ -275,6 +277,24 @@ is_distrust(CURLcode code)
 	return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_PINNEDPUBKEYNOTMATCH;
 }
 
+/* For a socket, a lookup, or a file with certificates. */
+static bool
+wants_descriptors(CURLcode code)
+{
+	return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
+	       code == CURLE_OUT_OF_MEMORY || code == CURLE_SSL_CACERT_BADFILE;
+}
+
+static void
+explain_used_up(char own[CURL_ERROR_SIZE], int error)
+{
+	struct buf why;
+	buf_init(&why, 0);
+	used_up_explain(error, &why);
+	snprintf(own, CURL_ERROR_SIZE, "%s", why.data);
+	buf_fini(&why);
+}
+
 void
 http_setup_explain(CURL *easy, CURLcode code, const char *url, char words[CURL_ERROR_SIZE])
 {
@@ -284,7 +304,10 @@ http_setup_explain(CURL *easy, CURLcode code, const char *url, char words[CURL_E
 	const char *at = find_authority(url, &len);
 	snprintf(own, sizeof(own), "%s", words[0] ? words : curl_easy_strerror(code));
 	/* curl says that it could not, the system why. */
-	if (code == CURLE_COULDNT_CONNECT)
+	int error = wants_descriptors(code) ? descriptors_lack(1) : 0;
+	if (error)
+		explain_used_up(own, error);
+	else if (code == CURLE_COULDNT_CONNECT)
 		curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &reason);
 	snprintf(words, CURL_ERROR_SIZE, "%.*s: %.120s%s%.40s%s", (int)(len < 50 ? len : 50), at,
 		 own, reason ? ": " : "", reason ? strerror((int)reason) : "",

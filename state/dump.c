@@ -226,13 +226,16 @@ say_stuck(const struct dump *dump, FILE *out)
 	bool any = false;
 	for (size_t i = 0; i < s->n_leases; i++) {
 		const struct lease_record *lease = &s->leases[i];
-		const char *why = snapshot_why_stuck(s, &lease->shard);
-		if (lease->state != LEASE_STUCK)
+		const char *why = snapshot_why_stuck(s, lease);
+		if (!why)
 			continue;
 		any = true;
-		char *clean = xstrdup(why ? why : "why is in events that are not kept any more");
+		char *clean = xstrdup(why);
 		human_clean(clean);
-		fprintf(out, "shard %s is stuck: %s\n", lease->shard.text, clean);
+		fprintf(out, "shard %s %s: %s\n", lease->shard.text,
+			lease->state == LEASE_STUCK ? "is stuck"
+						    : "was stuck when the agent stopped",
+			clean);
 		free(clean);
 	}
 	if (any)

@@ -118,8 +118,8 @@ put_leases(cJSON *root, const struct dump *dump)
 		add_uint(o, "pid", r->pid);
 		add_text(o, "alive", dump_holder_alive(s, r));
 		add_time(o, dump, "since", "age_ms", r->since_ns);
-		const char *why = snapshot_why_stuck(s, &r->shard);
-		if (r->state == LEASE_STUCK && why)
+		const char *why = snapshot_why_stuck(s, r);
+		if (why)
 			add_text(o, "why", why);
 	}
 }

@@ -300,13 +300,21 @@ snapshot_checkpoint(const struct snapshot *s, const struct shard_id *shard)
 }
 
 const char *
-snapshot_why_stuck(const struct snapshot *s, const struct shard_id *shard)
+snapshot_why_stuck(const struct snapshot *s, const struct lease_record *lease)
 {
-	for (size_t i = s->n_events; i-- > 0;)
-		if (s->events[i].kind == EVENT_STUCK &&
-		    strcmp(s->events[i].shard.text, shard->text) == 0)
-			return s->events[i].text;
-	return NULL;
+	bool stopped = lease->state == LEASE_PAUSED;
+	if (!stopped && lease->state != LEASE_STUCK)
+		return NULL;
+	for (size_t i = s->n_events; i-- > 0;) {
+		const struct event_record *event = &s->events[i];
+		if (!shard_id_equal(&event->shard, &lease->shard))
+			continue;
+		if (event->kind == EVENT_STUCK)
+			return event->text;
+		if (stopped && event->kind != EVENT_RELEASED)
+			return NULL;
+	}
+	return stopped ? NULL : "why is in events that are not kept any more";
 }
 
 const struct worker_record *

@@ -49,8 +49,8 @@ const struct lease_record *snapshot_lease(const struct snapshot *snapshot,
 bool snapshot_is_ours(const struct snapshot *snapshot, const struct shard_id *shard);
 const struct checkpoint_record *snapshot_checkpoint(const struct snapshot *snapshot,
 						    const struct shard_id *shard);
-/* Why this shard stopped last; NULL: that event is too long ago. */
-const char *snapshot_why_stuck(const struct snapshot *snapshot, const struct shard_id *shard);
+/* Why this shard is stuck, or was when the agent stopped; NULL: it is, or was, not. */
+const char *snapshot_why_stuck(const struct snapshot *snapshot, const struct lease_record *lease);
 const struct worker_record *snapshot_worker(const struct snapshot *snapshot, uint32_t slot);
 
 #endif

@@ -20,7 +20,7 @@
 #include "common/xalloc.h"
 #include "state/proc.h"
 
-enum { GENERATION_MS = 3000, LOOK_AGAIN_MS = 20 };
+enum { GENERATION_MS = 3000, NO_LOCK_MS = 3000, LOOK_AGAIN_MS = 20 };
 
 static enum exit_code
 fail(const char *state_dir, const char *name)
@@ -42,13 +42,17 @@ refuse(const char *state_dir, const char *path)
 	return EXIT_IN_USE;
 }
 
-/* Workers of a supervisor that was killed go within a second. */
+/* Workers of a supervisor that was killed go within a second. A host may have no lock left for a
+ * moment; a file system that gives none never does. */
 static int
 lock(int fd, int64_t wait_ms)
 {
-	int64_t until_ms = clock_mono_ms() + wait_ms;
+	int64_t now_ms = clock_mono_ms(), until_ms = now_ms + wait_ms;
+	int64_t locks_ms = now_ms + NO_LOCK_MS;
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno != EWOULDBLOCK || clock_mono_ms() >= until_ms)
+		now_ms = clock_mono_ms();
+		if (!(errno == EWOULDBLOCK && now_ms < until_ms) &&
+		    !(errno == ENOLCK && now_ms < locks_ms))
 			return -1;
 		poll(NULL, 0, LOOK_AGAIN_MS);
 	}

@@ -17,6 +17,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "common/used_up.h"
 #include "common/xalloc.h"
 #include "state/store_look.h"
 
@@ -303,8 +304,9 @@ enum lts_err
 store_write_begin(struct store *store, struct store_txn *out)
 {
 	MDB_txn *txn;
+	errno = 0;
 	if (!store_is_intact(store))
-		return LTS_BADDATA;
+		return used_up(errno) ? LTS_SYS : LTS_BADDATA;
 	int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
 	if (!rc)
 		*out = (struct store_txn){ .store = store, .txn = txn, .write = true };
@@ -339,8 +341,9 @@ store_commit(struct store_txn *txn)
 	if (rc == EIO && disk_is_full(txn->store))
 		rc = ENOSPC;
 	enum lts_err err = from_write(txn->store, rc);
-	/* Inside a commit the only system calls are its writes and its fdatasync. */
-	return err == LTS_SYS || err == LTS_NOTFOUND ? LTS_SYNC : err;
+	/* Inside a commit the only system calls are its writes and its fdatasync; and it takes
+	 * memory, before them. */
+	return (err == LTS_SYS && rc != ENOMEM) || err == LTS_NOTFOUND ? LTS_SYNC : err;
 }
 
 void

@@ -243,10 +243,9 @@ add_notes(struct watch_rows *rows, const struct watch_sample *now, const struct 
 		note(&notes, "owner dead");
 	else if (is_owned(row->lease) && owner_state(now, row->lease) == PROC_STOPPED)
 		note(&notes, "owner stopped");
-	if (row->lease && row->lease->state == LEASE_STUCK) {
-		const char *why = snapshot_why_stuck(&now->snapshot, row->shard);
-		note(&notes, "%s", why ? why : "stopped: see events");
-	}
+	const char *why = row->lease ? snapshot_why_stuck(&now->snapshot, row->lease) : NULL;
+	if (why)
+		note(&notes, "%s%s", row->lease->state == LEASE_STUCK ? "" : "was stuck: ", why);
 	if (c && c->attempts)
 		note(&notes, "failed %u times", c->attempts);
 	if (c && c->dead_letters)

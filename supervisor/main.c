@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,11 +17,17 @@
 #include "common/descriptors.h"
 #include "common/make_dirs.h"
 #include "common/protect.h"
+#include "common/used_up.h"
 #include "common/xalloc.h"
 #include "supervisor/check_config.h"
 #include "supervisor/privileges.h"
 #include "supervisor/replay.h"
 #include "supervisor/supervisor.h"
+
+enum {
+	START_DESCRIPTORS = 24, /* locks, the state, the loop, sockets, a few boards */
+	LOOK_AGAIN_MS = 200,
+};
 
 /* What a reload reads again. */
 struct invocation {
@@ -156,6 +163,25 @@ keep_standard_fds_apart(void)
 		close(fd);
 }
 
+/* Before anything is opened: a start without room for its files, for now, is none that failed. */
+static void
+await_descriptors(void)
+{
+	struct buf why;
+	bool waits = false;
+	buf_init(&why, 0);
+	for (int error; (error = descriptors_lack(START_DESCRIPTORS)); waits = true) {
+		used_up_explain(error, &why);
+		if (!waits)
+			fprintf(stderr, "lts-supervisor: a start needs %d descriptors: %s: "
+					"waiting until there are\n",
+				START_DESCRIPTORS, why.data);
+		buf_clear(&why);
+		poll(NULL, 0, LOOK_AGAIN_MS);
+	}
+	buf_fini(&why);
+}
+
 /* EFBIG says it. Of the first start, too, which makes files. */
 static void
 ignore_full_files(void)
@@ -173,6 +199,7 @@ main(int argc, char **argv, char **envp)
 	keep_standard_fds_apart();
 	ignore_full_files();
 	descriptors_raise();
+	await_descriptors();
 	how.keys_locked = protect_process();
 	struct credentials *credentials = protect_alloc(sizeof(*credentials));
 	options_init(&options);

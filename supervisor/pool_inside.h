@@ -1,6 +1,6 @@
 /*
  * pool_inside.h - the worker pool's inside, for its own files: worker_pool.c (starting
- * and watching), pool_channel.c (talking) and pool_reap.c (burying).
+ * and watching), pool_channel.c (talking), pool_reap.c (burying), pool_thrift.c and pool_why.c.
  */
 #ifndef SUPERVISOR_POOL_INSIDE_H
 #define SUPERVISOR_POOL_INSIDE_H
@@ -29,6 +29,8 @@ struct pool_slot {
 	struct slot_exit exit;
 	uint8_t thrift;    /* see message_config */
 	int64_t thrift_ms; /* since when it is that */
+	char why[200];     /* it did not start, or how its life ended: pool_why.c */
+	int64_t why_ms;    /* the first such of those in a row; 0: it works */
 	struct channel *channel;
 	struct board *board;
 	int board_fd;
@@ -58,9 +60,14 @@ void pool_on_writable(struct ev_loop *loop, struct ev_io *io, int events);
 void pool_send_to(struct pool_slot *s, const struct message *message);
 void pool_send_config(struct pool_slot *s);
 
-/* pool_thrift.c: its life is over; it lives. */
-void pool_thrift_on_end(struct pool_slot *s, int64_t now_ms);
+/* pool_thrift.c: its life is over, true: for want of memory; it lives. */
+bool pool_thrift_on_end(struct pool_slot *s, int64_t now_ms);
 void pool_thrift_look(struct pool_slot *s, int64_t now_ms);
+
+/* pool_why.c: it could not be started; its life is over. */
+void pool_why_not_started(struct pool_slot *s, const char *text);
+void pool_why_on_end(struct pool_slot *s, bool no_memory, int64_t now_ms);
+void pool_why_look(struct pool_slot *s, int64_t now_ms);
 
 /* pool_reap.c */
 void pool_on_signal_child(struct ev_loop *loop, struct ev_signal *watcher, int events);

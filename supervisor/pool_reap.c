@@ -158,7 +158,9 @@ bury(struct pool_slot *s)
 		blame_batch(&s->exit, s->hung, atomic_load(&s->board->fault_thread), &place);
 	if (s->exit.blamed)
 		pool->config.events->blamed(pool->config.arg, s->slot.index, &place);
-	pool_thrift_on_end(s, clock_boot_ms());
+	bool no_memory = pool_thrift_on_end(s, clock_boot_ms());
+	if (!in_order)
+		pool_why_on_end(s, no_memory, clock_boot_ms());
 	pool_let_go_of(s);
 	pool->config.events->gone(pool->config.arg, s->slot.index, fate);
 	worker_slot_exited(&s->slot, s->exit, clock_boot_ms());

@@ -26,12 +26,12 @@ had_no_memory(struct pool_slot *s)
 	return pool->memory_kills > before;
 }
 
-void
+bool
 pool_thrift_on_end(struct pool_slot *s, int64_t now_ms)
 {
 	struct buf limits;
 	if (!had_no_memory(s))
-		return;
+		return false;
 	if (s->thrift < THRIFT_MOST)
 		s->thrift++;
 	s->thrift_ms = now_ms;
@@ -41,6 +41,7 @@ pool_thrift_on_end(struct pool_slot *s, int64_t now_ms)
 		  LOG_UINT("worker", s->slot.index), LOG_UINT("step", s->thrift),
 		  LOG_TEXT("limits", limits.len ? limits.data : "none but the host's"));
 	buf_fini(&limits);
+	return true;
 }
 
 void

@@ -1,8 +1,9 @@
 /*
  * spawn.c - fork, exec and the handoff.
  *
- * Runs in the supervisor. Owns nothing for longer than a call. Between fork and exec the
- * child must call nothing that is not async-signal-safe. Held by the kill scenarios.
+ * Runs in the supervisor. Owns nothing for longer than a call. Between vfork and exec
+ * the child must call nothing that is not async-signal-safe. Held by tests/supervisor/test_spawn.c
+ * and the kill scenarios.
  */
 #include "supervisor/spawn.h"
 
@@ -65,28 +66,40 @@ reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void
-run_child(const char *program, const char *name, char **env, const struct spawn_fds *fds)
+/* In the new process, in our memory, our thread waiting: system calls alone. */
+static void __attribute__((noreturn))
+become(const char *program, char *const argv[], char **env, const struct spawn_fds *fds,
+       volatile int *error_out)
 {
-	char *argv[] = { (char *)(uintptr_t) "lts-worker", (char *)(uintptr_t)name, NULL };
 	setpgid(0, 0);
 	reset_signals();
 	if (place_fds(fds) == 0) {
 		descriptors_give_back(); /* it raises its own, and its children get this */
 		execve(program, argv, env);
 	}
+	*error_out = errno;
 	_exit(EXIT_FAILED);
 }
 
 enum lts_err
 spawn_worker(const char *program, const char *name, const struct spawn_fds *fds, pid_t *pid_out)
 {
+	char *argv[] = { (char *)(uintptr_t) "lts-worker", (char *)(uintptr_t)name, NULL };
 	char **env = child_env(NULL);
-	pid_t pid = fork();
+	volatile int error = 0;
+	sigset_t all, before;
+	sigfillset(&all); /* no signal may find its handler in a process that shares our memory */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid_t pid = vfork();
 	if (pid == 0)
-		run_child(program, name, env, fds);
+		become(program, argv, env, fds, &error);
+	if (pid > 0 && error)
+		waitpid(pid, NULL, 0);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	int why = pid < 0 ? errno : error;
 	free(env);
-	if (pid < 0)
+	errno = why;
+	if (why)
 		return LTS_SYS;
 	setpgid(pid, pid); /* whichever of the two comes first */
 	*pid_out = pid;

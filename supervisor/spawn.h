@@ -19,7 +19,8 @@ struct spawn_fds { /* borrowed; become HANDOFF_CHANNEL and so on in the child */
 char *spawn_find_worker(void);
 
 /* Forks and executes `program` in a process group of its own. `name` is argument 1, for
- * people who look at ps. LTS_SYS with errno: nothing was started. */
+ * people who look at ps. LTS_SYS with errno: nothing was started, and why; also where the new
+ * process could not become the program. */
 enum lts_err spawn_worker(const char *program, const char *name, const struct spawn_fds *fds,
 			  pid_t *pid_out) LTS_MUST_USE;
 

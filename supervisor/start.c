@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/used_up.h"
 #include "common/xalloc.h"
 #include "state/lease.h"
 #include "state/renew.h"
@@ -72,9 +73,13 @@ explain_state(enum lts_err err, const char *dir, struct buf *why)
 		ignored = buf_printf(why, "the state in '%s' " DAMAGED, dir, dir);
 		return EXIT_DAMAGED;
 	}
-	ignored = buf_printf(why, "the state in '%s' cannot be opened: %s", dir,
-			     err == LTS_NOSPACE ? "no space" : strerror(saved));
+	ignored = buf_printf(why, "the state in '%s' cannot be opened: ", dir);
 	(void)ignored;
+	if (err == LTS_NOSPACE)
+		(void)!buf_put_text(why, "no space");
+	else
+		used_up_explain(saved, why);
+	errno = err == LTS_NOSPACE ? ENOSPC : saved;
 	return EXIT_FAILED;
 }
 
@@ -211,8 +216,8 @@ await_reader_slot(struct start *start, const char *state_dir)
 	return err;
 }
 
-enum exit_code
-start_open(struct start *start, const struct options *options, struct buf *why_out)
+static enum exit_code
+open_all(struct start *start, const struct options *options, struct buf *why_out)
 {
 	*start = (struct start){
 		.dir = { .supervisor_fd = -1, .generation_fd = -1, .stdout_fd = -1 }
@@ -226,6 +231,32 @@ start_open(struct start *start, const struct options *options, struct buf *why_o
 	if (err == LTS_AGAIN)
 		err = await_reader_slot(start, options->state_dir);
 	return err ? explain_state(err, options->state_dir, why_out) : EXIT_DONE;
+}
+
+/* Of a full disk people hear at once: that may last. */
+static bool
+is_used_up(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+}
+
+enum exit_code
+start_open(struct start *start, const struct options *options, struct buf *why_out)
+{
+	enum exit_code code;
+	bool waits = false;
+	errno = 0;
+	while ((code = open_all(start, options, why_out)) == EXIT_FAILED && is_used_up(errno)) {
+		if (!waits)
+			fprintf(stderr, "lts-supervisor: %s: waiting until there is\n",
+				why_out->data);
+		waits = true;
+		start_close(start);
+		buf_clear(why_out);
+		poll(NULL, 0, START_LOOK_MS);
+		errno = 0;
+	}
+	return code;
 }
 
 void

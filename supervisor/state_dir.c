@@ -32,14 +32,16 @@ enum {
 	GRACE_MS = 1000,     /* what orphaned workers have to drain */
 	PATIENCE_MS = 15000, /* a killed process in uninterruptible sleep may take a while
 				to go */
+	NO_LOCK_MS = 3000, /* a host may have none for a moment, a file system never */
 	LOOK_AGAIN_MS = 20,
 };
 
 static enum lts_err
 explain(struct buf *why, enum lts_err err, const char *what, const char *path, const char *more)
 {
-	enum lts_err ignored = buf_printf(why, "%s '%s': %s", what, path, more);
-	(void)ignored;
+	int saved = errno;
+	(void)!buf_printf(why, "%s '%s': %s", what, path, more);
+	errno = saved;
 	return err;
 }
 
@@ -127,6 +129,10 @@ wait_for_generation(int fd, const char *path, struct buf *why)
 	int64_t start_ms = clock_mono_ms();
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		int64_t waited_ms = clock_mono_ms() - start_ms;
+		if (errno == ENOLCK && waited_ms < NO_LOCK_MS) {
+			poll(NULL, 0, LOOK_AGAIN_MS);
+			continue;
+		}
 		if (errno != EWOULDBLOCK)
 			return explain_no_lock(fd, path, why);
 		if (waited_ms > PATIENCE_MS)
@@ -158,6 +164,10 @@ take_supervisor_lock(const struct state_dir *dir, struct buf *why)
 {
 	int64_t start_ms = clock_mono_ms();
 	while (flock(dir->supervisor_fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno == ENOLCK && clock_mono_ms() - start_ms < NO_LOCK_MS) {
+			poll(NULL, 0, LOOK_AGAIN_MS);
+			continue;
+		}
 		if (errno != EWOULDBLOCK)
 			return explain_no_lock(dir->supervisor_fd, dir->path, why);
 		pid_t holder = holder_of(dir->supervisor_fd);
@@ -223,8 +233,10 @@ state_dir_open(struct state_dir *dir, const char *path, struct buf *why_out)
 	if (make_dirs(path, 0700))
 		return explain(why_out, LTS_SYS, "cannot make state_dir", path, strerror(errno));
 	enum lts_err err = take_locks(dir, why_out);
+	int saved = errno;
 	if (err)
 		state_dir_close(dir);
+	errno = saved;
 	return err;
 }
 

@@ -22,6 +22,8 @@ waits_each(const struct worker_pool *pool, int64_t now_ms, waits_call *call, voi
 	struct board_waits wait;
 	for (uint32_t i = 0; i < worker_pool_count(pool); i++) {
 		const struct board *board = worker_pool_board(pool, i);
+		if (worker_pool_why(pool, i, &wait) && now_ms - wait.since_ms >= WAITS_SAY_MS)
+			call(arg, i, wait.text, now_ms - wait.since_ms);
 		for (int want = 0; worker_pool_pid(pool, i) && want < BOARD_WANTS; want++)
 			if (board_waits_for(board, (enum board_want)want, &wait) &&
 			    now_ms - wait.since_ms >= WAITS_SAY_MS)

@@ -30,13 +30,14 @@ enum {
 };
 
 static void
-say_not_started(const struct pool_slot *s)
+say_not_started(struct pool_slot *s)
 {
 	struct buf why;
 	buf_init(&why, 0);
 	used_up_explain(errno, &why);
 	log_error(s->pool->config.log, "cannot start a worker: tried again in a while",
 		  LOG_UINT("worker", s->slot.index), LOG_TEXT("text", why.data));
+	pool_why_not_started(s, why.data);
 	buf_fini(&why);
 }
 
@@ -190,6 +191,7 @@ on_check(struct ev_loop *loop, struct ev_timer *timer, int events)
 		if (!s->pid || s->exited || s->slot.state == SLOT_KILLED)
 			continue;
 		pool_thrift_look(s, now_ms);
+		pool_why_look(s, now_ms);
 		const char *why = overdue(s, now_ms);
 		if (!why)
 			continue;

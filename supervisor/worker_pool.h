@@ -8,6 +8,7 @@
 #define SUPERVISOR_WORKER_POOL_H
 
 #include "common/board_totals.h"
+#include "common/board_wait.h"
 #include "common/log.h"
 #include "common/message.h"
 #include "supervisor/state_dir.h"
@@ -71,7 +72,6 @@ void worker_pool_raise_timeouts(struct worker_pool *pool, int64_t beat_ms, int64
 /* This one drains, and is started anew with the configuration of then. False: it has no process
  * that would have to. */
 bool worker_pool_renew(struct worker_pool *pool, uint32_t slot);
-/* Every worker drains and ends. */
 void worker_pool_drain(struct worker_pool *pool);
 void worker_pool_kill(struct worker_pool *pool);
 /* One that takes too long over its end. */
@@ -80,7 +80,6 @@ void worker_pool_kill_one(struct worker_pool *pool, uint32_t slot, const char *w
 void worker_pool_kill_idle(struct worker_pool *pool, uint32_t slot);
 /* CONFIG again, to every worker that lives. */
 void worker_pool_configure(struct worker_pool *pool);
-
 /* To a worker that is live; otherwise nothing is sent, and its `gone` follows or came. */
 void worker_pool_send(struct worker_pool *pool, uint32_t slot, const struct message *message);
 bool worker_pool_is_live(const struct worker_pool *pool, uint32_t slot);
@@ -88,9 +87,8 @@ bool worker_pool_is_live(const struct worker_pool *pool, uint32_t slot);
 uint32_t worker_pool_count(const struct worker_pool *pool);
 uint32_t worker_pool_live_count(const struct worker_pool *pool);
 bool worker_pool_all_refused(const struct worker_pool *pool);
-/* Some slot's last process ended with EXIT_UNREAD. */
+/* Some slot's last process ended with EXIT_UNREAD; each one's did with EXIT_DAMAGED. */
 bool worker_pool_is_unread(const struct worker_pool *pool);
-/* Each slot's last process ended with EXIT_DAMAGED. */
 bool worker_pool_all_damaged(const struct worker_pool *pool);
 const struct worker_slot *worker_pool_slot(const struct worker_pool *pool, uint32_t slot);
 pid_t worker_pool_pid(const struct worker_pool *pool, uint32_t slot);
@@ -106,5 +104,7 @@ const char *worker_end_name(enum worker_end end);
 void worker_pool_spare(struct worker_pool *pool, pid_t pid);
 /* After its end that one's, until it is started again. */
 const struct board *worker_pool_board(const struct worker_pool *pool, uint32_t slot);
+/* Why it does not work, though it is wanted; false: it does, or nobody knows. */
+bool worker_pool_why(const struct worker_pool *pool, uint32_t slot, struct board_waits *out);
 
 #endif

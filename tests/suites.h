@@ -63,7 +63,7 @@
 	X(signals) X(bad_service) X(bad_records) X(odd_answers) X(names) \
 	X(gaps) X(end_times) X(refusals) \
 	X(pipes) X(footprint) \
-	X(disks) X(exhausted) X(limits) X(rescale) \
+	X(disks) X(exhausted) X(limits) X(used_up_starts) X(rescale) \
 	X(state_damage) X(owners) X(old_kernels) X(backups) X(clocks) \
 	X(network) X(terminal) \
 	X(remains) X(output_files) \

@@ -60,6 +60,7 @@ struct plan {
 	char **env;
 	int fds[FDS_MOST], n_fds;
 	pid_t parent;
+	volatile int error; /* why there is no new program: the new process says so */
 };
 
 /* ---- start ---- */
@@ -98,8 +99,14 @@ make_pipes(struct pipes *pipes, enum child_stdout out)
 	return LTS_OK;
 }
 
+static void __attribute__((noreturn)) give_up(struct plan *plan)
+{
+	plan->error = errno;
+	_exit(NOT_STARTED);
+}
+
 /* In the new process, in our memory, our thread waiting: system calls alone. */
-static void __attribute__((noreturn)) become(const struct plan *plan)
+static void __attribute__((noreturn)) become(struct plan *plan)
 {
 	struct sigaction action = { .sa_handler = SIG_DFL };
 	sigset_t none;
@@ -114,24 +121,24 @@ static void __attribute__((noreturn)) become(const struct plan *plan)
 	for (int i = 0; i < plan->n_fds; i++) {
 		fds[i] = fcntl(plan->fds[i], F_DUPFD, FDS_MOST);
 		if (fds[i] < 0)
-			_exit(NOT_STARTED);
+			give_up(plan);
 	}
 	for (int i = 0; i < plan->n_fds; i++) {
 		if (dup2(fds[i], i) < 0)
-			_exit(NOT_STARTED);
+			give_up(plan);
 	}
 	if (fallback_close_from((unsigned)plan->n_fds))
-		_exit(NOT_STARTED);
+		give_up(plan);
 	descriptors_give_back();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execve(plan->argv[0], plan->argv, plan->env);
-	_exit(NOT_STARTED);
+	give_up(plan);
 }
 
 /* No signal may find its handler in a process that shares our memory. */
 static pid_t
-spawn(const struct plan *plan)
+spawn(struct plan *plan)
 {
 	sigset_t all, before;
 	sigfillset(&all);
@@ -140,7 +147,11 @@ spawn(const struct plan *plan)
 	if (pid == 0)
 		become(plan);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return pid;
+	if (pid < 0 || !plan->error)
+		return pid;
+	(void)waitpid(pid, NULL, 0);
+	errno = plan->error;
+	return -1;
 }
 
 static enum lts_err
@@ -155,9 +166,6 @@ watch(const struct child *child, int fd, uint32_t events)
 static enum lts_err
 watch_all(struct child *child)
 {
-	child->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (child->epoll < 0)
-		return LTS_SYS;
 	enum lts_err err = watch(child, child->pidfd, EPOLLIN);
 	if (!err)
 		err = watch(child, child->out, EPOLLIN);
@@ -186,14 +194,16 @@ start_process(struct child *child, const struct child_config *config, struct pip
 		plan.fds[1] = plan.fds[2];
 	if (config->out == CHILD_STDOUT_OURS)
 		plan.fds[1] = STDOUT_FILENO;
+	child->epoll = epoll_create1(EPOLL_CLOEXEC); /* what runs is not ended for want of it */
+	if (child->epoll < 0)
+		return LTS_SYS;
 	plan.env = child_env(config->env);
 	child->pid = spawn(&plan);
 	free(plan.env);
 	if (child->pid < 0)
 		return LTS_SYS;
+	/* Where there is none, for now or for ever, its end is looked for: child_due_ms. */
 	child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
-	if (child->pidfd < 0 && errno != ENOSYS && errno != EPERM)
-		return LTS_SYS;
 	take_end(&pipes->in[WRITE_END], &child->in);
 	take_end(&pipes->out[READ_END], &child->out);
 	take_end(&pipes->err[READ_END], &child->err);

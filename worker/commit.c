@@ -14,6 +14,7 @@
 
 #include "common/clock.h"
 #include "common/make_dirs.h"
+#include "common/used_up.h"
 #include "common/xalloc.h"
 #include "worker/append.h"
 #include "worker/letters.h"
@@ -29,14 +30,6 @@ stage(struct committer *c, enum board_stage stage, const struct track *track)
 		    track ? &track->committed : NULL, clock_boot_ms());
 }
 
-void
-committer_die(struct committer *c, enum exit_code code, const char *what)
-{
-	log_error(c->config.log, "ending this worker", LOG_TEXT("reason", what),
-		  LOG_TEXT("system", errno ? strerror(errno) : NULL), LOG_INT("exit", code));
-	_exit(code);
-}
-
 /* What no retry can mend ends the process; the rest is the caller's. */
 static void
 check_state(struct committer *c, enum lts_err err)
@@ -48,7 +41,21 @@ check_state(struct committer *c, enum lts_err err)
 			c, EXIT_DAMAGED,
 			"state environment is damaged or was replaced: see lts-state verify");
 	if (err == LTS_SYS)
-		committer_die(c, EXIT_FAILED, "state environment failed");
+		committer_die(c, errno == ENOMEM ? EXIT_NO_MEMORY : EXIT_FAILED,
+			      "state environment failed");
+}
+
+/* What is used up, LTS_NOSPACE, is there again some time; a reader slot, LTS_AGAIN, too. */
+static enum lts_err
+explain_store(enum lts_err err, const char *state_dir, struct buf *why_out)
+{
+	int error = errno;
+	(void)!buf_printf(why_out, "state environment in '%s': ", state_dir);
+	if (err == LTS_SYS)
+		used_up_explain(error, why_out);
+	else
+		(void)!buf_put_text(why_out, lts_err_name(err));
+	return err == LTS_SYS ? used_up_or_sys(error) : err;
 }
 
 enum lts_err
@@ -63,7 +70,7 @@ committer_create(const struct committer_config *config, struct committer **out,
 	stage(c, BOARD_WAIT_LOCK, NULL);
 	enum lts_err err = store_open(config->state_dir, STORE_WRITE, &c->store);
 	if (err) {
-		(void)!buf_printf(why_out, "state environment in '%s'", config->state_dir);
+		err = explain_store(err, config->state_dir, why_out);
 	} else {
 		store_check_readers(c->store);
 		err = processor_is_named(config->sink.spec)

@@ -41,7 +41,8 @@ struct committer_config { /* pointers are borrowed for the committer's life */
 /* A shard that turned out not to be ours any more, or whose closing is committed. */
 typedef void committer_report(void *arg, struct lease *lease, enum lts_err result, bool closed);
 
-/* Opens state and sink. LTS_OK, or the process's end is near: `why_out` says why. */
+/* Opens state and sink. LTS_NOSPACE, LTS_AGAIN: something is used up; once more later. Otherwise
+ * the process's end is near. `why_out` says why. */
 enum lts_err committer_create(const struct committer_config *config, struct committer **out,
 			      struct buf *why_out) LTS_MUST_USE;
 void committer_destroy(struct committer **committer);

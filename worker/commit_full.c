@@ -1,5 +1,5 @@
 /*
- * commit_full.c - commits for which the state has no room.
+ * commit_full.c - commits for which the state has no room, and those that end the worker.
  *
  * In a worker's delivery thread, part of the committer. Owns nothing. Must never take for committed
  * what is not: it comes again. Held by tests/scenario/exhausted.c.
@@ -7,9 +7,30 @@
 #include "worker/letters.h"
 #include "worker/process.h"
 
+#include <errno.h>
+#include <unistd.h>
+
+#include "common/board_wait.h"
 #include "common/clock.h"
+#include "common/used_up.h"
 
 enum { COMMIT_STOP_MS = 2000 }; /* for room, while the agent stops */
+
+/* The board outlives us: the supervisor tells it. */
+void
+committer_die(struct committer *c, enum exit_code code, const char *what)
+{
+	struct buf why;
+	int error = errno;
+	buf_init(&why, 0);
+	(void)!buf_printf(&why, "%s%s", what, error ? ": " : "");
+	if (error)
+		used_up_explain(error, &why);
+	board_wait(c->config.board, BOARD_WANT_LIFE, why.data, clock_boot_ms());
+	log_error(c->config.log, "ending this worker", LOG_TEXT("reason", why.data),
+		  LOG_INT("exit", code));
+	_exit(code);
+}
 
 void
 committer_explain_full(struct committer *c, char *out, size_t size)

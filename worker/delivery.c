@@ -7,6 +7,7 @@
  */
 #include "worker/delivery_inside.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -20,6 +21,7 @@
 #include "common/board_wait.h"
 #include "common/clock.h"
 #include "common/handoff.h"
+#include "common/used_up.h"
 #include "common/xalloc.h"
 #include "worker/fault.h"
 
@@ -336,6 +338,40 @@ commit(struct delivery *d)
 		delivery_complete(d, &(struct delivery_done){ .kind = DELIVERY_FLUSH });
 }
 
+/* Something is let go, or all: nothing of it was taken yet. */
+static bool
+is_let_go(struct delivery *d)
+{
+	bool let_go = false;
+	pthread_mutex_lock(&d->lock);
+	for (struct delivery_order *o = d->orders; o; o = o->next)
+		let_go |= o->kind == DELIVERY_CLOSE || o->kind == DELIVERY_STOP;
+	pthread_mutex_unlock(&d->lock);
+	return let_go;
+}
+
+/* What is used up is waited for, and named. */
+static enum lts_err
+open_all(struct delivery *d, struct buf *why)
+{
+	bool waits = false;
+	enum lts_err err;
+	while ((err = committer_create(&d->config, &d->committer, why)) == LTS_NOSPACE ||
+	       err == LTS_AGAIN) {
+		board_wait(d->config.board, BOARD_WANT_STATE, why->data, clock_boot_ms());
+		if (!waits)
+			log_warn(d->config.log, "cannot start yet: tried again until it can",
+				 LOG_TEXT("what", why->data));
+		waits = true;
+		poll(NULL, 0, BLOCKED_RETRY_MS);
+		if (is_let_go(d))
+			_exit(EXIT_DONE);
+		buf_clear(why);
+	}
+	board_go_on(d->config.board, BOARD_WANT_STATE);
+	return err;
+}
+
 static void *
 run(void *arg)
 {
@@ -343,10 +379,11 @@ run(void *arg)
 	struct buf why;
 	buf_init(&why, 0);
 	fault_watch_delivery();
-	enum lts_err err = committer_create(&d->config, &d->committer, &why);
+	enum lts_err err = open_all(d, &why);
 	if (err) {
 		log_error(d->config.log, "cannot start", LOG_TEXT("what", why.data),
 			  LOG_TEXT("reason", lts_err_name(err)));
+		board_wait(d->config.board, BOARD_WANT_LIFE, why.data, clock_boot_ms());
 		_exit(err == LTS_BADDATA   ? EXIT_DAMAGED
 		      : err == LTS_INVALID ? EXIT_USAGE
 					   : EXIT_FAILED);
@@ -375,13 +412,28 @@ run(void *arg)
 	return NULL;
 }
 
+/* Without it what runs would never be heard. */
+static int
+make_wake_fd(const struct committer_config *config)
+{
+	struct buf why;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd >= 0)
+		return fd;
+	buf_init(&why, 0);
+	used_up_explain(errno, &why);
+	log_error(config->log, "cannot start", LOG_TEXT("what", why.data));
+	board_wait(config->board, BOARD_WANT_LIFE, why.data, clock_boot_ms());
+	_exit(EXIT_FAILED);
+}
+
 struct delivery *
 delivery_create(const struct committer_config *config, void (*wake)(void *), void *arg)
 {
 	struct delivery *d = xcalloc(1, sizeof(*d));
 	d->config = *config;
 	d->wake = wake;
-	d->wake_fd = committer_has_turns(config) ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+	d->wake_fd = committer_has_turns(config) ? make_wake_fd(config) : -1;
 	d->wake_arg = arg;
 	d->orders_end = &d->orders;
 	d->parked_end = &d->parked;

@@ -9,6 +9,7 @@
 
 #include "common/board_wait.h"
 #include "common/descriptors.h"
+#include "common/used_up.h"
 #include "worker/holdings_inside.h"
 #include "worker/shard_waits.h"
 
@@ -128,6 +129,23 @@ reckon(struct holdings *h)
 		 LOG_UINT("RLIMIT_NOFILE", limit));
 }
 
+/* Fetches that fail for want of descriptors are named at once: it is no fault of the service's. */
+static void
+say_used_up(struct holdings *h, const struct holding *worst, int64_t now_ms)
+{
+	int error = worst ? descriptors_lack(1) : 0;
+	struct buf text;
+	if (!error) {
+		board_go_on(h->config.board, BOARD_WANT_LOOP);
+		return;
+	}
+	buf_init(&text, 0);
+	(void)!buf_printf(&text, "shard %s cannot be fetched: ", worst->lease.shard.text);
+	used_up_explain(error, &text);
+	board_wait(h->config.board, BOARD_WANT_LOOP, text.data, now_ms);
+	buf_fini(&text);
+}
+
 /* Of the shard that has had nothing but errors for longest. */
 static void
 say_trouble(struct holdings *h, int64_t now_ms)
@@ -137,6 +155,7 @@ say_trouble(struct holdings *h, int64_t now_ms)
 	TAILQ_FOREACH(holding, &h->all, all)
 	if (holding->trouble_ms && (!worst || holding->trouble_ms < worst->trouble_ms))
 		worst = holding;
+	say_used_up(h, worst, now_ms);
 	if (!worst || now_ms - worst->trouble_ms < h->config.limits.heartbeat_ms / 2) {
 		board_go_on(h->config.board, BOARD_WANT_FETCH);
 		return;

@@ -23,6 +23,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "common/used_up.h"
 #include "common/xalloc.h"
 #include "worker/child.h"
 #include "worker/child_log.h"
@@ -202,6 +203,17 @@ decide(struct processor_shard *s, enum verdict_kind kind, const char *fmt, ...)
 	}
 }
 
+/* By errno: no record is to blame. */
+static void
+decide_used_up(struct processor_shard *s, const char *what)
+{
+	struct buf why;
+	buf_init(&why, 0);
+	used_up_explain(errno, &why);
+	decide(s, VERDICT_LATER, "%s: %s", what, why.data);
+	buf_fini(&why);
+}
+
 static void
 start(struct processor_shard *s)
 {
@@ -228,7 +240,7 @@ start(struct processor_shard *s)
 				       .keep = p->turns ? turns_fd(p->turns) : 0 };
 	struct child *child;
 	if (child_start(&config, &child)) {
-		decide(s, VERDICT_LATER, "cannot be started: %s", strerror(errno));
+		decide_used_up(s, "cannot be started");
 		return;
 	}
 	TAILQ_REMOVE(&p->waiting, s, entry);
@@ -238,7 +250,7 @@ start(struct processor_shard *s)
 	s->deadline_ms = clock_mono_ms() + p->timeout_ms;
 	struct epoll_event event = { .events = EPOLLIN };
 	if (epoll_ctl(p->epoll, EPOLL_CTL_ADD, child_fd(child), &event))
-		decide(s, VERDICT_LATER, "cannot be watched: %s", strerror(errno));
+		decide_used_up(s, "cannot be watched");
 	else
 		feed(s);
 }
@@ -431,11 +443,12 @@ batch_destroy(struct processor **processor)
 }
 
 static enum lts_err
-explain(struct buf *why_out, const char *what, enum lts_err err)
+explain(struct buf *why_out, const char *what)
 {
-	enum lts_err ignored = buf_printf(why_out, "%s: %s", what, strerror(errno));
-	(void)ignored;
-	return err;
+	int error = errno;
+	(void)!buf_printf(why_out, "%s: ", what);
+	used_up_explain(error, why_out);
+	return used_up_or_sys(error);
 }
 
 enum lts_err
@@ -456,9 +469,9 @@ processor_batch_create(const char *what, const struct processor_config *config,
 	struct turns *turns = NULL;
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (epoll < 0)
-		return explain(why_out, "batch", LTS_INVALID);
+		return explain(why_out, "batch");
 	if (config->turns_dir && turns_open(config->turns_dir, &turns)) {
-		enum lts_err err = explain(why_out, "batch.lock in state_dir", LTS_SYS);
+		enum lts_err err = explain(why_out, "batch.lock in state_dir");
 		close(epoll);
 		return err;
 	}

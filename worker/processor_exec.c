@@ -17,6 +17,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/used_up.h"
 #include "common/xalloc.h"
 #include "worker/exec_inside.h"
 
@@ -90,9 +91,12 @@ start(struct processor_exec *exec, int64_t now_ms)
 	if (!err && epoll_ctl(exec->epoll, EPOLL_CTL_ADD, exec_child_fd(exec->child), &event))
 		err = LTS_SYS;
 	if (err) {
-		char why[100];
-		snprintf(why, sizeof(why), "could not be started: %s", strerror(errno));
-		on_death(exec, why, now_ms);
+		struct buf why;
+		buf_init(&why, 0);
+		(void)!buf_put_text(&why, "could not be started: ");
+		used_up_explain(errno, &why);
+		on_death(exec, why.data, now_ms);
+		buf_fini(&why);
 	}
 }
 
@@ -326,11 +330,14 @@ processor_exec_create(const char *what, const struct processor_config *config,
 	const char *why = !*what                            ? "exec: without a command"
 			  : config->format != RECORD_LABELS ? "exec: takes format=labels alone"
 							    : NULL;
-	int epoll = why ? -1 : epoll_create1(EPOLL_CLOEXEC);
-	if (!why && epoll < 0)
-		why = "no epoll descriptor";
 	if (why)
 		return buf_put_text(why_out, why) ? LTS_TOOBIG : LTS_INVALID;
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (epoll < 0) {
+		enum lts_err err = used_up_or_sys(errno);
+		used_up_explain(errno, why_out);
+		return err;
+	}
 	struct processor_exec *exec = xcalloc(1, sizeof(*exec));
 	exec->base.ops = &ops;
 	exec->command = xstrdup(what);

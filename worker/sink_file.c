@@ -289,11 +289,10 @@ sink_file_create(const char *dir, const struct sink_config *config, struct sink 
 	int fd = make_dirs(dir, 0750) ? -1 : open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
 		int saved = errno;
-		enum lts_err ignored =
-			buf_printf(why_out, "sink directory '%s': %s", dir, strerror(saved));
-		(void)ignored;
+		(void)!buf_printf(why_out, "sink directory '%s': ", dir);
+		used_up_explain(saved, why_out);
 		errno = saved;
-		return LTS_SYS;
+		return used_up_or_sys(saved);
 	}
 	struct file_sink *sink = xcalloc(1, sizeof(*sink));
 	sink->base.ops = &ops;

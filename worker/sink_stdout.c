@@ -398,9 +398,10 @@ sink_stdout_create(const struct sink_config *config, struct sink **out, struct b
 	};
 	struct turns *turns;
 	if (turns_adopt(config->lock_fd, &turns)) {
+		enum lts_err err = used_up_or_sys(errno);
 		(void)!buf_put_text(why_out, "the lock of standard output: ");
 		used_up_explain(errno, why_out);
-		return LTS_SYS;
+		return err;
 	}
 	struct stdout_sink *sink = xcalloc(1, sizeof(*sink));
 	sink->base.ops = &ops;

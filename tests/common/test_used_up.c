@@ -78,6 +78,17 @@ START_TEST(descriptors_are_raised_for_us_and_not_for_our_children)
 }
 END_TEST
 
+START_TEST(lack_of_descriptors_is_told_before_they_are_wanted)
+{
+	struct rlimit limit = { 20, 20 };
+	ck_assert_int_eq(descriptors_lack(24), 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	ck_assert_int_eq(descriptors_lack(1), 0);
+	ck_assert_int_eq(descriptors_lack(24), EMFILE);
+	ck_assert_int_eq(descriptors_lack(1), 0); /* none is kept */
+}
+END_TEST
+
 Suite *
 suite_used_up(void)
 {
@@ -86,6 +97,7 @@ suite_used_up(void)
 	tcase_add_test(tc, what_comes_back_is_waited_for_and_nothing_else);
 	tcase_add_test(tc, limit_and_its_owner_are_named);
 	tcase_add_test(tc, descriptors_are_raised_for_us_and_not_for_our_children);
+	tcase_add_test(tc, lack_of_descriptors_is_told_before_they_are_wanted);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

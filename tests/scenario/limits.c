@@ -86,6 +86,33 @@ START_TEST(descriptors_used_up_are_waited_for_and_named)
 }
 END_TEST
 
+/* Those that are open go on; the service ends them. */
+START_TEST(connections_for_which_there_are_no_descriptors_are_named_at_once)
+{
+	struct one_host h;
+	struct rlimit before;
+	scenario_begin(&h.scenario);
+	pid_t pid = begin(&h, "1MiB");
+	char *named = xasprintf("cannot be fetched: Too many open files: process %d may have 3 "
+				"descriptors (RLIMIT_NOFILE)",
+				(int)pid);
+	ck_assert_int_eq(prlimit(pid, RLIMIT_NOFILE, NULL, &before), 0);
+	ck_assert_int_eq(prlimit(pid, RLIMIT_NOFILE,
+				 &(struct rlimit){ 3, before.rlim_max }, NULL),
+			 0);
+	sim_faults(&h.sim, "batch reset");
+	char *leases = NULL;
+	for (bool seen = false; !seen; free(leases)) {
+		leases = one_host_state(&h, "leases");
+		seen = strstr(leases, named) != NULL;
+	}
+	sim_faults(&h.sim, "");
+	ck_assert_int_eq(prlimit(pid, RLIMIT_NOFILE, &before, NULL), 0);
+	free(named);
+	end(&h);
+}
+END_TEST
+
 START_TEST(largest_file_is_waited_for_and_named)
 {
 	struct one_host h;
@@ -201,6 +228,7 @@ suite_limits(void)
 	Suite *suite = suite_create("limits");
 	TCase *tc = scenario_case(suite, "limits");
 	tcase_add_test(tc, descriptors_used_up_are_waited_for_and_named);
+	tcase_add_test(tc, connections_for_which_there_are_no_descriptors_are_named_at_once);
 	tcase_add_test(tc, largest_file_is_waited_for_and_named);
 	tcase_add_test(tc, host_without_descriptors_for_a_moment_costs_no_shard);
 	tcase_add_loop_test(tc, small_files_at_a_start_are_no_signal, 0, 2);

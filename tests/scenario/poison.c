@@ -118,6 +118,9 @@ START_TEST(stuck_shard_is_shown_and_goes_on_once_that_is_mended)
 	process_signal(&h.agent.process, SIGTERM);
 	ck_assert_int_eq(agent_wait(&h.agent), 1);
 	ck_assert_uint_eq(agent_said(&h.agent, "stopped with a shard that is stuck"), 1);
+	char *leases = one_host_state(&h, "leases");
+	ck_assert_msg(strstr(leases, "shard 1 was stuck when the agent stopped: "), "%s", leases);
+	free(leases);
 	test_sink_rules(&h, "");
 	agent_start(&h.agent);
 	until("it goes on", agent_committed(&h.agent) == SHARDS * RECORDS);

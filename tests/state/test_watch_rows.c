@@ -87,7 +87,7 @@ START_TEST(note_says_what_is_the_matter_with_a_shard)
 	ck_assert_ptr_nonnull(strstr(watch_bed_text_of("2     2 "), " forced, finished"));
 	watch_bed_now()->snapshot.n_events = 0;
 	watch_bed_draw(200, 60);
-	ck_assert_ptr_nonnull(strstr(watch_bed_text_of("0     0 "), " stopped: see events"));
+	ck_assert_ptr_nonnull(strstr(watch_bed_text_of("0     0 "), " why is in events"));
 }
 END_TEST
 

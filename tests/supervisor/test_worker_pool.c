@@ -8,12 +8,16 @@
 #include <ev.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/handoff.h"
 #include "common/xalloc.h"
 #include "state/names.h"
+#include "supervisor/spawn.h"
 #include "supervisor/worker_pool.h"
 #include "tests/suites.h"
 #include "tests/support/state_env.h"
@@ -31,6 +35,7 @@ static size_t lives, gones[WORKERS];
 static pid_t pids[WORKERS];
 static pid_t stray; /* 0: none */
 static enum fate fates[WORKERS];
+static const struct rlimit *at_gone; /* of descriptors, when a worker is gone; NULL: as it is */
 
 static bool
 is_there(pid_t pid)
@@ -50,6 +55,8 @@ on_gone(void *arg, uint32_t slot, enum fate fate)
 {
 	ck_assert_msg(!is_there(pids[slot]), "a shard could move, and its holder is not reaped");
 	ck_assert_msg(!stray || !is_there(stray), "a shard could move, and a descendant lives");
+	if (at_gone)
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, at_gone), 0);
 	fates[slot] = fate;
 	gones[slot]++;
 }
@@ -335,6 +342,47 @@ START_TEST(what_a_dead_worker_has_counted_stays_counted_once)
 }
 END_TEST
 
+START_TEST(worker_that_cannot_be_started_is_tried_again_and_named)
+{
+	struct rlimit before, few;
+	struct board_waits why;
+	start(HOUR_MS, HOUR_MS);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert(!worker_pool_why(pool, 0, &why));
+	few = (struct rlimit){ 4, before.rlim_max };
+	at_gone = &few;
+	kill(pids[0], SIGKILL);
+	until_count(loop, &gones[0], 1);
+	while (!worker_pool_why(pool, 0, &why))
+		ev_run(loop, EVRUN_ONCE);
+	ck_assert_ptr_nonnull(strstr(why.text, "it cannot be started: Too many open files"));
+	ck_assert_ptr_nonnull(strstr(why.text, "may have 4 descriptors (RLIMIT_NOFILE)"));
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	until_count(loop, &lives, WORKERS + 1);
+}
+END_TEST
+
+/* What the new process meets before it is the program. */
+START_TEST(spawn_tells_why_there_is_no_new_program)
+{
+	struct spawn_fds fds = { 0, 1, 2, 2 };
+	struct rlimit before, few;
+	pid_t pid = 0;
+	ck_assert_int_eq(spawn_worker("/nonexistent/lts-worker", "a", &fds, &pid), LTS_SYS);
+	ck_assert_int_eq(errno, ENOENT);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = (struct rlimit){ HANDOFF_END, before.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	enum lts_err err = spawn_worker("/bin/true", "a", &fds, &pid);
+	int error = errno;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert_int_eq(err, LTS_SYS);
+	ck_assert_int_eq(error, EINVAL); /* as F_DUPFD has it, from the limit on */
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1); /* nothing is left of them */
+	ck_assert_int_eq(pid, 0);
+}
+END_TEST
+
 Suite *
 suite_worker_pool(void)
 {
@@ -353,5 +401,7 @@ suite_worker_pool(void)
 	tcase_add_test(tc, orphan_that_came_while_every_worker_lived_outlives_them);
 	tcase_add_test(tc, what_a_dead_worker_has_counted_stays_counted_once);
 	suite_add_tcase(suite, tc);
+	tcase_add_test(tc, worker_that_cannot_be_started_is_tried_again_and_named);
+	tcase_add_test(tc, spawn_tells_why_there_is_no_new_program);
 	return suite;
 }

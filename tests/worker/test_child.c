@@ -11,13 +11,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/xalloc.h"
 #include "tests/suites.h"
 #include "tests/support/patience.h"
 #include "tests/support/tmpdir.h"
@@ -351,6 +354,46 @@ START_TEST(orphans_are_reaped_and_a_child_is_left_to_the_thread_that_started_it)
 }
 END_TEST
 
+/* With a descriptor more each time, until it runs: no step on the way is taken for its end. */
+START_TEST(command_for_which_there_are_no_descriptors_is_not_started_and_errno_says_so)
+{
+	struct child_config config = {
+		.command = "exit 0", .out = CHILD_STDOUT_PIPE, .log = logger, .keep = 1
+	};
+	struct rlimit before, few;
+	unsigned refused = 0;
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	enum lts_err err = LTS_SYS;
+	for (few.rlim_cur = 3; err; few.rlim_cur++, refused++) {
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+		err = child_start(&config, &child);
+		int error = errno;
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+		ck_assert(!err || (err == LTS_SYS && error == EMFILE));
+	}
+	ck_assert_uint_ge(refused, 8);
+	expect_end("exited with 0");
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1); /* and nothing is left of the others */
+}
+END_TEST
+
+START_TEST(command_that_cannot_be_executed_is_not_started_and_errno_says_so)
+{
+	char *large = xcalloc(1, 4 << 20);
+	memset(large, 'x', (4 << 20) - 1);
+	memcpy(large, "A=", 2);
+	const char *env[] = { large, NULL };
+	struct child_config config = {
+		.command = "exit 0", .env = env, .out = CHILD_STDOUT_PIPE, .log = logger
+	};
+	ck_assert_int_eq(child_start(&config, &child), LTS_SYS);
+	ck_assert_int_eq(errno, E2BIG);
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+	free(large);
+}
+END_TEST
+
 Suite *
 suite_child(void)
 {
@@ -374,5 +417,9 @@ suite_child(void)
 	tcase_add_test(tc,
 		       orphans_are_reaped_and_a_child_is_left_to_the_thread_that_started_it);
 	suite_add_tcase(suite, tc);
+	tcase_add_test(
+		tc,
+		command_for_which_there_are_no_descriptors_is_not_started_and_errno_says_so);
+	tcase_add_test(tc, command_that_cannot_be_executed_is_not_started_and_errno_says_so);
 	return suite;
 }

@@ -11,16 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/board_wait.h"
 #include "common/clock.h"
 #include "common/xalloc.h"
 #include "tests/suites.h"
+#include "tests/support/patience.h"
 #include "tests/support/sys_spy.h"
 #include "tests/worker/commit_bed.h"
 #include "worker/delivery.h"
 
-enum { PATIENCE_MS = 20000 };
+enum { COMPLETION_MS = 20000 };
 
 static struct commit_bed bed;
 static struct delivery *delivery;
@@ -68,7 +71,7 @@ next(void)
 	while (!delivery_next(delivery, &done)) {
 		eventfd_t count;
 		struct pollfd fd = { .fd = wake_fd, .events = POLLIN };
-		ck_assert_msg(clock_mono_ms() - start_ms < PATIENCE_MS, "no completion came");
+		ck_assert_msg(clock_mono_ms() - start_ms < COMPLETION_MS, "no completion came");
 		poll(&fd, 1, 1000);
 		eventfd_read(wake_fd, &count);
 	}
@@ -345,6 +348,35 @@ START_TEST(blocked_shard_does_not_stop_the_others)
 }
 END_TEST
 
+/* The wake descriptor of those that have one, and not one more. */
+static rlim_t
+one_more(void)
+{
+	int fd = dup(wake_fd);
+	close(fd);
+	return (rlim_t)fd + 1;
+}
+
+/* Of each sink: nothing that it opens is taken for a fault of the configuration. */
+START_TEST(start_waits_for_descriptors_and_is_named)
+{
+	static const char *const sinks[] = { "", "batch:cat", "exec:cat" };
+	struct rlimit before, few;
+	struct board_waits waits;
+	if (*sinks[_i])
+		bed.config.sink.spec = sinks[_i];
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = (struct rlimit){ one_more(), before.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	start();
+	until("it waits", board_waits_for(bed.config.board, BOARD_WANT_STATE, &waits) &&
+				  strstr(waits.text, "RLIMIT_NOFILE"));
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	until("it goes on", !board_waits_for(bed.config.board, BOARD_WANT_STATE, &waits));
+	stop();
+}
+END_TEST
+
 Suite *
 suite_delivery(void)
 {
@@ -367,6 +399,7 @@ suite_delivery(void)
 	tcase_add_test(tc, letting_go_gives_the_blocked_batch_back);
 	tcase_add_test(tc, blocked_batch_whose_lease_ends_comes_back);
 	tcase_add_test(tc, blocked_shard_does_not_stop_the_others);
+	tcase_add_loop_test(tc, start_waits_for_descriptors_and_is_named, 0, 3);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -218,6 +218,7 @@ grant(struct lease_book *book, struct entry *e, uint32_t home, int64_t deadline_
 	e->publish_after_ms = 0;
 	e->stale_write = e->writing;
 	e->refused.n = 0;
+	e->refused.gone = false;
 	for (unsigned i = 0; i < LOOK_LOST; i++)
 		if (shard_id_equal(&book->lost[i], &e->shard))
 			e->refused.alone = LOOK_ALONE;

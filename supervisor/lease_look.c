@@ -164,6 +164,7 @@ lease_look_around(struct lease_book *book, int64_t now_ms)
 			e->look.wanted = true;
 		}
 		e->look.wanted |= all && !cursor_is_none(&e->published);
+		e->look.wanted |= e->refused.gone && !e->look.seen;
 		if (e->look.wanted)
 			look(book, e, now_ms);
 	}
@@ -292,6 +293,8 @@ compare(struct lease_book *book, struct entry *e, const struct cursor *cursor, b
 	else if (none || is_left_out(e, cursor) || is_as_found(e, cursor, ours) ||
 		 (ours && is_wrote(e, cursor)))
 		on_older(book, e, cursor, now_ms);
+	else if (e->refused.gone)
+		lease_lost(book, e);
 	else
 		note_other(book, e);
 }

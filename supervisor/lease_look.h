@@ -40,6 +40,8 @@ struct refused {
 	unsigned alone;   /* so many more writes go alone: the service left it out, or... */
 	unsigned n;       /* ...refused it so often in a row... */
 	int64_t since_ms; /* ...for the first time then */
+	bool gone;        /* a write was told that another consumer owns it; none was taken since */
+	int64_t gone_ms;  /* for the first time then */
 };
 
 struct entry;

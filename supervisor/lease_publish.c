@@ -3,9 +3,10 @@
  * leave the list.
  *
  * Runs in the supervisor, part of the lease book. Pure. Must never publish what is not
- * committed under the present grant's epoch, have two writes of a shard in flight, nor
- * write again before a lost answer was read back. Held by
- * tests/supervisor/test_lease_book.c.
+ * committed under the present grant's epoch, have two writes of a shard in flight, write
+ * again before a lost answer was read back, nor end a lease because one write was told that
+ * another consumer owns the shard. Held by tests/supervisor/test_lease_publish.c,
+ * test_lease_doubted.c and test_lease_leave.c.
  */
 #include "supervisor/lease_entry.h"
 
@@ -45,10 +46,12 @@ lease_book_may_repeat(const struct lease_book *book, const struct shard_id *shar
 	return e && is_ours(e, now_ms) && !e->stale_write;
 }
 
+/* While another may own it, only over what was seen to be ours. */
 static bool
 may_publish(const struct entry *e, int64_t now_ms)
 {
-	return is_ours(e, now_ms) && !e->writing && !e->doubtful && e->publish_after_ms <= now_ms;
+	return is_ours(e, now_ms) && !e->writing && !e->doubtful &&
+	       (!e->refused.gone || e->look.seen) && e->publish_after_ms <= now_ms;
 }
 
 static void
@@ -130,10 +133,8 @@ doubt(struct lease_book *book, struct entry *e, int64_t now_ms)
 	lease_entry_ask(book, e, now_ms);
 }
 
-/* Two refusals, some time apart, are believed; one may be the service's bad day. LTS_BADDATA is one
- * that speaks not of the shard. */
 static void
-on_refused(struct lease_book *book, struct entry *e, enum lts_err err, int64_t now_ms)
+write_later(struct lease_book *book, struct entry *e, enum lts_err err, int64_t now_ms)
 {
 	char text[128];
 	int64_t longest_ms = book->config.timeout_ms / 6;
@@ -146,6 +147,14 @@ on_refused(struct lease_book *book, struct entry *e, enum lts_err err, int64_t n
 	}
 	e->refused.alone = LOOK_ALONE;
 	e->publish_after_ms = now_ms + (wait_ms < longest_ms ? wait_ms : longest_ms);
+}
+
+/* Two refusals, some time apart, are believed; one may be the service's bad day. LTS_BADDATA is one
+ * that speaks not of the shard. */
+static void
+on_refused(struct lease_book *book, struct entry *e, enum lts_err err, int64_t now_ms)
+{
+	write_later(book, e, err, now_ms);
 	bool twice = now_ms - e->refused.since_ms >= PUBLISH_AGAIN_MS;
 	if (e->wanted_back && err != LTS_BADDATA && twice)
 		e->no_publish = true;
@@ -159,12 +168,13 @@ on_taken(struct lease_book *book, struct entry *e, const struct cursor *cursor, 
 	e->published_ms = now_ms;
 	e->refused.alone -= e->refused.alone && !e->look.grouped;
 	e->refused.n = 0;
+	e->refused.gone = false;
 	if (e->hold == HOLD_TAKING || e->hold == HOLD_HELD)
 		book->ops->published(book->arg, (uint32_t)e->holder, &e->shard, e->epoch, cursor);
 }
 
-static void
-on_lost(struct lease_book *book, struct entry *e)
+void
+lease_lost(struct lease_book *book, struct entry *e)
 {
 	if (e->left_behind) {
 		lease_entry_note(book, e, "closed; another consumer owns it", NULL);
@@ -174,6 +184,25 @@ on_lost(struct lease_book *book, struct entry *e)
 		book->lost[book->n_lost++ % LOOK_LOST] = e->shard;
 	}
 	e->granted = false;
+}
+
+/*
+ * A write was told that another consumer owns the shard. What heartbeats say is no second word
+ * for that: they leave out what is only wanted back, too (and then nothing more is fetched). So
+ * the service's checkpoint is looked at: one that another has written ends the lease, and
+ * nothing is written before. Else the write is made again, and believed when half of the timeout
+ * has brought no better word. What was left behind is known not to be ours.
+ */
+static void
+on_gone(struct lease_book *book, struct entry *e, int64_t now_ms)
+{
+	if (!e->refused.gone)
+		e->refused.gone_ms = now_ms;
+	e->refused.gone = true;
+	if (e->left_behind || now_ms - e->refused.gone_ms >= book->config.timeout_ms / 2)
+		lease_lost(book, e);
+	else
+		write_later(book, e, LTS_GONE, now_ms);
 }
 
 void
@@ -203,7 +232,7 @@ book_on_written(struct lease_book *book, const struct shard_id *shard,
 		doubt(book, e, now_ms);
 		break;
 	case LTS_GONE:
-		on_lost(book, e);
+		on_gone(book, e, now_ms);
 		break;
 	case LTS_NOTFOUND:
 	case LTS_INVALID:

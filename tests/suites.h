@@ -35,7 +35,7 @@
 	X(lts_state) X(watch_view) X(watch_rows) X(assign) \
 	X(worker_slot) X(strays) X(worker_pool) \
 	X(lease_book) X(lease_publish) \
-	X(lease_leave) X(lease_look) X(lease_suspect) X(lease_reset) X(control) \
+	X(lease_leave) X(lease_doubted) X(lease_look) X(lease_suspect) X(lease_reset) X(control) \
 	X(lease_watch) X(blame) X(finish) X(group) \
 	X(notify) X(agency) X(check_online) \
 	X(metrics_text) X(metrics_shards) X(metrics_http) X(metrics_file) \

@@ -358,6 +358,10 @@ refusal(struct lts_request *r, const struct sim_checkpoint *list)
 			continue;
 		if (!odd) /* its last checkpoint may be given up */
 			host_has_trouble(r->host);
+		if (!draw(3)) { /* as if another owned it */
+			r->answer.status = 409;
+			return LTS_GONE;
+		}
 		r->answer.status = 400;
 		snprintf(r->answer.code, sizeof(r->answer.code), "%s",
 			 draw(3) ? "LTS.0009" : "LTS.0208");

@@ -97,18 +97,6 @@ START_TEST(last_publish_is_tried_for_half_the_timeout)
 }
 END_TEST
 
-START_TEST(last_publish_is_not_tried_again_when_another_owns_it)
-{
-	drain_a();
-	book_bed_message(&bed, 0, MSG_RELEASED, "A", 1);
-	book_bed_expect(&bed, "publish h0 A=c3\n");
-	book_bed_written(&bed, "A", "c3", LTS_GONE);
-	book_bed_expect_list(&bed, 0, "B");
-	book_bed_publish(&bed);
-	ck_assert(!bed.said.data || !strstr(bed.said.data, "publish"));
-}
-END_TEST
-
 /* A service says 400 and 404 on a bad day, too. */
 START_TEST(last_publish_is_given_up_only_after_two_refusals_some_time_apart)
 {
@@ -318,7 +306,6 @@ suite_lease_leave(void)
 	tcase_add_test(tc, shard_wanted_back_with_nothing_new_leaves_at_once);
 	tcase_add_test(tc, shard_wanted_back_and_left_to_us_after_all_stays);
 	tcase_add_test(tc, last_publish_is_tried_for_half_the_timeout);
-	tcase_add_test(tc, last_publish_is_not_tried_again_when_another_owns_it);
 	tcase_add_loop_test(tc, last_publish_is_given_up_only_after_two_refusals_some_time_apart, 0,
 			    2);
 	tcase_add_test(tc, holder_that_dies_while_draining_frees_the_shard_too);

@@ -168,21 +168,6 @@ START_TEST(lost_write_that_did_not_arrive_is_made_again)
 }
 END_TEST
 
-START_TEST(refused_checkpoint_ends_the_lease)
-{
-	book_bed_commit(&bed, "A", 1, "c3");
-	book_bed_publish(&bed);
-	book_bed_written(&bed, "A", "c3", LTS_GONE);
-	book_bed_expect(&bed, "publish h0 A=c3\nrevoke A w0 e1\n");
-	book_bed_expect_note(&bed, "A lease lost");
-	book_bed_expect_list(&bed, 0, "B");
-	book_bed_publish(&bed);
-	book_bed_message(&bed, 0, MSG_RELEASED, "A", 1);
-	book_bed_expect(&bed, "");
-	ck_assert_uint_eq(lease_book_count(bed.book), 1);
-}
-END_TEST
-
 START_TEST(regrant_publishes_nothing_of_the_former_grant)
 {
 	book_bed_commit(&bed, "A", 1, "c3");
@@ -281,7 +266,6 @@ suite_lease_publish(void)
 	tcase_add_test(tc, what_was_asked_before_the_write_does_not_read_it_back);
 	tcase_add_test(tc, group_write_is_repeated_singly_only_under_its_grant);
 	tcase_add_test(tc, lost_write_that_did_not_arrive_is_made_again);
-	tcase_add_test(tc, refused_checkpoint_ends_the_lease);
 	tcase_add_test(tc, regrant_publishes_nothing_of_the_former_grant);
 	tcase_add_test(tc, nobody_is_told_of_a_publish_that_belongs_to_no_holder);
 	tcase_add_test(tc, finish_counts_once_it_is_published);

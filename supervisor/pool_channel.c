@@ -80,11 +80,11 @@ pool_send_to(struct pool_slot *s, const struct message *message)
 		return;
 	enum lts_err err = channel_send(s->channel, message);
 	watch_writes(s);
-	if (err)
-		log_warn(s->pool->config.log, "message not sent",
-			 LOG_UINT("worker", s->slot.index),
-			 LOG_TEXT("message", message_name(message->type)),
-			 LOG_TEXT("reason", lts_err_name(err)));
+	if (err) /* that a worker ends is told by how it ended */
+		log_at(s->pool->config.log, err == LTS_CLOSED ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+		       "message not sent", LOG_UINT("worker", s->slot.index),
+		       LOG_TEXT("message", message_name(message->type)),
+		       LOG_TEXT("reason", lts_err_name(err)));
 	if (err && !s->closed_ms)
 		on_channel_error(s, err);
 }

@@ -105,6 +105,23 @@ ignore_signals(void)
 }
 
 static void
+on_early_stop(int signo)
+{
+	_exit(EXIT_DONE);
+}
+
+/* A start may wait, and as pid 1 of a container nothing would end it. No worker is there before
+ * the loop listens, and what is held goes with us. */
+static void
+end_at_once_when_told_to(void)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGQUIT };
+	const struct sigaction end = { .sa_handler = on_early_stop };
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaction(signals[i], &end, NULL);
+}
+
+static void
 say_who_we_are(const struct invocation *how)
 {
 	log_debug(how->log, "process", LOG_INT("uid", geteuid()), LOG_INT("gid", getegid()),
@@ -124,6 +141,7 @@ run(struct invocation *how, struct options *options, struct credentials *credent
 	} else if (options->replay_deadletter) {
 		code = (int)replay_run(options, how->log);
 	} else {
+		end_at_once_when_told_to();
 		say_who_we_are(how);
 		code = (int)supervisor_run(
 			&(struct supervisor_config){ .options = options,

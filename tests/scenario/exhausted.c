@@ -129,6 +129,9 @@ START_TEST(start_waits_until_a_reader_slot_is_free)
 	agent_start(&h.agent);
 	until("it waits", agent_said(&h.agent, "no reader slot is free") == 1);
 	ck_assert(!process_has_ended(&h.agent.process));
+	agent_stop(&h.agent); /* before it has begun: nothing is to be drained */
+	agent_start(&h.agent);
+	until("it waits", agent_said(&h.agent, "no reader slot is free") == 1);
 	other_reader_end(reader);
 	ck_assert_int_eq(agent_wait(&h.agent), 0);
 	end(&h, NULL);

@@ -109,8 +109,12 @@ step(struct lease_book *book, struct entry *e, int64_t now_ms)
 	}
 	if (e->granted && e->know == KNOW_NOTHING && (e->to_close || !e->wanted_back))
 		lease_entry_ask(book, e, now_ms);
-	if (e->left_behind && !e->current && now_ms - e->wanted_ms < book->config.timeout_ms / 2)
+	int64_t half_ms = book->config.timeout_ms / 2;
+	if (e->left_behind && !e->current && (!book->stopping || now_ms - e->wanted_ms < half_ms)) {
+		if (!e->granted) /* a file of ours is closed, and nothing else */
+			e->deadline_ms = now_ms + half_ms;
 		return book->stopping || e->know != KNOW_IT || lease_seal(book, e);
+	}
 	if (!e->granted) {
 		if (e->hold == HOLD_TAKING || e->hold == HOLD_HELD)
 			lease_entry_revoke(book, e);

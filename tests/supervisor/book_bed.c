@@ -27,6 +27,7 @@ op_assign(void *arg, uint32_t worker, const struct message_assign *m)
 {
 	static const char *const fates[] = { "", "", "killed", "died" };
 	struct book_bed *bed = arg;
+	bed->deadline_ms = m->deadline_ms;
 	SAY(bed, "assign %s w%u e%u", m->shard.text, worker, sequence_of(m->epoch));
 	if (!cursor_is_none(&m->service))
 		SAY(bed, " service=%s", m->service.text);

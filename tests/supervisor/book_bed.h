@@ -27,6 +27,7 @@ struct book_bed {
 	struct checkpoint_record committed[BED_SHARDS];
 	size_t n_committed;
 	uint64_t question; /* the last one's number */
+	int64_t deadline_ms; /* of the last assignment */
 };
 
 void book_bed_init(struct book_bed *bed, int64_t end_ns);

@@ -201,6 +201,26 @@ START_TEST(shard_left_behind_is_sealed_also_when_the_heartbeat_cannot_wait_for_i
 }
 END_TEST
 
+/* On a machine under load its file would keep its .part until the next start. */
+START_TEST(shard_left_behind_is_sealed_however_late_a_worker_is_there)
+{
+	book_bed_fini(&bed);
+	book_bed_init(&bed, 0);
+	leave_c_behind();
+	book_bed_expect_list(&bed, 1, "");
+	book_bed_service(&bed, "C", "c4", true);
+	book_bed_tick(&bed, 2 * BED_TIMEOUT_MS);
+	book_bed_expect(&bed, "");
+	book_bed_live(&bed, 0);
+	book_bed_expect(&bed, "assign C w0 e1 service=c4 ours unbroken seal\n");
+	ck_assert_int_gt(bed.deadline_ms, bed.now_ms);
+	book_bed_commit(&bed, "C", 1, "c5");
+	book_bed_message(&bed, 0, MSG_RELEASED, "C", 1);
+	book_bed_expect(&bed, "");
+	ck_assert(!lease_book_has(bed.book, &(struct shard_id){ "C" }));
+}
+END_TEST
+
 START_TEST(shard_left_behind_is_only_sealed_when_another_host_has_moved_on)
 {
 	leave_c_behind();
@@ -315,6 +335,7 @@ suite_lease_leave(void)
 		       shard_left_behind_is_never_listed_nor_published_after_the_next_heartbeat);
 	tcase_add_test(tc,
 		       shard_left_behind_is_sealed_also_when_the_heartbeat_cannot_wait_for_it);
+	tcase_add_test(tc, shard_left_behind_is_sealed_however_late_a_worker_is_there);
 	tcase_add_test(tc, shard_left_behind_is_only_sealed_when_another_host_has_moved_on);
 	tcase_add_test(tc, shard_left_behind_and_granted_to_another_of_ours_is_held_as_any);
 	tcase_add_test(tc, shard_left_behind_is_forgotten_when_it_cannot_be_closed);

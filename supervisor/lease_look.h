@@ -63,5 +63,7 @@ void lease_look_later(struct lease_book *book, struct entry *e, int64_t now_ms);
 void lease_look_around(struct lease_book *book, int64_t now_ms);
 /* Whether where the service stands was looked at since our last write; else looks. */
 bool lease_look_is_seen(struct lease_book *book, struct entry *e, int64_t now_ms);
+/* Another consumer owns it: two that do not share a cause have said so. */
+void lease_lost(struct lease_book *book, struct entry *e);
 
 #endif

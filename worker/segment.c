@@ -249,25 +249,50 @@ segment_tidy(const struct segment_dir *dir, uint64_t number)
 	return err ? err : sync_dir(dir);
 }
 
+/* What is there from `number` on, in each form. A final name is given behind the commit that knows
+ * a later number: where there is one, a newer state has been here. */
+static enum lts_err
+survey(const struct segment_dir *dir, uint64_t number, uint64_t *top_out, bool *is_older_out)
+{
+	static const char *const suffixes[] = { ".log", ".log.part", ".log.part.damaged" };
+	uint64_t top = number;
+	bool there[3] = { false }, is_older = false;
+	for (uint64_t n = number; n <= top + TIDY_ABOVE; n++) {
+		for (int i = 0; i < 3; i++) {
+			enum lts_err err = look_for(dir, n, suffixes[i], &there[i]);
+			if (err)
+				return err;
+		}
+		is_older |= there[0];
+		if (there[0] || there[1] || there[2])
+			top = n;
+	}
+	*top_out = top;
+	*is_older_out = is_older;
+	return LTS_OK;
+}
+
+/* The newest goes first, as in segment_tidy. */
 enum lts_err
 segment_abandon(const struct segment_dir *dir, uint64_t number, uint64_t *next_out)
 {
 	char part[SEGMENT_NAME_MAX], damaged[SEGMENT_NAME_MAX];
-	bool taken = true;
-	name_of(dir, number, ".log.part", part);
-	name_of(dir, number, ".log.part.damaged", damaged);
-	if (renameat(dir->fd, part, dir->fd, damaged) < 0 && errno != ENOENT)
-		return used_up_or_sys(errno);
-	while (taken) {
-		bool part_there = false;
-		enum lts_err err = look_for(dir, ++number, ".log", &taken);
-		if (!err)
-			err = look_for(dir, number, ".log.part", &part_there);
-		if (err)
-			return err;
-		taken |= part_there;
+	uint64_t top = number;
+	bool is_older = false;
+	enum lts_err err = survey(dir, number, &top, &is_older);
+	if (err)
+		return err;
+	/* What a newer state delivered stays, and gets its final name; what this one began and did
+	 * not commit comes again. */
+	for (uint64_t n = is_older ? number : top;; n--) {
+		name_of(dir, n, ".log.part", part);
+		name_of(dir, n, ".log.part.damaged", damaged);
+		if (renameat(dir->fd, part, dir->fd, damaged) < 0 && errno != ENOENT)
+			return used_up_or_sys(errno);
+		if (n == number)
+			break;
 	}
-	*next_out = number;
+	*next_out = top + 1;
 	return sync_dir(dir);
 }
 

@@ -39,8 +39,9 @@ enum lts_err segment_seal(const struct segment_dir *dir, uint64_t from, uint64_t
  * get their final names, newer ones go. LTS_BADDATA: `number` or a newer one is final, so
  * the state is older than the files. */
 enum lts_err segment_tidy(const struct segment_dir *dir, uint64_t number) LTS_MUST_USE;
-/* For a position that cannot be gone on from: what is left of `number` is called .part.damaged from
- * now on, and *next_out is a later number that no file has. */
+/* For a position that cannot be gone on from: the .part of `number` is called .part.damaged from
+ * now on, and so are later ones, unless a newer state has been here, which may have committed them.
+ * *next_out is a number above all that are there. */
 enum lts_err segment_abandon(const struct segment_dir *dir, uint64_t number,
 			     uint64_t *next_out) LTS_MUST_USE;
 /* Whether the .part is still the file behind fd, and `len` long. */

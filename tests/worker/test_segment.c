@@ -277,6 +277,45 @@ START_TEST(tidying_finds_what_is_its_own_beyond_a_gap_and_reads_no_directory)
 }
 END_TEST
 
+/* 4 is damaged; 5 and 7 were begun and not committed, and a death left no 6. */
+START_TEST(what_no_commit_knows_gets_no_final_name_after_a_reset)
+{
+	uint64_t next = 0;
+	put("7-abc-00000004.log.part", "cut");
+	put("7-abc-00000005.log.part", "uncommitted");
+	put("7-abc-00000007.log.part", "torn");
+	ck_assert_int_eq(segment_abandon(&dir, 4, &next), LTS_OK);
+	ck_assert_uint_eq(next, 8);
+	ck_assert_int_eq(segment_tidy(&dir, next), LTS_OK);
+	expect_content("7-abc-00000004.log.part.damaged", "cut");
+	expect_content("7-abc-00000005.log.part.damaged", "uncommitted");
+	expect_content("7-abc-00000007.log.part.damaged", "torn");
+	ck_assert(!is_there("7-abc-00000005.log") && !is_there("7-abc-00000007.log"));
+	/* Once more, for the death came before the commit: no name is given twice. */
+	ck_assert_int_eq(segment_abandon(&dir, 4, &next), LTS_OK);
+	ck_assert_uint_eq(next, 8);
+}
+END_TEST
+
+/* 5 has its final name: the state that says 4 is older than the files, and 6 and 9 may be committed
+ * by the newer one. */
+START_TEST(what_a_newer_state_delivered_stays_after_a_reset)
+{
+	uint64_t next = 0;
+	put("7-abc-00000004.log.part", "cut");
+	put("7-abc-00000005.log", "whole");
+	put("7-abc-00000006.log.part", "delivered");
+	put("7-abc-00000009.log.part", "delivered, too");
+	ck_assert_int_eq(segment_abandon(&dir, 4, &next), LTS_OK);
+	ck_assert_uint_eq(next, 10);
+	ck_assert_int_eq(segment_tidy(&dir, next), LTS_OK);
+	expect_content("7-abc-00000004.log.part.damaged", "cut");
+	expect_content("7-abc-00000005.log", "whole");
+	expect_content("7-abc-00000006.log", "delivered");
+	expect_content("7-abc-00000009.log", "delivered, too");
+}
+END_TEST
+
 START_TEST(what_happens_to_an_open_segment_is_seen)
 {
 	int fd;
@@ -347,6 +386,8 @@ suite_segment(void)
 	tcase_add_loop_test(tc, tidying_refuses_a_state_older_than_the_files, 0, 2);
 	tcase_add_test(tc,
 		       tidying_finds_what_is_its_own_beyond_a_gap_and_reads_no_directory);
+	tcase_add_test(tc, what_no_commit_knows_gets_no_final_name_after_a_reset);
+	tcase_add_test(tc, what_a_newer_state_delivered_stays_after_a_reset);
 	tcase_add_test(tc, what_happens_to_an_open_segment_is_seen);
 	tcase_add_test(tc, removing_what_is_not_there_is_fine);
 	tcase_add_test(tc, removed_segment_does_not_come_back_with_the_power);

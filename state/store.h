@@ -95,6 +95,8 @@ struct store_usage {
 void store_usage(struct store *store, struct store_usage *out);
 /* More than three quarters of the map hold records: the rest is for those that are there. */
 bool store_is_short(struct store_txn *txn);
+/* Before that: a reader keeps more pages than are left, and who it is. As below. */
+bool store_explain_short(struct store *store, char *out, size_t size);
 /* After LTS_NOSPACE: what is full, and who keeps it so. For people; NUL-terminated in out[size].
  * Takes a reader slot if there is one. */
 void store_explain_full(struct store *store, char *out, size_t size);

@@ -6,10 +6,13 @@
  */
 #include "state/store_inside.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
+enum { SHORT_LEAST = 32 }; /* pages: what two or three commits free is no lag */
 enum { FREE_DBI, MAIN_DBI }; /* LMDB's own: free pages by who freed them, and the tables */
 
 struct oldest {
@@ -77,6 +80,37 @@ pages_freed_since(struct store *store, uint64_t first)
 		mdb_cursor_close(cursor);
 	store_abort(&txn);
 	return pages;
+}
+
+/* A dead one's goes with the first commit that has no room; so would, as far as we see, another pid
+ * namespace's, which is named then. */
+static bool
+is_gone(uint32_t pid)
+{
+	return !pid || (kill((pid_t)pid, 0) < 0 && errno == ESRCH);
+}
+
+bool
+store_explain_short(struct store *store, char *out, size_t size)
+{
+	uint32_t pid;
+	uint64_t transaction;
+	struct store_usage usage;
+	store_oldest_reader(store->env, &pid, &transaction);
+	if (is_gone(pid))
+		return false;
+	store_usage(store, &usage);
+	uint64_t pages = usage.map_bytes / (usage.used_bytes / usage.used_pages);
+	uint64_t kept = pages_freed_since(store, transaction);
+	uint64_t left = pages - usage.used_pages + pages_freed_since(store, 0) - kept;
+	if (kept < SHORT_LEAST || kept < left)
+		return false;
+	snprintf(out, size,
+		 "the reader with pid %" PRIu32 " keeps %" PRIu64
+		 " pages of the state, and %" PRIu64
+		 " are left: then deliveries pause: continue or end it",
+		 pid, kept, left);
+	return true;
 }
 
 void

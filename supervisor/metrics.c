@@ -172,7 +172,7 @@ answer_health(struct metrics *m, bool (*is_well)(const struct metrics_view *, st
 	out->status = is_well(&view, &out->body) ? 200 : 503;
 	/* Alive it is: to start it anew would not help. But all is not well. */
 	bool waits = out->status == 200 &&
-		     !waits_are_none(m->supervisor->pool, view.now_ms, &out->body);
+		     !metrics_waits_for_nothing(&view, &out->body);
 	(void)!buf_put_text(&out->body, out->status == 200 && !waits ? "ok\n" : "\n");
 }
 

@@ -91,6 +91,16 @@ shard_is_well(const struct metrics_view *v, const struct shard_row *row, struct 
 }
 
 bool
+metrics_waits_for_nothing(const struct metrics_view *v, struct buf *why_out)
+{
+	const struct supervisor *s = v->supervisor;
+	if (!waits_are_none(s->pool, v->now_ms, why_out))
+		return false;
+	(void)!buf_put_text(why_out, s->reader_text);
+	return !s->reader_text[0];
+}
+
+bool
 metrics_is_ready(const struct metrics_view *v, struct buf *why_out)
 {
 	const struct supervisor *s = v->supervisor;
@@ -105,7 +115,7 @@ metrics_is_ready(const struct metrics_view *v, struct buf *why_out)
 		explain_group(v, ms, why_out);
 		return false;
 	}
-	if (!waits_are_none(s->pool, v->now_ms, why_out))
+	if (!metrics_waits_for_nothing(v, why_out))
 		return false;
 	if (s->clock_why) {
 		(void)!buf_put_text(why_out, s->clock_why);

@@ -27,6 +27,7 @@ void metrics_render_shards(const struct metrics_view *view, struct buf *out);
 
 /* True, or why_out has a line that says why not. */
 bool metrics_is_alive(const struct metrics_view *view, struct buf *why_out);
+bool metrics_waits_for_nothing(const struct metrics_view *v, struct buf *why_out);
 bool metrics_is_ready(const struct metrics_view *view, struct buf *why_out);
 
 #endif

@@ -299,9 +299,22 @@ on_book_stalled(void *arg, const struct shard_id *shard, int32_t worker,
 		worker_pool_kill_idle(s->pool, (uint32_t)worker);
 }
 
+/* Named while there is room: it was forgotten, or is stopped. */
+static void
+watch_readers(struct supervisor *s)
+{
+	bool before = s->reader_text[0];
+	if (!store_explain_short(s->start.store, s->reader_text, sizeof(s->reader_text)))
+		s->reader_text[0] = '\0';
+	else if (!before)
+		log_warn(s->log, "the room of the state runs short",
+			 LOG_TEXT("text", s->reader_text));
+}
+
 void
 supervisor_watch(struct supervisor *s, int64_t now_ms)
 {
+	watch_readers(s);
 	struct stage_limits limits = { .process_ms = s->options->process_timeout_ms,
 				       .heartbeat_ms = s->options->heartbeat_timeout_ms };
 	book_watch(s->book, &limits, now_ms, on_book_stalled, s);

@@ -64,6 +64,7 @@ struct supervisor {
 	/* What waits for the clocks, or NULL; as it was said; with how far they are apart. */
 	const char *clock_why, *clock_said;
 	char clock_text[200];
+	char reader_text[200]; /* who keeps the state's room while there is some; "": nobody */
 	bool flushing[ASSIGN_WORKERS_MAX]; /* has not answered FLUSH */
 	bool flush_wanted;                 /* once all have: publish, then say so */
 	int64_t quiet_since_ms; /* the group was seen at its end then; 0: it was not... */
@@ -83,7 +84,6 @@ void supervisor_begin_stop(struct supervisor *s, const char *why);
  * SERVICE_CLOCK_UNKNOWN: not yet, or nobody needs to know. */
 int64_t supervisor_certain_ahead_ns(const struct supervisor *s, int64_t now_ms);
 bool supervisor_has_passed_end(const struct supervisor *s, int64_t now_ms);
-/* Says so when clocks that disagree are waited for. */
 void supervisor_watch_clock(struct supervisor *s, int64_t now_ms);
 /* Names the shards that stand still, and does something about it. */
 void supervisor_watch(struct supervisor *s, int64_t now_ms);

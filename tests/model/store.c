@@ -94,6 +94,13 @@ store_is_intact(struct store *store)
 	return true;
 }
 
+/* No map, and no reader but the model's own. */
+bool
+store_explain_short(struct store *store, char *out, size_t size)
+{
+	return false;
+}
+
 void
 store_check_readers(struct store *store)
 {

@@ -182,7 +182,7 @@ START_TEST(reader_that_stands_still_is_named_and_nothing_is_delivered_uncommitte
 	begin_full(&h, "");
 	pid_t reader = start_reader(&h, 1);
 	fill(&h, 100);
-	char *cause = xasprintf("the reader with pid %d keeps", reader);
+	char *cause = xasprintf("MiB: the reader with pid %d keeps", reader);
 	until("it is full", agent_said(&h.agent, "no space in the state") > 0);
 	expect_named(&h, cause);
 	ck_assert_uint_ge(agent_said(&h.agent, cause), 1);
@@ -194,6 +194,25 @@ START_TEST(reader_that_stands_still_is_named_and_nothing_is_delivered_uncommitte
 	sim_faults(&h.sim, "");
 	one_host_expect_drained(&h, 4, 20000);
 	ck_assert_uint_eq(agent_said(&h.agent, "restarts=1"), 0);
+	end(&h, NULL);
+}
+END_TEST
+
+START_TEST(reader_that_stands_still_is_named_while_there_is_room)
+{
+	struct one_host h;
+	begin_full(&h, "");
+	pid_t reader = start_reader(&h, 1);
+	fill(&h, 800);
+	char *cause = xasprintf("the reader with pid %d keeps", reader);
+	until("it is named", scrape_says(where, "/readyz", 503, cause));
+	ck_assert_uint_eq(agent_said(&h.agent, "no space in the state"), 0);
+	double committed = agent_committed(&h.agent);
+	until("deliveries go on", agent_committed(&h.agent) > committed);
+	free(cause);
+	other_reader_end(reader);
+	sim_faults(&h.sim, "");
+	one_host_expect_drained(&h, 4, 20000);
 	end(&h, NULL);
 }
 END_TEST
@@ -289,6 +308,7 @@ suite_exhausted(void)
 	tcase_add_test(tc, slots_of_dead_readers_keep_no_worker_and_no_look_from_the_state);
 	tcase_add_test(
 		tc, reader_that_stands_still_is_named_and_nothing_is_delivered_uncommitted);
+	tcase_add_test(tc, reader_that_stands_still_is_named_while_there_is_room);
 	tcase_add_test(tc, stop_without_room_for_the_last_commit_is_quick_and_named);
 	tcase_add_test(tc, start_on_a_full_map_makes_it_larger_and_goes_on);
 	tcase_add_test(tc, start_waits_until_a_reader_slot_is_free);

@@ -15,6 +15,7 @@ enum {
 	SHARD_IDLE_FIRST_MS = 10,
 	SHARD_EXPIRED_MS = 1000,
 	SHARD_AHEAD_ASKS = 6,
+	SHARD_AHEAD_MS = 1000, /* before the last two */
 	SHARD_TOO_BIG_TRIES = 6,
 	SHARD_ROOM_GROWTH = 16, /* from the least to 16 MiB in two steps */
 };
@@ -121,9 +122,13 @@ static void
 on_ahead(struct shard *s, bool is_behind)
 {
 	enum lease_origin ahead = asks_from_local(s) ? LEASE_FROM_SERVICE : LEASE_FROM_LOCAL;
+	s->ends.expired = 0;
 	shard_unreserve(s);
 	if (!is_behind && ++s->asked_ahead < SHARD_AHEAD_ASKS) {
-		shard_wait(s, asks_from_local(s) ? 0 : SHARD_IDLE_FIRST_MS * s->asked_ahead);
+		bool last = s->asked_ahead == SHARD_AHEAD_ASKS - 2;
+		shard_wait(s, last                 ? SHARD_AHEAD_MS
+			      : asks_from_local(s) ? 0
+						   : SHARD_IDLE_FIRST_MS * s->asked_ahead);
 		return;
 	}
 	s->what = FETCH_NOTHING;
@@ -295,17 +300,26 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 	shard_pump(s, now_ms);
 }
 
-/* The service dropped what the cursor points at: believed when it says so again later, as what
- * follows is for good. */
-static void
-on_expired(struct shard *s, const char *text, int64_t now_ms)
+/* What follows is for good. False: it is asked for again, a little later. */
+static bool
+is_said_again(struct shard *s, enum lts_err err, const char *text, int64_t now_ms)
 {
 	if (!s->ends.expired++)
 		s->ends.expired_ms = now_ms;
-	if (now_ms - s->ends.expired_ms < SHARD_EXPIRED_MS) {
-		s->ops->trouble(s->arg, s, LTS_EXPIRED, text, SHARD_EXPIRED_MS);
-		shard_wait(s, SHARD_EXPIRED_MS);
-	} else if (s->ends.was_finished && !cursor_is_none(&s->end)) {
+	if (now_ms - s->ends.expired_ms >= SHARD_EXPIRED_MS)
+		return true;
+	s->ops->trouble(s->arg, s, err, text, SHARD_EXPIRED_MS);
+	shard_wait(s, SHARD_EXPIRED_MS);
+	return false;
+}
+
+/* The service dropped what the cursor points at. */
+static void
+on_expired(struct shard *s, const char *text, int64_t now_ms)
+{
+	if (!is_said_again(s, LTS_EXPIRED, text, now_ms))
+		return;
+	if (s->ends.was_finished && !cursor_is_none(&s->end)) {
 		/* Nothing was left behind it; what might have been is gone. */
 		s->ops->trouble(s->arg, s, LTS_EXPIRED,
 				"records behind a finished shard's place were dropped", 0);
@@ -362,11 +376,13 @@ on_error(struct shard *s, const struct shard_answer *answer, int64_t now_ms)
 		shard_unreserve(s);
 		shard_press(s);
 		shard_pump(s, now_ms);
+	} else if (s->what == FETCH_AHEAD && answer->err == LTS_INVALID) {
+		on_ahead(s, false); /* it is nowhere */
 	} else if (s->what == FETCH_AHEAD &&
-		   (answer->err == LTS_EXPIRED || answer->err == LTS_TOOBIG ||
-		    answer->err == LTS_INVALID)) {
-		/* What is behind it is gone, or too large to be looked at; or it is nowhere. */
-		on_ahead(s, answer->err != LTS_INVALID);
+		   (answer->err == LTS_EXPIRED || answer->err == LTS_TOOBIG)) {
+		/* What is behind it is gone, or too large to be looked at. */
+		if (is_said_again(s, answer->err, answer->text, now_ms))
+			on_ahead(s, true);
 	} else if (answer->err == LTS_EXPIRED && s->what == FETCH_BATCH) {
 		on_expired(s, answer->text, now_ms);
 	} else if (answer->err == LTS_TOOBIG && s->what == FETCH_BATCH) {

@@ -129,9 +129,44 @@ START_TEST(errors_between_two_positions_are_tried_again_but_what_is_expired_is_b
 	shard_bed_ignore(&bed);
 	shard_bed_timer(&bed, 1000);
 	shard_bed_expect(&bed, "batch 30 50 10\n");
-	shard_bed_error(&bed, LTS_EXPIRED, -1);
+	shard_bed_expired(&bed);
 	shard_bed_expect(&bed, "take - local\n");
 	shard_bed_taken(&bed, LTS_OK, "50");
+}
+END_TEST
+
+/* Else it would be delivered again from the service's position on, or from ours. */
+START_TEST(one_answer_that_says_expired_or_too_big_does_not_tell_who_is_ahead)
+{
+	static const enum lts_err errors[] = { LTS_EXPIRED, LTS_TOOBIG };
+	take_between_two_positions();
+	shard_bed_error(&bed, errors[_i], -1);
+	ck_assert_ptr_null(strstr(bed.said.data, "take"));
+	shard_bed_ignore(&bed);
+	shard_bed_timer(&bed, 1000);
+	shard_bed_expect(&bed, "batch 30 50 10\n");
+	shard_bed_batch(&bed, "", 0, 900); /* that was wrong */
+	shard_bed_timer(&bed, 0);
+	shard_bed_ignore(&bed);
+	shard_bed_error(&bed, errors[_i], -1); /* one of the other side begins anew */
+	ck_assert_ptr_null(strstr(bed.said.data, "take"));
+	shard_bed_timer(&bed, 1000);
+	shard_bed_ignore(&bed);
+	shard_bed_error(&bed, errors[_i], -1);
+	shard_bed_expect(&bed, "take - service\n");
+	shard_bed_taken(&bed, LTS_OK, "30");
+}
+END_TEST
+
+START_TEST(empty_answers_within_a_second_do_not_tell_who_is_ahead)
+{
+	int64_t began_ms = bed.now_ms;
+	take_between_two_positions();
+	while (shard_bed_batch(&bed, "", 0, 900), !strstr(bed.said.data, "take"))
+		shard_bed_timer(&bed, shard_bed_expect_wait(&bed)), shard_bed_ignore(&bed);
+	ck_assert_int_ge(bed.now_ms - began_ms, 1000);
+	shard_bed_expect(&bed, "take - service\n");
+	shard_bed_taken(&bed, LTS_OK, "30");
 }
 END_TEST
 
@@ -456,6 +491,9 @@ suite_shard(void)
 	tcase_add_test(tc, position_with_records_before_ours_is_behind_us);
 	tcase_add_test(tc, position_with_records_behind_ours_is_ahead_of_us);
 	tcase_add_test(tc, empty_answers_decide_only_when_they_are_repeated);
+	tcase_add_test(tc, empty_answers_within_a_second_do_not_tell_who_is_ahead);
+	tcase_add_loop_test(
+		tc, one_answer_that_says_expired_or_too_big_does_not_tell_who_is_ahead, 0, 2);
 	tcase_add_test(
 		tc, errors_between_two_positions_are_tried_again_but_what_is_expired_is_behind);
 	tcase_add_test(tc, next_fetch_goes_out_when_a_batch_is_submitted);

@@ -41,7 +41,8 @@
 	X(metrics_text) X(metrics_shards) X(metrics_http) X(metrics_file) \
 	X(state_dir) X(shard) \
 	X(shard_end) X(shard_life) \
-	X(shard_walk) X(shard_suspect) X(shard_doubt) X(shard_twice) \
+	X(shard_walk) X(shard_suspect) X(shard_doubt) X(shard_twice) X(shard_regain) \
+	X(shard_ahead) \
 	X(shard_early) X(batch_head) X(idle_pace) \
 	X(shard_waits) X(fault) X(holdings) X(holdings_lag) X(record_time) \
 	X(commit) X(commit_lease) X(append) X(process) X(process_manual) X(process_back) \

@@ -97,6 +97,10 @@ ask(struct shard *s, enum fetch_what what, const struct cursor *from, const stru
 static void
 ask_batch(struct shard *s)
 {
+	if (shard_regains(s)) {
+		ask(s, FETCH_BATCH, &s->regain.from, &s->end, shard_regain_limit(s));
+		return;
+	}
 	bool before = s->suspect.attempts && !cursor_equal(&s->next, &s->suspect.cursor);
 	ask(s, FETCH_BATCH, &s->next, before ? &s->suspect.cursor : &s->end, batch_limit(s));
 }
@@ -268,6 +272,8 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 		shard_pump(s, now_ms);
 		return;
 	}
+	if (shard_regains(s) && !(batch = shard_regain_take(s, batch, now_ms)))
+		return;
 	if (!makes_progress(s, batch)) {
 		const char *text = batch->n_records ? "an answer with records and no new position"
 						    : "an empty answer that leads back";
@@ -293,6 +299,7 @@ on_batch(struct shard *s, struct shard_answer *answer, int64_t now_ms)
 	shard_twice_forget(s);
 	s->ends.empties = 0;
 	s->ends.was_finished = false;
+	shard_regain_note(s, batch);
 	if (cursor_equal(&s->next, &s->suspect.cursor))
 		s->suspect.attempts = 0; /* in hand now; what follows is not suspect */
 	pass(s, &batch->to);
@@ -371,6 +378,8 @@ on_too_big(struct shard *s, size_t size)
 static void
 on_error(struct shard *s, const struct shard_answer *answer, int64_t now_ms)
 {
+	if (s->what == FETCH_BATCH && shard_regain_on_error(s, answer->err, answer->text, now_ms))
+		return;
 	if (answer->err == LTS_EXPIRED && s->ready) {
 		/* What came before the gap is delivered first; then it is asked for again. */
 		shard_unreserve(s);

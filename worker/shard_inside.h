@@ -1,6 +1,6 @@
 /*
  * shard_inside.h - the shard machine's inside: shard.c (its life), shard_fetch.c (what it asks
- * the service, and makes of the answers), shard_twice.c (which of them it asks for again),
+ * the service, and makes of the answers), shard_twice.c, shard_regain.c (which it asks for again),
  * shard_end.c (where it ends), shard_size.c, shard_early.c.
  */
 #ifndef WORKER_SHARD_INSIDE_H
@@ -9,6 +9,7 @@
 #include "common/backoff.h"
 #include "worker/shard_doubt.h"
 #include "worker/shard_end.h"
+#include "worker/shard_regain.h"
 #include "worker/shard_twice.h"
 
 enum fetch_how {
@@ -53,6 +54,7 @@ struct shard {
 	unsigned too_big;      /* answers in a row above max_body_bytes, with the least limit */
 	struct shard_doubt doubt;
 	struct shard_twice twice;
+	struct shard_regain regain;
 	bool at_end;
 	uint64_t passed[SHARD_PASSED]; /* hashes of the last starts, to notice a circle */
 	unsigned n_passed;

@@ -301,12 +301,16 @@ static struct shard_answer
 make_answer(struct shard_bed *bed, const struct cursor *from, const char *to, size_t n,
 	    size_t bytes)
 {
+	static char zeros[1 << 20];
 	struct batch *batch = batch_create(&bed->lease, from);
 	batch->to = cursor_of(to);
+	ck_assert_uint_lt(bed->fetched + n, sizeof(zeros));
 	batch->n_records = n;
 	batch->records = n ? xcalloc(n, sizeof(*batch->records)) : NULL;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		batch->records[i].text = zeros;
 		batch->records[i].len = bed->fetched + i; /* its number */
+	}
 	batch->bytes = bytes;
 	bed->fetched += n;
 	return (struct shard_answer){

@@ -39,3 +39,12 @@ consumer_name_set(struct consumer_name *name, const char *text)
 {
 	return set(name->text, sizeof(name->text), text);
 }
+
+uint64_t
+ids_hash(const char *text, size_t len)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3u;
+	return hash;
+}

@@ -63,5 +63,7 @@ epoch_equal(struct epoch a, struct epoch b)
 bool shard_id_set(struct shard_id *id, const char *text);
 bool cursor_set(struct cursor *cursor, const char *text);
 bool consumer_name_set(struct consumer_name *name, const char *text);
+/* FNV-1a, the same in every version: the state has some. To tell texts apart, not to guard them. */
+uint64_t ids_hash(const char *text, size_t len);
 
 #endif

@@ -399,7 +399,7 @@ book_on_tick(struct lease_book *book, int64_t now_ms)
 		if ((e->know == KNOW_ASKED || e->doubtful) && lease_entry_may_ask(book, e, now_ms))
 			lease_entry_ask(book, e, now_ms);
 	}
-	lease_publish_starts(book, now_ms);
+	lease_publish_first(book, now_ms);
 	lease_look_around(book, now_ms);
 	lease_book_settle(book, now_ms);
 }

@@ -101,7 +101,7 @@ bool lease_unpublished(struct lease_book *book, const struct entry *e, struct cu
 void lease_publish_one(struct lease_book *book, struct entry *e, int64_t now_ms);
 /* Of shards without a checkpoint at the service, at once: until then nobody else knows of them,
  * and a read-only one without records keeps its children waiting. */
-void lease_publish_starts(struct lease_book *book, int64_t now_ms);
+void lease_publish_first(struct lease_book *book, int64_t now_ms);
 /* Whether one without a worker may leave the list: its last checkpoint stands, or will not. */
 bool lease_may_leave(struct lease_book *book, struct entry *e, int64_t now_ms);
 /* What was left behind leaves the list, as it is. */

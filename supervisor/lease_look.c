@@ -26,14 +26,11 @@ look_every_ms(const struct lease_book *book)
 	return half_ms < LOOK_EVERY_MS ? half_ms : LOOK_EVERY_MS;
 }
 
-/* FNV-1a: cursors are compared for equality only. */
+/* Cursors are compared for equality only. */
 static uint64_t
 hash_of(const struct cursor *cursor)
 {
-	uint64_t hash = 0xcbf29ce484222325u;
-	for (const char *p = cursor->text; *p; p++)
-		hash = (hash ^ (uint8_t)*p) * 0x100000001b3u;
-	return hash;
+	return ids_hash(cursor->text, strlen(cursor->text));
 }
 
 static bool

@@ -281,7 +281,7 @@ book_publish(struct lease_book *book, int64_t now_ms)
 }
 
 void
-lease_publish_starts(struct lease_book *book, int64_t now_ms)
+lease_publish_first(struct lease_book *book, int64_t now_ms)
 {
 	struct cursor cursor;
 	for (size_t i = 0; i < book->count; i++) {

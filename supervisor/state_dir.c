@@ -22,6 +22,7 @@
 
 #include "common/clock.h"
 #include "common/fallback.h"
+#include "common/ids.h"
 #include "common/make_dirs.h"
 #include "state/this_host.h"
 #include "state/worker_record.h"
@@ -90,10 +91,8 @@ static unsigned long long
 here(void)
 {
 	struct identity_record place = { 0 };
-	uint64_t hash = 0xcbf29ce484222325u;
 	this_host_run_place(&place);
-	for (const char *c = place.boot_id; *c; c++)
-		hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
+	uint64_t hash = ids_hash(place.boot_id, strlen(place.boot_id));
 	return (hash ^ place.pid_namespace) * 0x100000001b3u;
 }
 

@@ -8,14 +8,12 @@
 
 #include <string.h>
 
-/* FNV-1a. */
-static uint64_t
-sum_of(const struct record *record)
+#include "common/ids.h"
+
+static bool
+is_of(const struct aside *aside, const struct record *record)
 {
-	uint64_t sum = 0xcbf29ce484222325u;
-	for (size_t i = 0; i < record->len; i++)
-		sum = (sum ^ (unsigned char)record->text[i]) * 0x100000001b3u;
-	return sum;
+	return aside->sum == ids_hash(record->text, record->len);
 }
 
 static void
@@ -36,7 +34,7 @@ asides_put(struct asides *asides, uint64_t place, const struct record *record)
 		i--;
 	memmove(&asides->list[i + 1], &asides->list[i],
 		(asides->n - i) * sizeof(asides->list[0]));
-	asides->list[i] = (struct aside){ place, sum_of(record) };
+	asides->list[i] = (struct aside){ place, ids_hash(record->text, record->len) };
 	asides->n++;
 	return true;
 }
@@ -59,7 +57,7 @@ asides_find(struct asides *asides, uint64_t place, const struct record *records,
 		const struct aside *aside = &asides->list[i];
 		if (aside->place < place || aside->place - place >= n) {
 			i++;
-		} else if (aside->sum == sum_of(&records[aside->place - place])) {
+		} else if (is_of(aside, &records[aside->place - place])) {
 			out[found++] = (size_t)(aside->place - place);
 			i++;
 		} else {

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
 	SHARD_IDLE_FIRST_MS = 10,
@@ -194,14 +195,10 @@ shard_fetch_more(struct shard *s, int64_t now_ms)
 		shard_ask_next(s, now_ms);
 }
 
-/* FNV-1a. */
 static uint64_t
 hash(const struct cursor *cursor)
 {
-	uint64_t sum = 0xcbf29ce484222325u;
-	for (const char *at = cursor->text; *at; at++)
-		sum = (sum ^ (unsigned char)*at) * 0x100000001b3u;
-	return sum;
+	return ids_hash(cursor->text, strlen(cursor->text));
 }
 
 static void

@@ -201,7 +201,8 @@ END_TEST
 START_TEST(reader_that_stands_still_is_named_while_there_is_room)
 {
 	struct one_host h;
-	begin_full(&h, "");
+	begin_full(&h, "--checkpoint_interval 200ms"); /* some seconds are left when it is named */
+	sim_faults(&h.sim, "batch latency=100");
 	pid_t reader = start_reader(&h, 1);
 	fill(&h, 800);
 	char *cause = xasprintf("the reader with pid %d keeps", reader);
